@@ -1,0 +1,62 @@
+"""The errors that vpnws raises on purpose, each with a sentence for the person who must act.
+
+VpnwsError
+ +-- ConfigError        a setting is wrong: the start stops
+ +-- UpgradeError       a request cannot become a port: it gets an HTTP status
+ +-- TapError           a TAP device cannot be opened, configured or kept
+ |    +-- TapPermissionError   the process lacks CAP_NET_ADMIN, or may not use that device
+ |    +-- TapBusyError         another process holds it
+ +-- ConnectError       the client cannot reach or join its server
+      +-- RefusedError         the server answered, and said no (401, 403, ...)
+      +-- TlsError             the server's certificate or the TLS handshake failed
+"""
+
+
+class VpnwsError(Exception):
+    """Base of every error that vpnws raises on purpose; its text is one sentence to show."""
+
+
+class ConfigError(VpnwsError):
+    """A setting has a value that cannot be used; the text names it and what is allowed."""
+
+
+class UpgradeError(VpnwsError):
+    """A request cannot become a port.
+
+    Arguments: the HTTP `status` line to answer with, and the sentence for the body.
+    """
+
+    def __init__(self, status: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class TapError(VpnwsError):
+    """A TAP device cannot be opened, configured or kept."""
+
+
+class TapPermissionError(TapError):
+    """The process may not create or use the TAP device: run it with CAP_NET_ADMIN."""
+
+
+class TapBusyError(TapError):
+    """Another process holds the TAP device: stop it or name another device."""
+
+
+class ConnectError(VpnwsError):
+    """The client cannot reach its server, or the server does not speak WebSocket there."""
+
+
+class RefusedError(ConnectError):
+    """The server answered the upgrade request with a status other than 101.
+
+    Arguments: the HTTP `status` code, and the sentence to show.
+    """
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class TlsError(ConnectError):
+    """The TLS handshake failed, most often because the certificate could not be verified."""

@@ -1,0 +1,1 @@
+"""The wire formats, as pure functions and state machines over bytes."""
