@@ -20,6 +20,10 @@ class ConfigError(VpnwsError):
     """A setting has a value that cannot be used; the text names it and what is allowed."""
 
 
+class CapacityError(VpnwsError):
+    """A bound is reached: the same may go well later, or with a higher bound."""
+
+
 class UpgradeError(VpnwsError):
     """A request cannot become a port.
 

@@ -3,10 +3,11 @@
 Theory of operation. A connection's received bytes go through one `Decoder`. It cuts frames off
 the front of the stream, unmasks them, puts fragments together and hands out whole binary
 messages; what it cannot yet cut stays in its `ReceiveState`, which is plain data and all that
-another process would need to go on. Control frames never reach the caller as messages: the
-payload of the newest unanswered ping stands in `ping` (RFC 6455 5.5.3 lets an endpoint answer
-only that one, which bounds what a flood of pings can make us send), a close or a violation in
-`ending`. Nothing is raised: bytes come from strangers, and being wrong is what strangers do.
+another process would need to go on, once `ping`, `texts` and `ending` have been acted on.
+Control frames never reach the caller as messages: the payload of the newest unanswered ping
+stands in `ping` (RFC 6455 5.5.3 lets an endpoint answer only that one, which bounds what a flood
+of pings can make us send), a close or a violation in `ending`. Nothing is raised: bytes come
+from strangers, and being wrong is what strangers do.
 
 The decoder serves both ends. It takes masked and unmasked frames alike: the C vpn-ws client
 sends its pings unmasked, and nothing is lost by hearing them.
@@ -15,11 +16,17 @@ sends its pings unmasked, and nothing is lost by hearing them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from websockets.speedups import apply_mask
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 Buffer: TypeAlias = "bytes | bytearray | memoryview"
+
+# Its stub allows no memoryview as the key, its C code takes one and spares us a copy.
+_mask: Final = cast("Callable[[Buffer, Buffer], bytes]", apply_mask)
 
 CONTINUATION: Final = 0x0
 TEXT: Final = 0x1
@@ -71,6 +78,12 @@ class ReceiveState:
     fragments_bytes: int = 0
     """Sum of the lengths in `fragments`."""
 
+    def forget_fragments(self) -> None:
+        """Be between two messages again."""
+        self.fragments.clear()
+        self.fragments_opcode = None
+        self.fragments_bytes = 0
+
 
 class Decoder:
     """Cuts one connection's received bytes into messages, control frames and an ending."""
@@ -86,8 +99,9 @@ class Decoder:
     ) -> None:
         """`max_message_bytes` bounds a message, fragments together; `state` resumes a stream.
 
-        With `accept_text` whole text messages are put into `texts`; without it a text message
-        ends the stream with 1003.
+        With `accept_text` whole text messages are put into `texts`, which the caller empties;
+        without it a text message ends the stream with 1003. What `state` comes to hold stays
+        under `max_message_bytes` and one control frame with its header.
         """
         self._max_message_bytes = max_message_bytes
         self._accept_text = accept_text
@@ -126,43 +140,52 @@ class Decoder:
         """Cut whole frames off `view`; return how many bytes they took."""
         end = len(view)
         start = 0
-        maximum = self._max_message_bytes
-        state = self.state
+        room, plain = self._expect()
         while end - start >= 2:
-            first = view[start]
-            length = view[start + 1] & 0x7F
-            body = start + 2
-            if (first != _FIN_BINARY or state.fragments_opcode is not None) and not self._legal(
-                first, length
-            ):
+            first, second = view[start], view[start + 1]
+            length = second & 0x7F
+            if first != plain and not self._legal(first, length):
                 return end
+            body = start + 2
             if length >= 126:
                 body += 2 if length == 126 else 8
                 if end < body:
                     break
-                length = int.from_bytes(view[start + 2 : body], "big")
-            if length > maximum:
-                self._fail(*_too_long(length, maximum))
+                if length == 126:
+                    length = view[start + 2] << 8 | view[start + 3]
+                else:
+                    length = int.from_bytes(view[start + 2 : body], "big")
+            # Before the body is here; a control frame is short and part of no message.
+            if length > room and first & 0x0F < CLOSE:
+                self._refuse_length(length)
                 return end
-            masked = view[start + 1] & MASKED
-            if masked:
-                body += 4
+            masked = second >= MASKED
+            body += 4 if masked else 0
             stop = body + length
             if stop > end:
                 break
             payload = view[body:stop]
-            content = apply_mask(payload, view[body - 4 : body]) if masked else bytes(payload)
+            content = _mask(payload, view[body - 4 : body]) if masked else bytes(payload)
             start = stop
-            if first == _FIN_BINARY:
+            if first == plain:
                 messages.append(content)
                 continue
             self._take(first, content, messages)
             if self.ending is not None:
                 return end
+            room, plain = self._expect()
         return start
 
+    def _expect(self) -> tuple[int, int | None]:
+        """Return the most payload the next data frame may have, and the first byte of an
+        unfragmented binary message while one may come: all that the usual frame is judged by.
+        """
+        state = self.state
+        room = self._max_message_bytes - state.fragments_bytes
+        return room, _FIN_BINARY if state.fragments_opcode is None else None
+
     def _legal(self, first: int, length: int) -> bool:
-        """Judge a frame by its first two bytes (RFC 6455 5.2, 5.4, 5.5); set `ending` if illegal."""
+        """Judge a frame by its first two bytes (RFC 6455 5.2, 5.4, 5.5); an illegal one ends."""
         opcode = first & 0x0F
         unfinished = self.state.fragments_opcode is not None
         if first & 0x70:
@@ -189,7 +212,7 @@ class Decoder:
         if opcode == PING:
             self.ping = content
         elif opcode == CLOSE:
-            self.ending = _read_close(content)
+            self._end(_read_close(content))
         elif opcode != PONG:
             self._take_fragment(first, content, messages)
 
@@ -199,9 +222,7 @@ class Decoder:
             state.fragments_opcode = first & 0x0F
         state.fragments.append(content)
         state.fragments_bytes += len(content)
-        if state.fragments_bytes > self._max_message_bytes:
-            self._fail(*_too_long(state.fragments_bytes, self._max_message_bytes))
-        elif len(state.fragments) > MAX_FRAGMENTS:
+        if len(state.fragments) > MAX_FRAGMENTS:
             self._fail(MESSAGE_TOO_BIG, f"a message has more than {MAX_FRAGMENTS} fragments")
         elif first & FIN:
             self._finish_message(messages)
@@ -209,9 +230,8 @@ class Decoder:
     def _finish_message(self, messages: list[bytes]) -> None:
         state = self.state
         whole = b"".join(state.fragments)
-        opcode, state.fragments_opcode = state.fragments_opcode, None
-        state.fragments.clear()
-        state.fragments_bytes = 0
+        opcode = state.fragments_opcode
+        state.forget_fragments()
         if opcode == BINARY:
             messages.append(whole)
             return
@@ -220,10 +240,20 @@ class Decoder:
         except UnicodeDecodeError:
             self._fail(INVALID_DATA, "a text message is not UTF-8")
 
+    def _refuse_length(self, length: int) -> None:
+        if length >= 1 << 63:
+            self._fail(PROTOCOL_ERROR, "a length has its highest bit set")
+        else:
+            most = self._max_message_bytes
+            self._fail(MESSAGE_TOO_BIG, f"a message is longer than {most} bytes")
+
     def _fail(self, code: int, reason: str) -> bool:
-        self.state.fragments.clear()
-        self.ending = Ending(code, reason, by_peer=False)
+        self._end(Ending(code, reason, by_peer=False))
         return False
+
+    def _end(self, ending: Ending) -> None:
+        self.ending = ending
+        self.state.forget_fragments()
 
 
 def encode_header(opcode: int, length: int, *, masked: bool = False) -> bytes:
@@ -246,6 +276,8 @@ def encode_binary(payload: bytes) -> bytes:
     length = len(payload)
     if length < 126:
         return bytes((_FIN_BINARY, length)) + payload
+    if length < 65536:
+        return bytes((_FIN_BINARY, 126, length >> 8, length & 0xFF)) + payload
     return encode_header(BINARY, length) + payload
 
 
@@ -256,17 +288,15 @@ def encode_masked(opcode: int, payload: bytes, key: bytes) -> bytes:
 
 
 def close_payload(code: int, reason: str) -> bytes:
-    """Return the payload of a close frame; the reason is cut to what fits (RFC 6455 5.5.1)."""
-    if code == NO_STATUS:
+    """Return the payload of a close frame; the reason is cut to what fits (RFC 6455 5.5.1).
+
+    A code that must not be sent, such as 1005 and 1006, gives the empty payload, which says
+    as much (7.1.5). What of the reason has no UTF-8 form becomes a question mark.
+    """
+    if not _may_be_sent(code):
         return b""
-    text = reason.encode()[: MAX_CONTROL_BYTES - 2].decode(errors="ignore")
+    text = reason.encode(errors="replace")[: MAX_CONTROL_BYTES - 2].decode(errors="ignore")
     return code.to_bytes(2, "big") + text.encode()
-
-
-def _too_long(size: int, maximum: int) -> tuple[int, str]:
-    if size >= 1 << 63:
-        return PROTOCOL_ERROR, "a length has its highest bit set"
-    return MESSAGE_TOO_BIG, f"a message is longer than {maximum} bytes"
 
 
 def _read_close(content: bytes) -> Ending:

@@ -1,0 +1,140 @@
+"""Several switches joined by trunks in one process: the server's processes without their I/O."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+
+from vpnws.switch.fdb import Location
+from vpnws.switch.guard import ANONYMOUS
+from vpnws.switch.isolation import SAME_COMMUNITY, Role
+from vpnws.switch.policer import StormControl
+from vpnws.switch.port import AccessPort, Origin, Trunk
+from vpnws.switch.queue import EgressQueue
+from vpnws.switch.switch import Switch, encode_for_trunk
+
+LIMIT_BYTES = 1_000_000
+
+
+def plain(_origin: Origin, frame: bytes) -> bytes:
+    """Write a frame as it is, as the encoder of a port in tests."""
+    return frame
+
+
+@dataclass
+class FakeTable:
+    """The table that switches share, as a dictionary with a bound."""
+
+    most: int = 1000
+    entries: dict[tuple[str, bytes], Location] = field(default_factory=dict)
+    moves: int = 0
+    reads: int = 0
+
+    def get(self, network: str, mac: bytes) -> Location | None:
+        self.reads += 1
+        return self.entries.get((network, mac))
+
+    def put(self, network: str, mac: bytes, location: Location) -> bool:
+        if (network, mac) not in self.entries and len(self.entries) >= self.most:
+            return False
+        self.entries[network, mac] = location
+        return True
+
+    def delete(self, network: str, mac: bytes) -> None:
+        self.entries.pop((network, mac), None)
+
+    def bump(self) -> None:
+        self.moves += 1
+
+    def epoch(self) -> bytes:
+        return self.moves.to_bytes(8, "big")
+
+
+class Fabric:
+    """Switches at slots 0, 1, ..., each joined to each by a trunk, around one table."""
+
+    def __init__(self, slots: int = 2, *, age_s: float = 300.0, fdb_limit: int = 1000) -> None:
+        self.now = 1000.0
+        self.table = FakeTable()
+        self.switches = [
+            Switch(slot, self.table, age_s=age_s, fdb_limit=fdb_limit, networks_limit=8)
+            for slot in range(slots)
+        ]
+        self._ids = itertools.count(1)
+        for switch in self.switches:
+            for other in range(slots):
+                if other != switch.slot:
+                    queue = EgressQueue(LIMIT_BYTES)
+                    switch.trunks[other] = Trunk(other, encode_for_trunk, queue, 65535)
+
+    def attach(
+        self,
+        slot: int = 0,
+        *,
+        network: str = "default",
+        role: Role = SAME_COMMUNITY,
+        station_limit: int = 100,
+        claim: bytes = ANONYMOUS,
+        storm_limit: int = 0,
+        egress_limit_bytes: int = LIMIT_BYTES,
+        max_frame_bytes: int = 65535,
+    ) -> AccessPort:
+        switch = self.switches[slot]
+        port = AccessPort(
+            next(self._ids),
+            plain,
+            EgressQueue(egress_limit_bytes),
+            max_frame_bytes,
+            origin=switch.origin(network, role),
+            storm=StormControl(storm_limit, self.now),
+            station_limit=station_limit,
+            claim=claim,
+        )
+        switch.attach(port)
+        return port
+
+    def switch_of(self, port: AccessPort) -> Switch:
+        return next(
+            switch
+            for switch in self.switches
+            if port
+            in switch.networks.get(port.origin.network.name, port.origin.network).ports.values()
+            and switch.networks.get(port.origin.network.name) is port.origin.network
+        )
+
+    def detach(self, port: AccessPort) -> None:
+        self.switch_of(port).detach(port)
+
+    def send(self, port: AccessPort, *frames: bytes) -> None:
+        """Let `frames` come in at `port` and cross trunks until nothing moves."""
+        self.switch_of(port).receive(port, frames, self.now)
+        while self._cross():
+            pass
+
+    def received(self, port: AccessPort) -> list[bytes]:
+        """Take what is queued at `port`."""
+        frames = list(port.egress.messages)
+        port.egress.written(port.egress.size_bytes)
+        return frames
+
+    def _cross(self) -> bool:
+        moved = False
+        for switch in self.switches:
+            switch.backlog.clear()
+            for slot, trunk in switch.trunks.items():
+                while trunk.egress.messages:
+                    message = b"".join(trunk.egress.pop_batch(100_000))
+                    there = self.switches[slot]
+                    there.receive_records(there.trunks[switch.slot], message, self.now)
+                    moved = True
+        return moved
+
+
+def mac(number: int) -> bytes:
+    """Return a station's address that ends in `number`."""
+    return b"\x02\x00\x00\x00" + number.to_bytes(2, "big")
+
+
+def frame(destination: bytes, source: bytes, size: int = 60) -> bytes:
+    """Return a frame of `size` bytes with a payload that differs by its addresses."""
+    return (destination + source + b"\x08\x00").ljust(size, source[-1:])

@@ -1,0 +1,176 @@
+"""The small parts of the core: queue, storm control, roles, guard, trunk records, addresses."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vpnws.switch.guard import (
+    ANONYMOUS,
+    HOLD_S,
+    MOVES_MOST,
+    TRUSTED,
+    WINDOW_S,
+    MoveGuard,
+    may_claim,
+)
+from vpnws.switch.isolation import ISOLATED, PROMISCUOUS, SAME_COMMUNITY, Kind, Role, may_talk
+from vpnws.switch.network import is_name
+from vpnws.switch.policer import StormControl
+from vpnws.switch.queue import EgressQueue
+from vpnws.wire import trunk
+from vpnws.wire.ethernet import format_mac, is_station_address, parse_mac
+
+MESSAGES = st.lists(st.binary(min_size=1, max_size=50), max_size=30)
+
+
+class TestEgressQueue:
+    @given(MESSAGES, st.lists(st.integers(1, 120), max_size=60), st.integers(1, 8))
+    def test_whatever_is_written_how_ever_the_bytes_come_out_in_order(
+        self, messages: list[bytes], writes: list[int], most: int
+    ) -> None:
+        queue = EgressQueue(10_000)
+        assert all(queue.push(message) for message in messages)
+        out = b""
+        for size in itertools.chain(writes, itertools.repeat(1000)):
+            head = b"".join(queue.head(most))
+            if not head:
+                break
+            out += head[:size]
+            queue.written(min(size, len(head)))
+            assert queue.size_bytes == len(b"".join(messages)) - len(out)
+        assert out == b"".join(messages)
+        assert not queue.begun
+
+    @given(MESSAGES, st.integers(1, 200))
+    def test_batches_are_whole_messages_in_order(self, messages: list[bytes], most: int) -> None:
+        queue = EgressQueue(10_000)
+        for message in messages:
+            queue.push(message)
+        batches = []
+        while queue.messages:
+            batch = queue.pop_batch(most)
+            queue.push_back(batch)
+            assert queue.pop_batch(most) == batch
+            assert sum(map(len, batch)) <= most or len(batch) == 1
+            batches += batch
+        assert batches == messages
+        assert queue.size_bytes == 0
+
+    def test_the_bound_holds_but_one_message_always_fits(self) -> None:
+        queue = EgressQueue(10)
+        assert queue.push(bytes(11))
+        assert not queue.push(b"x")
+        queue.written(11)
+        assert queue.push(bytes(10))
+        assert not queue.push(b"x")
+
+    def test_a_begun_message_is_known(self) -> None:
+        queue = EgressQueue(100)
+        queue.push(b"abc")
+        queue.written(1)
+        assert queue.begun
+        queue.written(2)
+        assert not queue.begun
+
+
+class TestStormControl:
+    @given(st.integers(1, 1000), st.lists(st.floats(0, 2), max_size=200))
+    def test_never_more_than_a_burst_and_the_rate(self, rate: int, gaps: list[float]) -> None:
+        now = start = 50.0
+        control = StormControl(rate, now)
+        admitted = 0
+        for gap in gaps:
+            now += gap
+            admitted += control.admit(now)
+        assert admitted <= rate + (now - start) * rate + 1e-6
+
+    def test_no_limit_is_no_limit(self) -> None:
+        control = StormControl(0, 0.0)
+        assert all(control.admit(0.0) for _ in range(10_000))
+
+
+class TestRoles:
+    RED, BLUE = Role(Kind.COMMUNITY, "red"), Role(Kind.COMMUNITY, "blue")
+    TALK = {
+        (ISOLATED, PROMISCUOUS), (RED, PROMISCUOUS), (SAME_COMMUNITY, PROMISCUOUS),
+        (PROMISCUOUS, PROMISCUOUS), (BLUE, PROMISCUOUS), (SAME_COMMUNITY, SAME_COMMUNITY),
+        (RED, RED), (BLUE, BLUE),
+    }  # fmt: skip
+    ROLES = (ISOLATED, PROMISCUOUS, SAME_COMMUNITY, RED, BLUE)
+
+    @pytest.mark.parametrize(("one", "other"), itertools.product(ROLES, ROLES))
+    def test_rfc_5517(self, one: Role, other: Role) -> None:
+        expected = (one, other) in self.TALK or (other, one) in self.TALK
+        copy = Role(other.kind, other.community)
+        assert may_talk(one, other) is may_talk(other, one) is may_talk(one, copy) is expected
+
+
+class TestGuard:
+    def test_claims(self) -> None:
+        alice, bob = b"alice...", b"bob....."
+        assert may_claim(alice, alice)
+        assert may_claim(ANONYMOUS, alice)
+        assert may_claim(alice, TRUSTED)
+        assert may_claim(ANONYMOUS, ANONYMOUS)
+        assert not may_claim(alice, bob)
+        assert not may_claim(alice, ANONYMOUS)
+        assert not may_claim(TRUSTED, alice)
+
+    def test_a_station_that_roams_slowly_is_never_held(self) -> None:
+        guard = MoveGuard()
+        assert all(guard.admit(b"m", i * (WINDOW_S / 3)) for i in range(100))
+
+    def test_one_that_flaps_is_held_and_released(self) -> None:
+        guard = MoveGuard()
+        assert [guard.admit(b"m", i / 10) for i in range(10)].count(True) == MOVES_MOST
+        assert guard.admit(b"m", 1 + HOLD_S)
+
+
+class TestTrunkRecords:
+    RECORDS = st.lists(
+        st.tuples(st.binary(min_size=2, max_size=255), st.binary(max_size=300)), max_size=8
+    )
+
+    @given(RECORDS)
+    def test_what_is_written_is_read(self, records: list[tuple[bytes, bytes]]) -> None:
+        message = b"".join(trunk.encode_record(label, frame) for label, frame in records)
+        assert list(trunk.decode_records(message)) == records
+
+    @given(st.integers(0, 2), st.text("abc", max_size=40), st.text("abc-_.", max_size=32))
+    def test_labels(self, kind: int, community: str, network: str) -> None:
+        label = trunk.encode_label(kind, community, network)
+        assert trunk.decode_label(label) == (kind, community, network)
+
+    def test_a_label_has_a_bound(self) -> None:
+        with pytest.raises(ValueError, match="longer than 255"):
+            trunk.encode_label(1, "x" * 250, "blue")
+
+
+class TestEthernet:
+    def test_macs_are_read_and_written(self) -> None:
+        mac = bytes.fromhex("0200deadbeef")
+        assert parse_mac("02:00:de:ad:be:EF") == parse_mac("02-00-de-ad-be-ef") == mac
+        assert format_mac(mac) == "02:00:de:ad:be:ef"
+
+    @pytest.mark.parametrize("text", ["", "02:00:de:ad:be", "02:00-de:ad:be:ef", "x" * 17])
+    def test_what_is_no_mac(self, text: str) -> None:
+        assert parse_mac(text) is None
+
+    def test_station_addresses(self) -> None:
+        assert is_station_address(b"\x02\0\0\0\0\1")
+        assert not is_station_address(bytes(6))
+        assert not is_station_address(b"\x03\0\0\0\0\1")
+
+
+@pytest.mark.parametrize("name", ["default", "a", "x" * 32, "office-2.lan_b"])
+def test_network_names(name: str) -> None:
+    assert is_name(name)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 33, "a b", "a/b", "ä", "-", "a\0"])
+def test_what_cannot_name_a_network(name: str) -> None:
+    assert not is_name(name)

@@ -1,0 +1,374 @@
+"""The forwarding process, step by step (the numbers are those of vpnws/switch/switch.py)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.fabric import Fabric, frame, mac
+from vpnws.errors import CapacityError
+from vpnws.switch.fdb import MISS_S, RECHECK_S, REPLACE_IDLE_S
+from vpnws.switch.guard import HOLD_S, MOVES_MOST, TRUSTED
+from vpnws.switch.isolation import ISOLATED, PROMISCUOUS, Kind, Role
+from vpnws.switch.port import AccessPort, Drop
+from vpnws.wire.ethernet import BROADCAST, ZERO
+
+MULTICAST = b"\x01\x00\x5e\x00\x00\xfb"
+ALICE, BOB = b"alice...", b"bob....."
+
+
+def learn(fabric: Fabric, port: AccessPort, *numbers: int) -> None:
+    """Have the switch learn MACs on `port`, and forget that it was flooded."""
+    fabric.send(port, *(frame(BROADCAST, mac(number)) for number in numbers))
+    for switch in fabric.switches:
+        for network in switch.networks.values():
+            for other in network.ports.values():
+                fabric.received(other)
+
+
+@pytest.fixture
+def fabric() -> Fabric:
+    return Fabric()
+
+
+class TestStep1Length:
+    @pytest.mark.parametrize("size", [0, 1, 13, 1515, 9000])
+    def test_too_short_or_too_long_is_dropped_and_counted(self, fabric: Fabric, size: int) -> None:
+        port, other = fabric.attach(max_frame_bytes=1514), fabric.attach()
+        fabric.send(port, frame(BROADCAST, mac(1), 9000)[:size])
+        assert fabric.received(other) == []
+        assert port.drops == {Drop.LENGTH: 1}
+
+    @pytest.mark.parametrize("size", [14, 1514])
+    def test_the_bounds_themselves_pass(self, fabric: Fabric, size: int) -> None:
+        port, other = fabric.attach(max_frame_bytes=1514), fabric.attach()
+        fabric.send(port, frame(BROADCAST, mac(1), size))
+        assert [len(got) for got in fabric.received(other)] == [size]
+
+    def test_a_frame_too_long_for_an_egress_port_is_dropped_there(self, fabric: Fabric) -> None:
+        port, small, large = fabric.attach(), fabric.attach(max_frame_bytes=1514), fabric.attach()
+        fabric.send(port, frame(BROADCAST, mac(1), 1515))
+        assert fabric.received(small) == []
+        assert small.drops == {Drop.EGRESS_LENGTH: 1}
+        assert len(fabric.received(large)) == 1
+
+
+class TestStep2Source:
+    @pytest.mark.parametrize("source", [ZERO, BROADCAST, MULTICAST])
+    def test_what_no_station_can_be_is_dropped(self, fabric: Fabric, source: bytes) -> None:
+        port, other = fabric.attach(), fabric.attach()
+        fabric.send(port, frame(BROADCAST, source))
+        assert fabric.received(other) == []
+        assert port.drops == {Drop.SOURCE: 1}
+
+
+class TestStep3Reserved:
+    @pytest.mark.parametrize("last", range(16))
+    def test_reserved_groups_are_never_forwarded(self, fabric: Fabric, last: int) -> None:
+        port, other = fabric.attach(), fabric.attach()
+        fabric.send(port, frame(b"\x01\x80\xc2\x00\x00" + bytes((last,)), mac(1)))
+        assert fabric.received(other) == []
+        assert port.drops == {Drop.RESERVED: 1}
+
+    def test_the_next_address_is_an_ordinary_multicast(self, fabric: Fabric) -> None:
+        port, other = fabric.attach(), fabric.attach()
+        fabric.send(port, frame(b"\x01\x80\xc2\x00\x00\x10", mac(1)))
+        assert len(fabric.received(other)) == 1
+
+
+class TestStep4Learn:
+    def test_after_learning_unicast_goes_to_one_port_only(self, fabric: Fabric) -> None:
+        ports = [fabric.attach(slot) for slot in (0, 0, 1, 1)]
+        for number, port in enumerate(ports):
+            learn(fabric, port, number)
+        for i, ingress in enumerate(ports):
+            for j, egress in enumerate(ports):
+                if i == j:
+                    continue
+                fabric.send(ingress, frame(mac(j), mac(i)))
+                assert len(fabric.received(egress)) == 1
+                assert all(fabric.received(port) == [] for port in ports)
+
+    def test_an_announced_mac_is_known_before_it_speaks(self, fabric: Fabric) -> None:
+        a, b, c = (fabric.attach(slot) for slot in (0, 1, 1))
+        fabric.switches[1].announce(b, mac(2), fabric.now)
+        fabric.send(a, frame(mac(2), mac(1)))
+        assert len(fabric.received(b)) == 1
+        assert fabric.received(c) == []
+
+    def test_a_mac_is_forgotten_after_the_ageing_time_and_flooded(self, fabric: Fabric) -> None:
+        a, b, c = (fabric.attach(slot) for slot in (0, 1, 1))
+        learn(fabric, b, 2)
+        fabric.now += 301
+        for switch in fabric.switches:
+            switch.age(fabric.now)
+        fabric.send(a, frame(mac(2), mac(1)))
+        assert len(fabric.received(b)) == len(fabric.received(c)) == 1
+
+    def test_a_station_that_speaks_does_not_age(self, fabric: Fabric) -> None:
+        a, b, c = (fabric.attach(slot) for slot in (0, 1, 1))
+        for _ in range(10):
+            learn(fabric, b, 2)
+            fabric.now += 200
+            for switch in fabric.switches:
+                switch.age(fabric.now)
+        fabric.send(a, frame(mac(2), mac(1)))
+        assert len(fabric.received(b)) == 1
+        assert fabric.received(c) == []
+
+    def test_the_shared_table_is_not_read_for_every_frame(self, fabric: Fabric) -> None:
+        a, b = fabric.attach(0), fabric.attach(1)
+        learn(fabric, a, 1)
+        learn(fabric, b, 2)
+        fabric.send(a, frame(mac(2), mac(1)))
+        reads = fabric.table.reads
+        fabric.send(a, *[frame(mac(2), mac(1))] * 500)
+        fabric.send(a, *[frame(mac(99), mac(1))] * 500)
+        assert fabric.table.reads - reads <= 3
+
+    def test_the_station_limit_holds_and_is_counted(self, fabric: Fabric) -> None:
+        port, other = fabric.attach(station_limit=2), fabric.attach()
+        fabric.send(port, *(frame(BROADCAST, mac(number)) for number in range(1, 5)))
+        assert len(fabric.received(other)) == 2
+        assert port.drops == {Drop.STATION_LIMIT: 2}
+
+    def test_a_guest_that_changes_its_mac_is_let_in_when_the_old_is_quiet(
+        self, fabric: Fabric
+    ) -> None:
+        port, other = fabric.attach(station_limit=1), fabric.attach(1)
+        learn(fabric, port, 1)
+        fabric.send(port, frame(BROADCAST, mac(2)))
+        assert fabric.received(other) == []
+        fabric.now += REPLACE_IDLE_S
+        fabric.send(port, frame(BROADCAST, mac(2)))
+        assert len(fabric.received(other)) == 1
+        assert port.stations == {mac(2)}
+        fabric.send(other, frame(mac(2), mac(3)))
+        assert len(fabric.received(port)) == 1
+
+    def test_a_full_table_floods_and_serves_on(self, fabric: Fabric) -> None:
+        fabric.table.most = 1
+        a, b, c, d = (fabric.attach(slot) for slot in (0, 1, 1, 0))
+        learn(fabric, a, 1)
+        learn(fabric, b, 2)
+        fabric.send(a, frame(mac(2), mac(1)))
+        assert [len(fabric.received(port)) for port in (b, c, d)] == [1, 0, 1]
+        assert b.origin.network.fdb.full == 1
+        fabric.send(c, frame(mac(2), mac(3)))
+        assert len(fabric.received(b)) == 1
+        assert fabric.received(a) == []
+
+
+class TestMove:
+    def test_a_station_that_moves_to_the_other_switch_is_followed_at_once(
+        self, fabric: Fabric
+    ) -> None:
+        a, b, c = fabric.attach(0), fabric.attach(0), fabric.attach(1)
+        learn(fabric, a, 1)
+        learn(fabric, b, 2)
+        fabric.send(a, frame(mac(2), mac(1)))
+        assert len(fabric.received(b)) == 1
+        learn(fabric, c, 2)
+        fabric.send(a, frame(mac(2), mac(1)))
+        assert fabric.received(b) == []
+        assert len(fabric.received(c)) == 1
+        assert b.stations == set()
+
+    def test_a_port_that_goes_leaves_no_black_hole(self, fabric: Fabric) -> None:
+        a, b = fabric.attach(0), fabric.attach(1)
+        learn(fabric, a, 1)
+        learn(fabric, b, 2)
+        fabric.send(a, frame(mac(2), mac(1)))
+        fabric.detach(b)
+        c = fabric.attach(1)
+        fabric.send(a, frame(mac(2), mac(1)))
+        assert len(fabric.received(c)) == 1, "unknown again, so flooded"
+        assert fabric.table.entries.keys() == {("default", mac(1))}
+
+    def test_knowledge_of_elsewhere_is_looked_up_again_in_time(self, fabric: Fabric) -> None:
+        a, b = fabric.attach(0), fabric.attach(1)
+        learn(fabric, a, 1)
+        learn(fabric, b, 2)
+        fabric.send(a, frame(mac(2), mac(1)))
+        # The other process dies and is started again: the table forgets, nobody moves the epoch.
+        fabric.table.delete("default", mac(2))
+        c = fabric.attach(0)
+        fabric.now += RECHECK_S
+        fabric.send(a, frame(mac(2), mac(1)))
+        assert len(fabric.received(c)) == 1
+
+    def test_a_miss_is_remembered_only_for_a_moment(self, fabric: Fabric) -> None:
+        a, b, c = fabric.attach(0), fabric.attach(1), fabric.attach(0)
+        fabric.send(a, frame(mac(2), mac(1)))
+        learn(fabric, b, 2)
+        fabric.now += MISS_S
+        fabric.send(a, frame(mac(2), mac(1)))
+        assert fabric.received(c) == []
+        assert len(fabric.received(b)) == 1
+
+    def test_a_named_stations_mac_is_its_own(self, fabric: Fabric) -> None:
+        alice, bob, other = (
+            fabric.attach(0, claim=ALICE),
+            fabric.attach(1, claim=BOB),
+            fabric.attach(0),
+        )
+        learn(fabric, alice, 1)
+        for thief in (bob, other):
+            fabric.send(thief, frame(BROADCAST, mac(1)))
+            assert thief.drops == {Drop.MAC_TAKEN: 1}
+        fabric.send(other, frame(mac(1), mac(9)))
+        assert len(fabric.received(alice)) == 1
+        assert fabric.received(bob) == []
+
+    def test_a_named_station_takes_its_mac_along(self, fabric: Fabric) -> None:
+        old, new, other = (
+            fabric.attach(0, claim=ALICE),
+            fabric.attach(1, claim=ALICE),
+            fabric.attach(),
+        )
+        learn(fabric, old, 1)
+        learn(fabric, new, 1)
+        fabric.send(other, frame(mac(1), mac(9)))
+        assert len(fabric.received(new)) == 1
+        assert fabric.received(old) == []
+
+    def test_nobody_takes_the_uplinks_mac_and_the_uplink_takes_any(self, fabric: Fabric) -> None:
+        uplink, thief = fabric.attach(0, claim=TRUSTED), fabric.attach(1, claim=BOB)
+        learn(fabric, uplink, 1)
+        fabric.send(thief, frame(BROADCAST, mac(1)))
+        assert thief.drops == {Drop.MAC_TAKEN: 1}
+        learn(fabric, thief, 2)
+        learn(fabric, uplink, 2)
+        assert uplink.drops == {}
+        fabric.send(fabric.attach(1), frame(mac(2), mac(3)))
+        assert fabric.received(thief) == []
+        assert len(fabric.received(uplink)) == 1
+
+    def test_a_mac_that_moves_too_often_is_held(self, fabric: Fabric) -> None:
+        a, b = fabric.attach(0), fabric.attach(0)
+        for _ in range(MOVES_MOST):
+            learn(fabric, a, 1)
+            learn(fabric, b, 1)
+        assert a.drops[Drop.MOVE_GUARD] + b.drops[Drop.MOVE_GUARD] > 0
+        held = next(port for port in (a, b) if port.stations)
+        free = b if held is a else a
+        fabric.now += HOLD_S
+        learn(fabric, free, 1)
+        assert free.stations == {mac(1)}
+
+
+class TestStep5Classify:
+    def test_unknown_unicast_is_flooded_and_not_back(self, fabric: Fabric) -> None:
+        ports = [fabric.attach(slot) for slot in (0, 0, 1)]
+        fabric.send(ports[0], frame(mac(77), mac(1)))
+        assert [len(fabric.received(port)) for port in ports] == [0, 1, 1]
+
+    def test_a_frame_for_its_own_port_is_filtered(self, fabric: Fabric) -> None:
+        port, other = fabric.attach(), fabric.attach()
+        learn(fabric, port, 1, 2)
+        fabric.send(port, frame(mac(2), mac(1)))
+        assert fabric.received(port) == fabric.received(other) == []
+        assert port.drops == {Drop.FILTERED: 1}
+
+    @pytest.mark.parametrize("group", [BROADCAST, MULTICAST, b"\x33\x33\x00\x00\x00\x01"])
+    def test_groups_are_flooded(self, fabric: Fabric, group: bytes) -> None:
+        ports = [fabric.attach(slot) for slot in (0, 0, 1, 1)]
+        fabric.send(ports[1], frame(group, mac(1)))
+        assert [len(fabric.received(port)) for port in ports] == [1, 0, 1, 1]
+
+    def test_a_tagged_frame_passes_unchanged(self, fabric: Fabric) -> None:
+        a, b = fabric.attach(0), fabric.attach(1)
+        tagged = BROADCAST + mac(1) + bytes.fromhex("8100 6064 0800") + b"payload"
+        fabric.send(a, tagged)
+        assert fabric.received(b) == [tagged]
+
+
+class TestStep6Storm:
+    def test_a_storm_is_cut_and_counted_and_known_unicast_is_not(self, fabric: Fabric) -> None:
+        port, other = fabric.attach(storm_limit=10), fabric.attach(1)
+        learn(fabric, other, 2)
+        fabric.send(port, *[frame(BROADCAST, mac(1))] * 50)
+        assert len(fabric.received(other)) == 10
+        assert port.drops == {Drop.STORM: 40}
+        fabric.send(port, *[frame(mac(2), mac(1))] * 50)
+        assert len(fabric.received(other)) == 50
+        fabric.now += 0.5
+        fabric.send(port, *[frame(mac(3), mac(1))] * 50)
+        assert len(fabric.received(other)) == 5
+
+
+class TestStep7Deliver:
+    def test_networks_do_not_touch(self, fabric: Fabric) -> None:
+        blue = [fabric.attach(slot, network="blue") for slot in (0, 1)]
+        red = [fabric.attach(slot, network="red") for slot in (0, 1)]
+        learn(fabric, red[0], 7)
+        fabric.send(blue[0], frame(BROADCAST, mac(1)), frame(mac(7), mac(1)), frame(mac(8), mac(1)))
+        assert [len(fabric.received(port)) for port in blue] == [0, 3]
+        assert [len(fabric.received(port)) for port in red] == [0, 0]
+
+    def test_the_same_mac_may_be_in_two_networks(self, fabric: Fabric) -> None:
+        blue = [fabric.attach(slot, network="blue") for slot in (0, 1)]
+        red = [fabric.attach(slot, network="red") for slot in (0, 1)]
+        learn(fabric, blue[1], 1)
+        learn(fabric, red[0], 1)
+        fabric.send(blue[0], frame(mac(1), mac(2)))
+        fabric.send(red[1], frame(mac(1), mac(2)))
+        assert len(fabric.received(blue[1])) == len(fabric.received(red[0])) == 1
+
+    @pytest.mark.parametrize("slot", [0, 1])
+    def test_isolated_stations_reach_only_promiscuous_ports(
+        self, fabric: Fabric, slot: int
+    ) -> None:
+        one = fabric.attach(0, role=ISOLATED)
+        two = fabric.attach(slot, role=ISOLATED)
+        uplink = fabric.attach(slot, role=PROMISCUOUS)
+        learn(fabric, two, 2)
+        fabric.send(one, frame(BROADCAST, mac(1)), frame(mac(2), mac(1)), frame(mac(9), mac(1)))
+        assert fabric.received(two) == []
+        assert len(fabric.received(uplink)) == 2
+        fabric.send(uplink, frame(BROADCAST, mac(5)), frame(mac(1), mac(5)))
+        assert [len(fabric.received(port)) for port in (one, two)] == [2, 1]
+
+    def test_communities_keep_to_themselves(self, fabric: Fabric) -> None:
+        red = [fabric.attach(slot, role=Role(Kind.COMMUNITY, "red")) for slot in (0, 1)]
+        blue = fabric.attach(1, role=Role(Kind.COMMUNITY, "blue"))
+        fabric.send(red[0], frame(BROADCAST, mac(1)))
+        assert [len(fabric.received(port)) for port in (red[1], blue)] == [1, 0]
+
+    def test_a_frame_from_a_trunk_does_not_go_to_a_trunk(self) -> None:
+        fabric = Fabric(slots=3)
+        ports = [fabric.attach(slot) for slot in range(3)]
+        fabric.send(ports[0], frame(BROADCAST, mac(1)))
+        assert [len(fabric.received(port)) for port in ports] == [0, 1, 1]
+
+
+class TestStep8Queue:
+    def test_a_full_queue_drops_its_own_frames_only(self, fabric: Fabric) -> None:
+        port, slow, other = fabric.attach(), fabric.attach(egress_limit_bytes=200), fabric.attach()
+        fabric.send(port, *[frame(BROADCAST, mac(1), 60)] * 10)
+        assert len(fabric.received(slow)) == 3
+        assert slow.drops == {Drop.EGRESS_FULL: 7}
+        assert len(fabric.received(other)) == 10
+
+    def test_a_flood_writes_its_bytes_once(self, fabric: Fabric) -> None:
+        ports = [fabric.attach() for _ in range(3)]
+        fabric.send(ports[0], frame(BROADCAST, mac(1)))
+        (one,), (two,) = fabric.received(ports[1]), fabric.received(ports[2])
+        assert one is two
+
+
+class TestBounds:
+    def test_networks_are_bounded_and_go_with_their_last_port(self, fabric: Fabric) -> None:
+        ports = [fabric.attach(network=f"n{number}") for number in range(8)]
+        with pytest.raises(CapacityError):
+            fabric.attach(network="one-more")
+        fabric.detach(ports[0])
+        fabric.attach(network="one-more")
+
+    def test_local_knowledge_of_elsewhere_is_bounded(self) -> None:
+        fabric = Fabric(fdb_limit=16)
+        a, b = fabric.attach(0), fabric.attach(1, station_limit=15)
+        learn(fabric, b, *range(2, 17))
+        other = fabric.attach(1)
+        learn(fabric, other, *range(20, 30))
+        fabric.send(a, *(frame(mac(number), mac(1)) for number in range(2, 30)))
+        assert len(a.origin.network.fdb) <= 16

@@ -1,0 +1,1 @@
+"""The station: a TAP device on Linux, joined to a vpnws switch over a WebSocket."""

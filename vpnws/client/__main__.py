@@ -1,0 +1,8 @@
+"""Runs the client as `python -m vpnws.client`."""
+
+import sys
+
+from vpnws.client.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

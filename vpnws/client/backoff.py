@@ -1,0 +1,51 @@
+"""How long to wait before the next attempt to connect: capped, jittered, slow to be forgiving."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BASE_S: Final = 0.5
+FACTOR: Final = 2.0
+CAP_S: Final = 30.0
+FLOOR_S: Final = 0.1
+"""Least wait, whatever the dice say: nobody is helped by an attempt in the same instant."""
+STABLE_AFTER_S: Final = 30.0
+"""A connection that lived this long clears the record; one that flaps does not."""
+
+
+class Backoff:
+    """Counts attempts that came to nothing; no clock and no dice of its own."""
+
+    def __init__(self, random: Callable[[], float]) -> None:
+        """`random` returns floats from 0 to 1, like random.random."""
+        self._random = random
+        self._failures = 0
+        self._connected_at_s: float | None = None
+
+    def connected(self, now: float) -> None:
+        """Note that a connection began at `now`, in seconds of any monotonic clock."""
+        self._connected_at_s = now
+
+    def next_delay_s(self, now: float) -> float:
+        """Return the seconds to wait, from FLOOR_S to CAP_S, after a failure or loss at `now`.
+
+        The whole range is used ("full jitter"), so that the stations of a restarted server do
+        not all come back at once.
+        """
+        since, self._connected_at_s = self._connected_at_s, None
+        if since is not None and now - since >= STABLE_AFTER_S:
+            self._failures = 0
+        ceiling = self._ceiling_s()
+        self._failures += 1
+        return FLOOR_S + (ceiling - FLOOR_S) * self._random()
+
+    def _ceiling_s(self) -> float:
+        ceiling = BASE_S
+        for _ in range(self._failures):
+            ceiling *= FACTOR
+            if ceiling >= CAP_S:
+                return CAP_S
+        return ceiling

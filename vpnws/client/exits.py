@@ -1,0 +1,76 @@
+"""What the client's exit codes mean, and which error ends in which."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+from vpnws.errors import (
+    ConfigError,
+    ConnectError,
+    RefusedError,
+    TapBusyError,
+    TapError,
+    TapPermissionError,
+    TlsError,
+    VpnwsError,
+)
+
+
+class Exit(IntEnum):
+    """The exit codes; `MEANINGS` says each one in words."""
+
+    STOPPED = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    TAP_PERMISSION = 3
+    TAP_BUSY = 4
+    TAP = 5
+    REFUSED = 6
+    TLS = 7
+    CONNECT = 8
+
+
+MEANINGS: Final = {
+    Exit.STOPPED: "stopped by SIGINT or SIGTERM",
+    Exit.UNEXPECTED: "a defect in this program: please report what it printed",
+    Exit.USAGE: "a wrong option, URL, password file or certificate file",
+    Exit.TAP_PERMISSION: "no permission to create or set up the TAP device",
+    Exit.TAP_BUSY: "another process holds the TAP device",
+    Exit.TAP: "the TAP device could not be set up, or went away",
+    Exit.REFUSED: "the server refused the user or the station (401, 403)",
+    Exit.TLS: "TLS failed: the server's certificate is not accepted, ...",
+    Exit.CONNECT: "no connection, or it was lost (only with --once)",
+}
+
+LOGIN_STATUSES: Final = frozenset((401, 403))
+"""The answers that trying again does not change: somebody has to act."""
+
+_BY_ERROR: Final[tuple[tuple[type[VpnwsError], Exit], ...]] = (
+    (ConfigError, Exit.USAGE),
+    (TapPermissionError, Exit.TAP_PERMISSION),
+    (TapBusyError, Exit.TAP_BUSY),
+    (TapError, Exit.TAP),
+    (TlsError, Exit.TLS),
+    (ConnectError, Exit.CONNECT),
+)
+
+
+def exit_code(error: VpnwsError) -> Exit:
+    """Return the exit code of a program that `error` ends."""
+    if is_login_refused(error):
+        return Exit.REFUSED
+    for kind, code in _BY_ERROR:
+        if isinstance(error, kind):
+            return code
+    return Exit.UNEXPECTED
+
+
+def is_login_refused(error: VpnwsError) -> bool:
+    """Tell whether the server turned this user or station away (401, 403)."""
+    return isinstance(error, RefusedError) and error.status in LOGIN_STATUSES
+
+
+def ends_first_attempt(error: ConnectError) -> bool:
+    """Tell whether `error` is one that no retry cures, as long as we have never been connected."""
+    return is_login_refused(error) or isinstance(error, TlsError)

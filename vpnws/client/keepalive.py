@@ -1,0 +1,50 @@
+"""When to ping the server, and when to take it for dead; `now` is an argument, nothing is done."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+PING_AFTER_S: Final = 20.0
+"""Nothing received for this long: ask. Below the 60 s after which nginx hangs up on a server."""
+DEAD_AFTER_S: Final = 60.0
+"""Nothing received for this long, two unanswered pings and more: the connection is dead."""
+
+
+class Due(Enum):
+    """What is to be done now."""
+
+    NOTHING = "nothing"
+    PING = "ping"
+    GIVE_UP = "give up"
+
+
+class Keepalive:
+    """Anything received proves that the server lives; a pong has no privilege.
+
+    The C vpn-ws server answers no ping, so on a network without traffic it is taken for dead.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._received_at_s = now
+        self._pinged_at_s = now
+
+    def received(self, now: float) -> None:
+        """Note that bytes came in at `now`."""
+        self._received_at_s = now
+
+    def due(self, now: float) -> Due:
+        """Return what `now` calls for; PING is returned once for each PING_AFTER_S of silence."""
+        if now - self._received_at_s >= DEAD_AFTER_S:
+            return Due.GIVE_UP
+        if now < self._next_ping_s():
+            return Due.NOTHING
+        self._pinged_at_s = now
+        return Due.PING
+
+    def next_at_s(self) -> float:
+        """Return when `due` may first return something else than NOTHING."""
+        return min(self._next_ping_s(), self._received_at_s + DEAD_AFTER_S)
+
+    def _next_ping_s(self) -> float:
+        return max(self._received_at_s, self._pinged_at_s) + PING_AFTER_S

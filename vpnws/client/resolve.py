@@ -1,0 +1,64 @@
+"""Looks a host up without making a signal wait for the resolver."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from vpnws.errors import ConnectError
+
+if TYPE_CHECKING:
+    from vpnws.client.waiting import Waiter
+
+LOOKUP_TIMEOUT_S: Final = 20.0
+MAX_ADDRESSES: Final = 8
+"""Most addresses of one host that are tried in one attempt."""
+
+Address: TypeAlias = "tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]"
+
+
+class _Lookup:
+    """One getaddrinfo call in a thread of its own: the C library cannot be interrupted in it."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self.found: list[Address] = []
+        self.failure = ""
+        self.done_fd, self._write_fd = os.pipe()
+        # A daemon thread does not keep the program alive when it is told to stop meanwhile.
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self.found = _lookup(self._host, self._port)
+        except (OSError, UnicodeError) as error:
+            self.failure = getattr(error, "strerror", None) or str(error)
+        finally:
+            os.close(self._write_fd)
+
+
+def resolve(host: str, port: int, waiter: Waiter) -> list[Address]:
+    """Return the addresses of `host` in the resolver's order, at most MAX_ADDRESSES.
+
+    Raises ConnectError when there is none, Stopped when told to stop.
+    """
+    lookup = _Lookup(host, port)
+    try:
+        waiter.wait(lookup.done_fd, select.POLLIN, waiter.now() + LOOKUP_TIMEOUT_S)
+    except TimeoutError as error:
+        raise ConnectError(f"cannot look up {host}: the name servers do not answer") from error
+    finally:
+        os.close(lookup.done_fd)
+    if lookup.failure:
+        raise ConnectError(f"cannot look up {host}: {lookup.failure}")
+    return lookup.found
+
+
+def _lookup(host: str, port: int) -> list[Address]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [(family, address) for family, _, _, _, address in found]
+    return addresses[:MAX_ADDRESSES]  # type: ignore[return-value]

@@ -1,0 +1,137 @@
+"""Every setting of the server, once: its name, unit, default, range and what it is for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final
+
+from vpnws.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX: Final = "vpnws-"
+_UNIT_SUFFIXES: Final = {"s": "_s", "bytes": "_bytes"}
+
+
+def _number(default: int, low: int, high: int, unit: str, sentence: str) -> Any:
+    return field(
+        default=default,
+        metadata={"low": low, "high": high, "unit": unit, "sentence": sentence},
+    )
+
+
+def _choice(default: str, choices: tuple[str, ...], sentence: str) -> Any:
+    return field(default=default, metadata={"choices": choices, "unit": "", "sentence": sentence})
+
+
+def _for_ini(default: str, sentence: str) -> Any:
+    """Declare a placeholder that only uwsgi.ini itself reads."""
+    return field(default=default, metadata={"unit": "", "sentence": sentence})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The server's settings; a placeholder is `vpnws-` and the field's name less its unit."""
+
+    receiver: str = _choice(
+        "stream",
+        ("stream", "native"),
+        "Who cuts a station's bytes into frames: our decoder, or uWSGI's own, which a hostile"
+        " station can crash; `native` is for trusted stations only.",
+    )
+    max_ports: int = _number(
+        1024, 1, 1_000_000, "", "Most stations at once on all workers; past it a station gets 503."
+    )
+    max_networks: int = _number(
+        64, 1, 4096, "", "Most networks with a station at once, in one worker; past it 503."
+    )
+    max_frame_bytes: int = _number(
+        65535, 1514, 65535, "bytes", "Longest Ethernet frame, header included, without FCS."
+    )
+    dead_after_s: int = _number(
+        75, 2, 86400, "s", "A station that sends nothing at all for so long is closed."
+    )
+    ping_every_s: int = _number(
+        25, 1, 43200, "s", "A station that has sent nothing for so long is pinged, once per period."
+    )
+    age_s: int = _number(
+        300, 10, 1_000_000, "s", "A MAC not seen for so long is forgotten (IEEE 802.1Q 8.8.3)."
+    )
+    fdb_items: int = _number(
+        4096, 16, 10_000_000, "", "Most MACs in the FDB that all workers share (one is kept free)."
+    )
+    station_limit: int = _number(
+        1, 1, 65536, "", "Most MACs learned on one port; frames from a further one are dropped."
+    )
+    storm_limit: int = _number(
+        2000,
+        0,
+        10_000_000,
+        "",
+        "Broadcast, multicast and unknown unicast frames per second that one station may send"
+        " before more are dropped; 0 is no limit.",
+    )
+    egress_limit_bytes: int = _number(
+        300_000, 65_536, 1 << 30, "bytes", "Longest egress queue of a station."
+    )
+    trunk_limit_bytes: int = _number(
+        2_000_000, 65_536, 1 << 30, "bytes", "Longest queue toward another worker's process."
+    )
+    socket: str = _for_ini("", "Where uwsgi.ini listens for nginx: a unix socket's path.")
+    http: str = _for_ini("", "Where uwsgi.ini listens for plain HTTP: address:port.")
+
+
+def placeholder_names() -> dict[str, str]:
+    """Return placeholder name -> field name, for every setting."""
+    return {PREFIX + _spelt(item): item.name for item in fields(Settings)}
+
+
+def read_settings(options: Mapping[str, str]) -> Settings:
+    """Return the settings that `options`, uWSGI's placeholders, give.
+
+    Raises ConfigError with the setting, its value and what is allowed, also for a name that
+    starts with `vpnws-` and is no setting, or for settings that contradict each other.
+    """
+    known = placeholder_names()
+    by_name = {item.name: item for item in fields(Settings)}
+    values: dict[str, Any] = {}
+    for name, text in options.items():
+        if not name.startswith(PREFIX):
+            continue
+        if name not in known:
+            raise ConfigError(f"{name} is not a setting; the settings are {', '.join(known)}")
+        values[known[name]] = _parsed(name, text.strip(), by_name[known[name]])
+    settings = Settings(**values)
+    _check_together(settings)
+    return settings
+
+
+def _check_together(settings: Settings) -> None:
+    if settings.ping_every_s >= settings.dead_after_s:
+        raise ConfigError(
+            f"vpnws-ping-every = {settings.ping_every_s} must be less than vpnws-dead-after ="
+            f" {settings.dead_after_s}, or a quiet station is closed before it is asked"
+        )
+
+
+def _spelt(item: Any) -> str:
+    name: str = item.name.removesuffix(_UNIT_SUFFIXES.get(item.metadata["unit"], ""))
+    return name.replace("_", "-")
+
+
+def _parsed(name: str, text: str, item: Any) -> object:
+    meta = item.metadata
+    if "choices" in meta:
+        if text not in meta["choices"]:
+            raise ConfigError(f"{name} = {text!r} is not one of {', '.join(meta['choices'])}")
+        return text
+    if "low" not in meta:
+        return text
+    unit = f" {meta['unit']}" if meta["unit"] else ""
+    allowed = f"a whole number from {meta['low']} to {meta['high']}{unit}"
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise ConfigError(f"{name} = {text!r} is not {allowed}")
+    if not meta["low"] <= int(text) <= meta["high"]:
+        raise ConfigError(f"{name} = {text} is out of range: it must be {allowed}")
+    return int(text)

@@ -1,0 +1,166 @@
+"""A station's link: writes what its port has queued, watches over its life, ends it politely."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+from typing import TYPE_CHECKING, Final
+
+from vpnws.host import loop
+from vpnws.wire import websocket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vpnws.host.session import Session
+    from vpnws.switch.port import AccessPort
+
+IOV_MOST: Final = 512
+"""Buffers in one gathered write (the kernel takes 1024)."""
+LINGER_S: Final = 2.0
+"""A link that we ended hears its station's answer for so long, or our close frame may be lost:
+closing a socket with unread bytes resets it."""
+
+log = logging.getLogger("vpnws")
+
+
+class Link:
+    """One station's connection. A receiver (stream or native) reads it; this is all the rest."""
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        session: Session,
+        port: AccessPort,
+        on_end: Callable[[Link], bool],
+    ) -> None:
+        """The link owns `connection` from here on; `on_end` is called once, when the port
+        is over, and returns whether the connection may linger for its station's answer.
+        """
+        connection.setblocking(False)
+        self.connection = connection
+        self.fd = connection.fileno()
+        self.session = session
+        self.port = port
+        self.ended = False
+        self.reason = ""
+        self.heard_s = self.opened_s = loop.now()
+        self.writing = False
+        """Whether the socket was full: the write watcher goes on when it is not."""
+        self._pinged_s = self.heard_s
+        self._on_end = on_end
+        self._writer: loop.Watcher | None = None
+        self._reader: loop.Watcher | None = None
+        self._linger_until_s = 0.0
+
+    def read_with(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called whenever the connection can be read."""
+        self._reader = loop.on_readable(self.fd, callback)
+
+    def flush(self) -> None:
+        """Write what is queued, as far as the socket takes it without waiting."""
+        if not self.writing:
+            self._write()
+
+    def send_control(self, opcode: int, payload: bytes) -> None:
+        """Queue a control frame behind what waits; none is queued when the queue is full."""
+        self.port.egress.push(websocket.encode(opcode, payload))
+        self.flush()
+
+    def watch_over(self, now: float, ping_every_s: float, dead_after_s: float) -> None:
+        """Ping a quiet station; end one that has been silent for `dead_after_s`."""
+        silent_s = now - self.heard_s
+        if silent_s >= dead_after_s:
+            self.end(websocket.GOING_AWAY, f"silent for {dead_after_s:.0f} s")
+        elif min(silent_s, now - self._pinged_s) >= ping_every_s:
+            self._pinged_s = now
+            self.send_control(websocket.PING, b"vpnws")
+
+    def end(self, code: int, reason: str, *, by_peer: bool = False) -> None:
+        """End the port with a close frame, then the connection: at once if the peer closed it."""
+        if self.ended:
+            return
+        may_linger = self._finish(reason)
+        if code != websocket.ABNORMAL:
+            self._send_close(code, "" if by_peer else reason)
+        if by_peer or not may_linger or code == websocket.ABNORMAL:
+            self.close()
+            return
+        self._linger_until_s = loop.now() + LINGER_S
+        self._watch_reads_until_closed()
+
+    def lingered(self, now: float) -> bool:
+        """Close a link that has waited long enough for its station's answer; True once closed."""
+        if self.connection.fileno() >= 0 and now >= self._linger_until_s:
+            self.close()
+        return self.connection.fileno() < 0
+
+    def close(self) -> None:
+        """Close the connection and stop watching it."""
+        self._stop_watching()
+        # Whoever else waits for this connection, as `native` does, sees its end this way.
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+        self.connection.close()
+
+    def _finish(self, reason: str) -> bool:
+        self.ended = True
+        self.reason = reason
+        self._stop_watching()
+        return self._on_end(self)
+
+    def _send_close(self, code: int, reason: str) -> None:
+        """Write a close frame behind a message half written, before everything else."""
+        queue = self.port.egress
+        begun = [queue.head(1)[0]] if queue.begun else []
+        payload = websocket.close_payload(code, reason)
+        try:
+            os.writev(self.fd, [*begun, websocket.encode(websocket.CLOSE, payload)])
+            self.connection.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.close()
+
+    def _stop_watching(self) -> None:
+        for watcher in (self._reader, self._writer):
+            if watcher is not None:
+                watcher.close()
+        self._reader = self._writer = None
+
+    def _watch_reads_until_closed(self) -> None:
+        if self.connection.fileno() >= 0:
+            self._reader = loop.on_readable(self.fd, self._discard)
+
+    def _discard(self) -> None:
+        try:
+            if self.connection.recv(65536):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self.close()
+
+    def _write(self) -> None:
+        queue = self.port.egress
+        try:
+            while queue.messages:
+                queue.written(os.writev(self.fd, queue.head(IOV_MOST)))
+        except BlockingIOError:
+            self._wait_to_write()
+        except OSError as error:
+            self.end(websocket.ABNORMAL, f"cannot write: {error.strerror}")
+        else:
+            self._stop_waiting()
+
+    def _wait_to_write(self) -> None:
+        if not self.writing and not self.ended:
+            self.writing = True
+            self._writer = loop.on_writable(self.fd, self._write)
+
+    def _stop_waiting(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        self.writing = False

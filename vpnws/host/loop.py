@@ -1,0 +1,80 @@
+"""The event loop and the clock of a process: the one module that imports gevent."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+import gevent
+import gevent.socket
+from gevent.hub import get_hub
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_READ = 1
+_WRITE = 2
+
+
+class Watcher(Protocol):
+    """Something the loop watches for; close it before its descriptor."""
+
+    def stop(self) -> None:
+        """Stop watching."""
+
+    def close(self) -> None:
+        """Stop watching for good."""
+
+
+def now() -> float:
+    """Return seconds on a clock that only goes forward."""
+    return time.monotonic()
+
+
+def on_readable(fd: int, callback: Callable[[], None]) -> Watcher:
+    """Call `callback` whenever `fd` can be read."""
+    return _watch(get_hub().loop.io(fd, _READ), callback)
+
+
+def on_writable(fd: int, callback: Callable[[], None]) -> Watcher:
+    """Call `callback` whenever `fd` can be written."""
+    return _watch(get_hub().loop.io(fd, _WRITE), callback)
+
+
+def every(period_s: float, callback: Callable[[], None]) -> Watcher:
+    """Call `callback` every `period_s` seconds; it does not keep the loop alive."""
+    return _watch(get_hub().loop.timer(period_s, period_s, ref=False), callback)
+
+
+def after(delay_s: float, callback: Callable[[], None]) -> Watcher:
+    """Call `callback` once, after `delay_s` seconds."""
+    return _watch(get_hub().loop.timer(delay_s, ref=False), callback)
+
+
+def wait_readable(fd: int, timeout_s: float) -> bool:
+    """Let others run until `fd` can be read; False if that takes more than `timeout_s`."""
+    return _wait(gevent.socket.wait_read, fd, timeout_s)
+
+
+def wait_writable(fd: int, timeout_s: float) -> bool:
+    """Let others run until `fd` can be written; False if that takes more than `timeout_s`."""
+    return _wait(gevent.socket.wait_write, fd, timeout_s)
+
+
+def in_main_greenlet() -> bool:
+    """Tell whether this code runs outside every request and every callback of the loop."""
+    current = gevent.getcurrent()
+    return current.parent is None
+
+
+def _wait(wait: Callable[..., None], fd: int, timeout_s: float) -> bool:
+    try:
+        wait(fd, timeout=timeout_s)
+    except TimeoutError:
+        return False
+    return True
+
+
+def _watch(watcher: Watcher, callback: Callable[[], None]) -> Watcher:
+    watcher.start(callback)  # type: ignore[attr-defined]
+    return watcher

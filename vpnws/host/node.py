@@ -1,0 +1,203 @@
+"""One process's part of the server: its switch, its links, its trunks, kept alive and flushed."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+from typing import TYPE_CHECKING, Final
+
+from vpnws.errors import CapacityError
+from vpnws.host import loop
+from vpnws.host.bus import TrunkLink
+from vpnws.host.link import Link
+from vpnws.host.shared_fdb import SharedFdb
+from vpnws.switch.isolation import SAME_COMMUNITY
+from vpnws.switch.policer import StormControl
+from vpnws.switch.port import AccessPort, Port, Trunk
+from vpnws.switch.queue import EgressQueue
+from vpnws.switch.switch import Switch, encode_for_trunk
+from vpnws.wire import websocket
+from vpnws.wire.ethernet import format_mac
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterable
+
+    from vpnws.config import Settings
+    from vpnws.host.bus import Bus
+    from vpnws.host.session import Session
+    from vpnws.host.shared_page import SharedPage
+    from vpnws.switch.port import Origin
+
+TICK_S: Final = 1.0
+AGE_EVERY_TICKS: Final = 5
+LINGERING_MOST: Final = 256
+"""Most ended links that still wait for their station's answer; past it they are closed at once."""
+_ID_BITS: Final = 32
+
+log = logging.getLogger("vpnws")
+
+
+class Node:
+    """The switch of one process with everything attached to it."""
+
+    def __init__(self, settings: Settings, page: SharedPage, bus: Bus, slot: int) -> None:
+        """Begin to serve as the process at `slot`; call it in that process, after the fork."""
+        self.settings = settings
+        self.slot = slot
+        self.links: dict[int, Link] = {}
+        self._page = page
+        self._shared = SharedFdb(page, slot, age_s=settings.age_s, items=settings.fdb_items)
+        self.switch = Switch(
+            slot,
+            self._shared,
+            age_s=settings.age_s,
+            fdb_limit=settings.fdb_items,
+            networks_limit=settings.max_networks,
+        )
+        self._lingering: list[Link] = []
+        # Ids do not repeat within a slot's life: the shared FDB may still name the forerunner's.
+        self._ids = itertools.count((os.getpid() << _ID_BITS) + 1)
+        self._ticks = 0
+        self._stopping = False
+        bus.keep_only(slot)
+        self._trunks: dict[Port, TrunkLink] = {}
+        for other, end in bus.ends(slot).items():
+            self._add_trunk(other, end)
+        page.set_ports(slot, 0)
+        purged = self._shared.purge_own()
+        if purged:
+            log.info("forgot %d stations of the process before", purged)
+        self._ticker = loop.every(TICK_S, self._tick)
+
+    def check_room(self, session: Session) -> None:
+        """Raise CapacityError when the station of `session` may not come in."""
+        if self._stopping:
+            raise CapacityError("the switch is stopping")
+        if self._page.ports() >= self.settings.max_ports:
+            raise CapacityError(f"there are {self.settings.max_ports} stations already")
+        self.switch.check_room(session.network)
+
+    def attach(self, connection: socket.socket, session: Session) -> Link:
+        """Make a port of a connection whose handshake is done; it is owned here from now on.
+
+        Raises CapacityError when others took the last place during the handshake.
+        """
+        self.check_room(session)
+        origin = self.switch.origin(session.network, SAME_COMMUNITY)
+        settings = self.settings
+        now = loop.now()
+        port = AccessPort(
+            next(self._ids),
+            encode_for_station,
+            session.unsent,
+            settings.max_frame_bytes,
+            origin=origin,
+            storm=StormControl(settings.storm_limit, now),
+            station_limit=settings.station_limit,
+            claim=session.identity.claim(),
+        )
+        link = Link(connection, session, port, self._detach)
+        self.links[port.id] = link
+        self.switch.attach(port)
+        self._page.set_ports(self.slot, len(self.links))
+        if session.announced_mac is not None:
+            self.switch.announce(port, session.announced_mac, now)
+        log.info("port %s up %s", self._name(port), describe(session))
+        return link
+
+    def forward(self, ingress: AccessPort, frames: Iterable[bytes]) -> None:
+        """Run `frames` from `ingress` through the switch and write what it queued."""
+        self.switch.receive(ingress, frames, loop.now())
+        self._flush_backlog()
+
+    def stop(self) -> None:
+        """End every link because the service restarts, and take no more."""
+        self._stopping = True
+        for link in list(self.links.values()):
+            link.end(websocket.SERVICE_RESTART, "the server is restarting")
+            link.close()
+
+    def _add_trunk(self, other: int, end: socket.socket) -> None:
+        settings = self.settings
+        egress = EgressQueue(settings.trunk_limit_bytes)
+        trunk = Trunk(other, encode_for_trunk, egress, settings.max_frame_bytes)
+        self.switch.trunks[other] = trunk
+        self._trunks[trunk] = TrunkLink(trunk, end, self._forward_records)
+
+    def _forward_records(self, ingress: Trunk, message: bytes) -> None:
+        self.switch.receive_records(ingress, message, loop.now())
+        self._flush_backlog()
+
+    def _flush_backlog(self) -> None:
+        backlog = self.switch.backlog
+        while backlog:
+            port = backlog.pop()
+            link = self.links.get(port.id) if not port.is_trunk else self._trunks.get(port)
+            if link is not None:
+                link.flush()
+
+    def _detach(self, link: Link) -> bool:
+        """Take a link that ended off the switch; return whether it may linger."""
+        port = link.port
+        self.links.pop(port.id, None)
+        self.switch.detach(port)
+        self._page.set_ports(self.slot, len(self.links))
+        self._say_down(link)
+        if len(self._lingering) >= LINGERING_MOST:
+            return False
+        self._lingering.append(link)
+        return True
+
+    def _say_down(self, link: Link) -> None:
+        port = link.port
+        drops = " ".join(f"{reason}={count}" for reason, count in sorted(port.drops.items()))
+        log.info(
+            "port %s down after %.0f s: %s; rx %d frames %d bytes, tx %d frames %d bytes; drops %s",
+            self._name(port),
+            loop.now() - link.opened_s,
+            link.reason,
+            port.rx_frames,
+            port.rx_bytes,
+            port.tx_frames,
+            port.tx_bytes,
+            drops or "none",
+        )
+
+    def _name(self, port: AccessPort) -> str:
+        """Return a port's short name for the log: its worker and a number."""
+        return f"{self.slot + 1}.{port.id & ((1 << _ID_BITS) - 1)}"
+
+    def _tick(self) -> None:
+        now = loop.now()
+        settings = self.settings
+        self._ticks += 1
+        for link in list(self.links.values()):
+            link.watch_over(now, settings.ping_every_s, settings.dead_after_s)
+        self._lingering = [link for link in self._lingering if not link.lingered(now)]
+        if self._ticks % AGE_EVERY_TICKS == 0:
+            self.switch.age(now)
+
+
+def encode_for_station(_origin: Origin, frame: bytes) -> bytes:
+    """Write a frame as one binary message; the encoder of every plain station."""
+    return websocket.encode_binary(frame)
+
+
+def describe(session: Session) -> str:
+    """Write who and where a station is, in one line that a station cannot forge or break."""
+    identity = session.identity
+    mac = format_mac(session.announced_mac) if session.announced_mac else "-"
+    pairs = (
+        ("network", session.network),
+        ("user", identity.remote_user),
+        ("dn", identity.dn),
+        ("addr", identity.remote_addr),
+    )
+    return " ".join(f"{key}={printable(value) or '-'}" for key, value in pairs) + f" mac={mac}"
+
+
+def printable(text: str) -> str:
+    """Return at most 128 characters of `text`, with what could forge a log line replaced."""
+    return "".join(c if c.isprintable() and c not in " \"'" else "?" for c in text[:128])

@@ -1,0 +1,102 @@
+"""The two receivers: `stream` cuts a station's bytes itself, `native` lets uWSGI do it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from vpnws.host import loop, uwsgi_api
+from vpnws.wire import websocket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vpnws.host.link import Link
+
+RECEIVE_BYTES: Final = 256 * 1024
+"""One read takes at most so much, then other stations have their turn."""
+BATCH_MOST: Final = 256
+"""Messages that `native` forwards before other stations have their turn."""
+WAIT_S: Final = 60.0
+"""`native` is woken by its connection, also when the port ends; this only bounds a wait."""
+PARTIAL: Final = b"\0"
+"""What uWSGI returns in place of a fragment that is not the last one."""
+
+_buffer = bytearray(RECEIVE_BYTES)
+_view = memoryview(_buffer)
+
+
+def receive_stream(
+    link: Link, max_message_bytes: int, forward: Callable[[list[bytes]], None]
+) -> None:
+    """Read `link` from the event loop and `forward` its messages; returns at once.
+
+    Every connection of the process is read into one buffer: what is left uncut is copied out.
+    """
+    decoder = websocket.Decoder(max_message_bytes, state=link.session.received)
+
+    def readable() -> None:
+        try:
+            count = link.connection.recv_into(_buffer)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            link.end(websocket.ABNORMAL, f"cannot read: {error.strerror}")
+            return
+        if not count:
+            link.end(websocket.ABNORMAL, "the connection was closed without a close frame")
+            return
+        link.heard_s = loop.now()
+        messages = decoder.feed(_view[:count])
+        if messages:
+            forward(messages)
+        if decoder.ping is not None:
+            link.send_control(websocket.PONG, decoder.take_ping() or b"")
+        if decoder.ending is not None:
+            _end(link, decoder.ending)
+
+    link.read_with(readable)
+
+
+def receive_native(link: Link, fd: int, forward: Callable[[list[bytes]], None]) -> None:
+    """Serve the current request's messages until its port ends; holds the request's core.
+
+    `fd` is uWSGI's own descriptor of the connection: it stays open until the request is over.
+    """
+    while not link.ended:
+        if link.port.egress.begun:
+            loop.wait_writable(fd, WAIT_S)
+        elif loop.wait_readable(fd, WAIT_S):
+            _receive_ready(link, forward)
+
+
+def _receive_ready(link: Link, forward: Callable[[list[bytes]], None]) -> None:
+    if link.ended or link.port.egress.begun:
+        return
+    messages: list[bytes] = []
+    ending = _read_ready(messages)
+    link.heard_s = loop.now()
+    if messages:
+        forward(messages)
+    if ending is not None:
+        _end(link, ending)
+
+
+def _read_ready(messages: list[bytes]) -> websocket.Ending | None:
+    while len(messages) < BATCH_MOST:
+        try:
+            message = uwsgi_api.receive_message()
+        except OSError:
+            return websocket.Ending(websocket.ABNORMAL, "the connection was closed", by_peer=True)
+        if not message:
+            return None
+        if message == PARTIAL:
+            return websocket.Ending(
+                websocket.PROTOCOL_ERROR, "native takes no fragments", by_peer=False
+            )
+        messages.append(message)
+    return None
+
+
+def _end(link: Link, ending: websocket.Ending) -> None:
+    reason = ending.reason or ("closed by the station" if ending.by_peer else "")
+    link.end(ending.code, reason, by_peer=ending.by_peer)

@@ -1,0 +1,47 @@
+"""What a station's connection needs to be served by any process: one plain record."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vpnws.switch.guard import ANONYMOUS
+from vpnws.switch.network import DEFAULT
+from vpnws.wire.websocket import ReceiveState
+
+if TYPE_CHECKING:
+    from vpnws.switch.queue import EgressQueue
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the web server says the station is; all of it comes from the proxy's uwsgi vars."""
+
+    remote_user: str = ""
+    dn: str = ""
+    remote_addr: str = ""
+
+    def claim(self) -> bytes:
+        """Return 8 bytes that stand for a named station; ANONYMOUS for one without a name."""
+        if not self.remote_user and not self.dn:
+            return ANONYMOUS
+        named = f"{self.remote_user}\0{self.dn}".encode()
+        return hashlib.blake2b(named, digest_size=8).digest()
+
+
+@dataclass(slots=True)
+class Session:
+    """Everything another process would need to go on serving a station's connection.
+
+    The descriptor travels beside it. Nothing here refers to a loop, a greenlet or a port.
+    """
+
+    unsent: EgressQueue
+    """Messages not yet written, and how much of the first one has been."""
+    identity: Identity = field(default_factory=Identity)
+    network: str = DEFAULT
+    subprotocol: str = ""
+    announced_mac: bytes | None = None
+    received: ReceiveState = field(default_factory=ReceiveState)
+    """Bytes not yet cut into frames, and the fragments of an unfinished message."""

@@ -1,0 +1,80 @@
+"""The FDB that all processes share, kept in a uWSGI cache."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Final
+
+from vpnws.host import loop, uwsgi_api
+from vpnws.switch.fdb import Location
+
+if TYPE_CHECKING:
+    from vpnws.host.shared_page import SharedPage
+
+_VALUE: Final = struct.Struct("!BQ8s")
+BUMP_EVERY_S: Final = 0.05
+"""The epoch is moved at most so often: each move makes every process read its busy MACs again."""
+
+
+class SharedFdb:
+    """Location of each MAC by network; a `SharedTable` for the switch."""
+
+    def __init__(self, page: SharedPage, slot: int, *, age_s: int, items: int) -> None:
+        """`items` is the cache's size as configured; uWSGI keeps one of them free."""
+        self._page = page
+        self._slot = slot
+        self._age_s = age_s
+        self._most = items - 1
+        self._bumped_s = 0.0
+        self._pending: loop.Watcher | None = None
+
+    def get(self, network: str, mac: bytes) -> Location | None:
+        """Return where `mac` is, if anywhere."""
+        value = uwsgi_api.cache_get(mac + network.encode())
+        return Location(*_VALUE.unpack(value)) if value is not None else None
+
+    def put(self, network: str, mac: bytes, location: Location) -> bool:
+        """Write an entry for another age; False when the table is full."""
+        key = mac + network.encode()
+        # uWSGI would say so in the log for every frame of a flood, so it is not asked.
+        if uwsgi_api.cache_count() >= self._most and uwsgi_api.cache_get(key) is None:
+            return False
+        value = _VALUE.pack(location.slot, location.port_id, location.claim)
+        return uwsgi_api.cache_put(key, value, self._age_s)
+
+    def delete(self, network: str, mac: bytes) -> None:
+        """Remove an entry."""
+        uwsgi_api.cache_delete(mac + network.encode())
+
+    def epoch(self) -> bytes:
+        """Return the epochs of all processes."""
+        return self._page.epochs()
+
+    def bump(self) -> None:
+        """Tell every process to look again, now or within BUMP_EVERY_S."""
+        if self._pending is not None:
+            return
+        wait_s = self._bumped_s + BUMP_EVERY_S - loop.now()
+        if wait_s <= 0:
+            self._bump_now()
+        else:
+            self._pending = loop.after(wait_s, self._bump_now)
+
+    def purge_own(self) -> int:
+        """Remove what this slot's earlier process left behind; return how many entries it was."""
+        own = [key for key in uwsgi_api.cache_keys() if self._is_own(key)]
+        for key in own:
+            uwsgi_api.cache_delete(key)
+        self._bump_now()
+        return len(own)
+
+    def _is_own(self, key: bytes) -> bool:
+        value = uwsgi_api.cache_get(key)
+        return value is not None and value[0] == self._slot
+
+    def _bump_now(self) -> None:
+        if self._pending is not None:
+            self._pending.close()
+            self._pending = None
+        self._bumped_s = loop.now()
+        self._page.bump_epoch(self._slot)

@@ -1,0 +1,44 @@
+"""A page of memory that every process of the server sees: epochs and how many ports each has."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from typing import Final
+
+_EPOCH: Final = struct.Struct("@Q")
+_COUNT: Final = struct.Struct("@Q")
+
+
+class SharedPage:
+    """Numbers in anonymous shared memory, made before the fork.
+
+    Each process writes only at its own slot, so there is no lock and no lost update; an aligned
+    8-byte store is seen whole or not at all.
+    """
+
+    def __init__(self, slots: int) -> None:
+        """`slots` is how many processes there can be."""
+        self._slots = slots
+        self._epochs_bytes = slots * _EPOCH.size
+        self._memory = memoryview(mmap.mmap(-1, self._epochs_bytes + slots * _COUNT.size))
+        self._epochs = self._memory[: self._epochs_bytes]
+
+    def epochs(self) -> bytes:
+        """Return all epochs; two calls are equal if nobody moved one in between."""
+        return self._epochs.tobytes()
+
+    def bump_epoch(self, slot: int) -> None:
+        """Move the epoch of `slot`, the caller's own."""
+        at = slot * _EPOCH.size
+        (epoch,) = _EPOCH.unpack_from(self._memory, at)
+        _EPOCH.pack_into(self._memory, at, epoch + 1)
+
+    def set_ports(self, slot: int, count: int) -> None:
+        """Say how many ports the process at `slot`, the caller, has."""
+        _COUNT.pack_into(self._memory, self._epochs_bytes + slot * _COUNT.size, count)
+
+    def ports(self) -> int:
+        """Return how many ports all processes have together."""
+        counts = self._memory[self._epochs_bytes :].cast("Q")
+        return sum(counts)

@@ -1,0 +1,266 @@
+"""The forwarding database of one network: a local table in front of one that processes share.
+
+Theory of operation. The shared table says for each MAC which process (slot) and which of its
+ports has it. Reading it costs microseconds and a lock, so each process remembers what it found
+in `_entries`. Whoever changes the owner of a MAC, or removes one, writes the shared table first
+and then moves the shared epoch; an entry noted under an older epoch is read again before it is
+next used, whichever way. So a move is followed at the next frame, and nothing is announced.
+A lost race between two processes leaves at worst no shared entry: frames are then flooded,
+which reaches the station all the same, until it is heard again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, Final, Protocol
+
+from vpnws.switch.guard import MoveGuard, may_claim
+from vpnws.switch.port import AccessPort, Drop, Port, Trunk
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RECHECK_S: Final = 5.0
+"""A MAC found at another process is looked up again after this, should nobody say it went."""
+MISS_S: Final = 0.1
+"""A MAC found nowhere is not looked for again for so long; its frames are flooded."""
+MISSES_MOST: Final = 1024
+REPLACE_IDLE_S: Final = 5.0
+"""At its limit a port may change one of its MACs for a new one if the old has been quiet so long:
+a guest that is restored with another MAC is not locked out, and two stations cannot share."""
+REFRESH_PART: Final = 4
+"""The shared entry is written again when a quarter of its life has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where the shared table says a MAC is, and whose it is."""
+
+    slot: int
+    port_id: int
+    claim: bytes
+
+    def is_at(self, other: Location) -> bool:
+        """Tell whether both are the same port."""
+        return self.slot == other.slot and self.port_id == other.port_id
+
+
+class SharedTable(Protocol):
+    """The table that all processes share, and its epoch."""
+
+    def get(self, network: str, mac: bytes) -> Location | None:
+        """Return where `mac` is, if anywhere."""
+
+    def put(self, network: str, mac: bytes, location: Location) -> bool:
+        """Write an entry for another age; False when the table is full."""
+
+    def delete(self, network: str, mac: bytes) -> None:
+        """Remove an entry."""
+
+    def bump(self) -> None:
+        """Tell every process to look again: move the epoch."""
+
+    def epoch(self) -> bytes:
+        """Return the epoch; it differs from every earlier one once anybody has moved it."""
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """What this process knows of one MAC."""
+
+    port: Port
+    seen_s: float
+    """When a frame from it last came in here; for a MAC elsewhere, when it was looked up."""
+    refresh_s: float
+    """When the shared entry must be written again (here), or read again (elsewhere)."""
+    epoch: bytes
+
+
+class Fdb:
+    """Learns on which port each MAC of one network is, and finds it."""
+
+    __slots__ = (
+        "_age_s",
+        "_entries",
+        "_guard",
+        "_limit",
+        "_misses",
+        "_network",
+        "_ports",
+        "_shared",
+        "_slot",
+        "_trunks",
+        "epoch",
+        "full",
+    )
+
+    def __init__(
+        self,
+        network: str,
+        ports: Mapping[int, AccessPort],
+        trunks: Mapping[int, Trunk],
+        *,
+        slot: int,
+        shared: SharedTable,
+        age_s: float,
+        limit: int,
+    ) -> None:
+        """`ports` are this process's by id, `trunks` the others' by slot, `limit` the most MACs."""
+        self._network = network
+        self._ports = ports
+        self._trunks = trunks
+        self._slot = slot
+        self._shared = shared
+        self._age_s = age_s
+        self._limit = limit
+        self._entries: dict[bytes, Entry] = {}
+        self._misses: dict[bytes, float] = {}
+        self._guard = MoveGuard()
+        self.epoch = b""
+        """The shared epoch as last read by the switch; compared by identity."""
+        self.full = 0
+        """How often a MAC was not kept because a table was full."""
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def learn(self, port: AccessPort, mac: bytes, now: float) -> Drop | None:
+        """Note that a frame from `mac` came in on `port`; return why it must be dropped, if so."""
+        entry = self._entries.get(mac)
+        if (
+            entry is not None
+            and entry.port is port
+            and entry.epoch is self.epoch
+            and now < entry.refresh_s
+        ):
+            entry.seen_s = now
+            return None
+        return self._learn_slowly(port, mac, now)
+
+    def find(self, mac: bytes, now: float) -> Port | None:
+        """Return the port toward `mac`, or None when it is unknown."""
+        entry = self._entries.get(mac)
+        if entry is not None and entry.epoch is self.epoch:
+            port = entry.port
+            if not port.is_trunk or now < entry.refresh_s:
+                return port
+        return self._find_slowly(mac, now)
+
+    def forget_port(self, port: AccessPort) -> None:
+        """Remove every MAC learned on `port`, here and in the shared table."""
+        for mac in list(port.stations):
+            self._forget(mac, port)
+
+    def age(self, now: float) -> None:
+        """Forget what has not been seen for the ageing time; drop stale knowledge of elsewhere."""
+        for mac, entry in list(self._entries.items()):
+            if entry.port.is_trunk:
+                if now >= entry.refresh_s:
+                    del self._entries[mac]
+            elif now - entry.seen_s >= self._age_s and isinstance(entry.port, AccessPort):
+                self._forget(mac, entry.port)
+
+    def _learn_slowly(self, port: AccessPort, mac: bytes, now: float) -> Drop | None:
+        mine = Location(self._slot, port.id, port.claim)
+        there = self._shared.get(self._network, mac)
+        refused = self._refusal(port, mac, mine, there, now)
+        if refused is not None:
+            return refused
+        known = self._entries.get(mac)
+        moved = there is not None and not there.is_at(mine)
+        if known is None or known.port is not port or now >= known.refresh_s or moved or not there:
+            if not self._shared.put(self._network, mac, mine):
+                self.full += 1
+            refresh_s = now + self._age_s / REFRESH_PART
+        else:
+            refresh_s = known.refresh_s
+        if moved:
+            self._shared.bump()
+        self._keep(mac, Entry(port, now, refresh_s, self.epoch))
+        return None
+
+    def _refusal(
+        self, port: AccessPort, mac: bytes, mine: Location, there: Location | None, now: float
+    ) -> Drop | None:
+        """Judge a source that is new on `port`, or not lately seen there."""
+        moves = there is not None and not there.is_at(mine)
+        if there and self._is_live(there) and not may_claim(there.claim, mine.claim):
+            return Drop.MAC_TAKEN
+        if mac not in port.stations and not self._make_room(port, now):
+            return Drop.STATION_LIMIT
+        if moves and not self._guard.admit(mac, now):
+            return Drop.MOVE_GUARD
+        return None
+
+    def _is_live(self, there: Location) -> bool:
+        """Tell whether a location can still exist: one of ours may have died with our forerunner."""
+        return there.slot != self._slot or there.port_id in self._ports
+
+    def _make_room(self, port: AccessPort, now: float) -> bool:
+        """See that `port` may learn one more MAC, giving up one that has long been quiet."""
+        if len(port.stations) < port.station_limit:
+            return True
+        entries = self._entries
+        oldest = min(port.stations, key=lambda mac: entries[mac].seen_s)
+        if now - entries[oldest].seen_s < REPLACE_IDLE_S:
+            return False
+        self._forget(oldest, port)
+        return True
+
+    def _find_slowly(self, mac: bytes, now: float) -> Port | None:
+        if now < self._misses.get(mac, -inf):
+            return None
+        there = self._shared.get(self._network, mac)
+        entry = self._entries.get(mac)
+        if there is None or (there.slot == self._slot and there.port_id not in self._ports):
+            return self._find_unshared(mac, entry, now)
+        port: Port | None
+        if there.slot == self._slot:
+            port = self._ports[there.port_id]
+            if entry is not None and entry.port is port:
+                entry.epoch = self.epoch
+                return port
+        else:
+            port = self._trunks.get(there.slot)
+        if port is not None:
+            self._keep(mac, Entry(port, now, now + RECHECK_S, self.epoch))
+        return port
+
+    def _find_unshared(self, mac: bytes, entry: Entry | None, now: float) -> Port | None:
+        """Answer for a MAC that the shared table does not have: ours may still be right."""
+        if entry is not None and not entry.port.is_trunk:
+            entry.epoch = self.epoch
+            return entry.port
+        self._entries.pop(mac, None)
+        if len(self._misses) >= MISSES_MOST:
+            self._misses.clear()
+        self._misses[mac] = now + MISS_S
+        return None
+
+    def _keep(self, mac: bytes, entry: Entry) -> None:
+        old = self._entries.get(mac)
+        if old is None and len(self._entries) >= self._limit and not self._drop_elsewhere():
+            self.full += 1
+            return
+        if old is not None and isinstance(old.port, AccessPort) and old.port is not entry.port:
+            old.port.stations.discard(mac)
+        self._entries[mac] = entry
+        self._misses.pop(mac, None)
+        if isinstance(entry.port, AccessPort):
+            entry.port.stations.add(mac)
+
+    def _drop_elsewhere(self) -> bool:
+        """Make room by forgetting what the shared table can tell again."""
+        elsewhere = [mac for mac, entry in self._entries.items() if entry.port.is_trunk]
+        for mac in elsewhere:
+            del self._entries[mac]
+        return bool(elsewhere)
+
+    def _forget(self, mac: bytes, port: AccessPort) -> None:
+        port.stations.discard(mac)
+        self._entries.pop(mac, None)
+        there = self._shared.get(self._network, mac)
+        if there is not None and there.is_at(Location(self._slot, port.id, port.claim)):
+            self._shared.delete(self._network, mac)
+            self._shared.bump()

@@ -1,0 +1,50 @@
+"""Who may take over a MAC from another port, and how often."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ANONYMOUS: Final = bytes(8)
+"""The claim of a port whose station the proxy did not name."""
+TRUSTED: Final = b"\xff" * 8
+"""The claim of a port that may bring any MAC: the uplink, or a station that bridges by right."""
+MOVES_MOST: Final = 5
+"""So many moves of one MAC within the window are a loop or a fight, not a station that roams."""
+WINDOW_S: Final = 10.0
+HOLD_S: Final = 10.0
+"""How long a MAC that moved too often stays where it is."""
+WATCHED_MOST: Final = 1024
+"""Most MACs whose moves are counted at once; a full table forgets the counts, not the FDB."""
+
+
+def may_claim(holder: bytes, claimant: bytes) -> bool:
+    """Tell whether a port with the claim `claimant` may take a MAC that `holder`'s port has.
+
+    A claim is 8 bytes: a digest of who the station is, ANONYMOUS or TRUSTED. A named station's
+    MAC is its own until it ages out or its port goes; a trusted port's is too.
+    """
+    return claimant in (holder, TRUSTED) or holder == ANONYMOUS
+
+
+class MoveGuard:
+    """Counts how often each MAC moves, and holds one that moves too often."""
+
+    __slots__ = ("_moves",)
+
+    def __init__(self) -> None:
+        self._moves: dict[bytes, tuple[int, float]] = {}
+
+    def admit(self, mac: bytes, now: float) -> bool:
+        """Count one move of `mac` at `now` seconds; False while it is held."""
+        count, since_s = self._moves.get(mac, (0, now))
+        if count >= MOVES_MOST:
+            if now - since_s < HOLD_S:
+                return False
+            count = 0
+        elif now - since_s >= WINDOW_S:
+            count = 0
+        if len(self._moves) >= WATCHED_MOST and mac not in self._moves:
+            self._moves.clear()
+        begins_now = count == 0 or count + 1 == MOVES_MOST
+        self._moves[mac] = (count + 1, now if begins_now else since_s)
+        return True

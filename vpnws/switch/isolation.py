@@ -1,0 +1,40 @@
+"""Private VLAN roles (RFC 5517): which ports of a network may exchange frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Kind(IntEnum):
+    """What a port may talk to."""
+
+    ISOLATED = 0
+    """Promiscuous ports only."""
+    COMMUNITY = 1
+    """Ports of its own community, and promiscuous ports."""
+    PROMISCUOUS = 2
+    """Every port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A port's part in its network: a kind and, for a community port, the community's name."""
+
+    kind: Kind
+    community: str = ""
+
+
+SAME_COMMUNITY = Role(Kind.COMMUNITY)
+"""Every station of a plain switch: they all reach each other."""
+ISOLATED = Role(Kind.ISOLATED)
+PROMISCUOUS = Role(Kind.PROMISCUOUS)
+
+
+def may_talk(one: Role, other: Role) -> bool:
+    """Tell whether ports with these roles may exchange frames; the order does not matter."""
+    if one is other:
+        return one.kind is not Kind.ISOLATED
+    if Kind.PROMISCUOUS in (one.kind, other.kind):
+        return True
+    return one.kind is Kind.COMMUNITY and one == other

@@ -1,0 +1,28 @@
+"""Storm control: how many flooded frames one port may cause."""
+
+from __future__ import annotations
+
+
+class StormControl:
+    """A token bucket over broadcast, unknown unicast and multicast (BUM) frames of one port."""
+
+    __slots__ = ("_rate", "_tokens", "_updated_s")
+
+    def __init__(self, rate: int, now: float) -> None:
+        """`rate` is in frames per second; one second's worth may come at once; 0 is no limit."""
+        self._rate = rate
+        self._tokens = float(rate)
+        self._updated_s = now
+
+    def admit(self, now: float) -> bool:
+        """Take one frame at `now` seconds; False when it is one too many."""
+        rate = self._rate
+        if not rate:
+            return True
+        tokens = min(rate, self._tokens + (now - self._updated_s) * rate)
+        self._updated_s = now
+        if tokens < 1:
+            self._tokens = tokens
+            return False
+        self._tokens = tokens - 1
+        return True

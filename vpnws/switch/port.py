@@ -1,0 +1,121 @@
+"""Ports: what is attached to the switch, with its role, its counters and its egress queue."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+from vpnws.switch.guard import ANONYMOUS
+
+if TYPE_CHECKING:
+    from vpnws.switch.isolation import Role
+    from vpnws.switch.network import Network
+    from vpnws.switch.policer import StormControl
+    from vpnws.switch.queue import EgressQueue
+
+
+class Drop(StrEnum):
+    """Why a frame was not delivered; the first eight count at ingress, the rest at egress."""
+
+    LENGTH = "length"
+    SOURCE = "source"
+    RESERVED = "reserved"
+    STATION_LIMIT = "station_limit"
+    MAC_TAKEN = "mac_taken"
+    MOVE_GUARD = "move_guard"
+    STORM = "storm"
+    FILTERED = "filtered"
+    EGRESS_FULL = "egress_full"
+    EGRESS_LENGTH = "egress_length"
+    DEVICE = "device"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """What the forwarding process must know of where a frame came in; it crosses trunks."""
+
+    network: Network
+    role: Role
+    label: bytes
+    """Network and role as the trunk record writes them, made once per port."""
+
+
+Encoder: TypeAlias = Callable[[Origin, bytes], bytes]
+"""How a port writes a frame: ports with the same encoder share the bytes of a flood."""
+
+
+class Port:
+    """Anything attached to the switch."""
+
+    __slots__ = (
+        "drops",
+        "egress",
+        "encode",
+        "id",
+        "max_frame_bytes",
+        "rx_bytes",
+        "rx_frames",
+        "tx_bytes",
+        "tx_frames",
+    )
+
+    is_trunk = False
+
+    def __init__(
+        self, port_id: int, encode: Encoder, egress: EgressQueue, max_frame_bytes: int
+    ) -> None:
+        """`port_id` is unique in the process; `max_frame_bytes` bounds a frame either way."""
+        self.id = port_id
+        self.encode = encode
+        self.egress = egress
+        self.max_frame_bytes = max_frame_bytes
+        self.rx_frames = 0
+        self.rx_bytes = 0
+        self.tx_frames = 0
+        self.tx_bytes = 0
+        self.drops: Counter[Drop] = Counter()
+
+
+class AccessPort(Port):
+    """A port in one network: a station's link, or the uplink."""
+
+    __slots__ = ("claim", "origin", "station_limit", "stations", "storm")
+
+    def __init__(
+        self,
+        port_id: int,
+        encode: Encoder,
+        egress: EgressQueue,
+        max_frame_bytes: int,
+        *,
+        origin: Origin,
+        storm: StormControl,
+        station_limit: int = 1,
+        claim: bytes = ANONYMOUS,
+    ) -> None:
+        """`station_limit` bounds the MACs learned here; `claim` says whose they are (see guard)."""
+        super().__init__(port_id, encode, egress, max_frame_bytes)
+        self.origin = origin
+        self.storm = storm
+        self.station_limit = station_limit
+        self.claim = claim
+        self.stations: set[bytes] = set()
+        """MACs learned here; the FDB keeps it."""
+
+
+class Trunk(Port):
+    """A port that leads to the switch of another process."""
+
+    __slots__ = ("slot",)
+
+    is_trunk = True
+
+    def __init__(
+        self, slot: int, encode: Encoder, egress: EgressQueue, max_frame_bytes: int
+    ) -> None:
+        """`slot` is the other process's place on the bus."""
+        super().__init__(slot, encode, egress, max_frame_bytes)
+        self.slot = slot

@@ -1,0 +1,32 @@
+"""Ethernet addresses: the constants of IEEE 802.3 and 802.1Q, and how a MAC is written."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+HEADER_BYTES: Final = 14
+"""Destination, source and type: the shortest thing that is a frame."""
+BROADCAST: Final = b"\xff" * 6
+ZERO: Final = bytes(6)
+RESERVED_PREFIX: Final = b"\x01\x80\xc2\x00\x00"
+"""With a last byte under 0x10: addresses that a bridge never forwards (IEEE 802.1Q 8.6.3)."""
+
+_WRITTEN: Final = re.compile(r"[0-9a-fA-F]{2}([:-])(?:[0-9a-fA-F]{2}\1){4}[0-9a-fA-F]{2}")
+
+
+def is_station_address(mac: bytes) -> bool:
+    """Tell whether `mac`, 6 bytes, may be a source: neither a group address nor all zero."""
+    return not mac[0] & 1 and mac != ZERO
+
+
+def format_mac(mac: bytes) -> str:
+    """Write 6 bytes as `aa:bb:cc:dd:ee:ff`."""
+    return mac.hex(":")
+
+
+def parse_mac(text: str) -> bytes | None:
+    """Read `aa:bb:cc:dd:ee:ff` (or with dashes) as 6 bytes; None when it is not a MAC."""
+    if _WRITTEN.fullmatch(text) is None:
+        return None
+    return bytes.fromhex(re.sub("[:-]", "", text))
