@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -120,7 +121,9 @@ def _upgrade(
 ) -> bytes:
     """Ask for the upgrade; return the bytes that followed the answer."""
     upgrade = Upgrade(settings, mac)
-    waiter.write(stream, upgrade.request, until_s)
+    # A server that refuses our certificate says so and hangs up before it reads: listen anyway.
+    with contextlib.suppress(ssl.SSLEOFError, ConnectionError):
+        waiter.write(stream, upgrade.request, until_s)
     buffer = memoryview(bytearray(4096))
     while True:
         count = waiter.read(stream, buffer, until_s)

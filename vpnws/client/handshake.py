@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import WebSocketException
 from websockets.uri import WebSocketURI
 
 from vpnws.client.text import printable
@@ -28,7 +27,6 @@ _HINTS: Final = {
     400: "the web server finds the request bad: it may want a certificate (--crt, --key), or TLS",
     403: "this station may not come in: ask whoever runs the server",
     404: "nothing is there: check the URL's path",
-    426: NOT_WEBSOCKET,
     502: "the web server cannot reach the switch behind it: is uWSGI running?",
     503: "the switch takes no station now: it may be full or restarting",
     504: "the switch behind the web server does not answer",
@@ -70,7 +68,8 @@ class Upgrade:
         request.headers["X-vpn-ws-MAC"] = format_mac(mac)
         if settings.bridge:
             request.headers["X-vpn-ws-bridge"] = "on"
-        for name in {name for name, _ in settings.headers}:
+        # One of ours takes the place of the usual one; among ours a name may come twice.
+        for name in {name.lower() for name, _ in settings.headers} & set(request.headers):
             del request.headers[name]
         for name, value in settings.headers:
             request.headers[name] = value
@@ -87,7 +86,7 @@ class Upgrade:
         if self._protocol.handshake_exc is not None:
             raise ConnectError(
                 "the answer does not complete a WebSocket handshake:"
-                f" {_why(self._protocol.handshake_exc)}; {NOT_WEBSOCKET}"
+                f" {printable(str(self._protocol.handshake_exc))}; {NOT_WEBSOCKET}"
             )
 
     def _reason(self, status: int, head: bytes) -> str:
@@ -112,9 +111,3 @@ def _location(head: bytes) -> str:
         return ""
     place = hide_userinfo(found[1].decode("latin-1")).partition("?")[0]
     return f", to {printable(place)}"
-
-
-def _why(error: Exception) -> str:
-    """Return the first sentence of what the library found wrong, and why."""
-    cause = error.__cause__ if not isinstance(error, WebSocketException) else None
-    return printable(str(cause or error))

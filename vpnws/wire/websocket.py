@@ -16,17 +16,14 @@ sends its pings unmasked, and nothing is lost by hearing them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 from websockets.speedups import apply_mask
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Buffer: TypeAlias = "bytes | bytearray | memoryview"
 
 # Its stub allows no memoryview as the key, its C code takes one and spares us a copy.
-_mask: Final = cast("Callable[[Buffer, Buffer], bytes]", apply_mask)
+_mask: Final = cast("Any", apply_mask)
 
 CONTINUATION: Final = 0x0
 TEXT: Final = 0x1
@@ -81,8 +78,7 @@ class ReceiveState:
     def forget_fragments(self) -> None:
         """Be between two messages again."""
         self.fragments.clear()
-        self.fragments_opcode = None
-        self.fragments_bytes = 0
+        self.fragments_opcode, self.fragments_bytes = None, 0
 
 
 class Decoder:
@@ -100,8 +96,8 @@ class Decoder:
         """`max_message_bytes` bounds a message, fragments together; `state` resumes a stream.
 
         With `accept_text` whole text messages are put into `texts`, which the caller empties;
-        without it a text message ends the stream with 1003. What `state` comes to hold stays
-        under `max_message_bytes` and one control frame with its header.
+        without it a text message ends the stream with 1003. `state` holds less than
+        `max_message_bytes` and one control frame.
         """
         self._max_message_bytes = max_message_bytes
         self._accept_text = accept_text
@@ -122,7 +118,7 @@ class Decoder:
         uncut = self.state.uncut
         if not uncut:
             cut = self._cut(memoryview(data), messages)
-            if cut < len(data) and self.ending is None:
+            if cut < len(data):
                 uncut += memoryview(data)[cut:]
             return messages
         uncut += data
@@ -137,10 +133,12 @@ class Decoder:
         return payload
 
     def _cut(self, view: memoryview, messages: list[bytes]) -> int:
-        """Cut whole frames off `view`; return how many bytes they took."""
-        end = len(view)
-        start = 0
-        room, plain = self._expect()
+        """Cut whole frames off `view`; return how many bytes they took, at an ending all."""
+        start, end = 0, len(view)
+        state = self.state
+        room = self._max_message_bytes - state.fragments_bytes
+        # The first byte that needs no judging, while no message is unfinished.
+        plain = _FIN_BINARY if state.fragments_opcode is None else None
         while end - start >= 2:
             first, second = view[start], view[start + 1]
             length = second & 0x7F
@@ -157,7 +155,8 @@ class Decoder:
                     length = int.from_bytes(view[start + 2 : body], "big")
             # Before the body is here; a control frame is short and part of no message.
             if length > room and first & 0x0F < CLOSE:
-                self._refuse_length(length)
+                code = PROTOCOL_ERROR if length >= 1 << 63 else MESSAGE_TOO_BIG
+                self._fail(code, f"{length} bytes are more than the {room} a message may have")
                 return end
             masked = second >= MASKED
             body += 4 if masked else 0
@@ -165,7 +164,7 @@ class Decoder:
             if stop > end:
                 break
             payload = view[body:stop]
-            content = _mask(payload, view[body - 4 : body]) if masked else bytes(payload)
+            content: bytes = _mask(payload, view[body - 4 : body]) if masked else bytes(payload)
             start = stop
             if first == plain:
                 messages.append(content)
@@ -173,16 +172,9 @@ class Decoder:
             self._take(first, content, messages)
             if self.ending is not None:
                 return end
-            room, plain = self._expect()
+            room = self._max_message_bytes - state.fragments_bytes
+            plain = _FIN_BINARY if state.fragments_opcode is None else None
         return start
-
-    def _expect(self) -> tuple[int, int | None]:
-        """Return the most payload the next data frame may have, and the first byte of an
-        unfragmented binary message while one may come: all that the usual frame is judged by.
-        """
-        state = self.state
-        room = self._max_message_bytes - state.fragments_bytes
-        return room, _FIN_BINARY if state.fragments_opcode is None else None
 
     def _legal(self, first: int, length: int) -> bool:
         """Judge a frame by its first two bytes (RFC 6455 5.2, 5.4, 5.5); an illegal one ends."""
@@ -229,8 +221,7 @@ class Decoder:
 
     def _finish_message(self, messages: list[bytes]) -> None:
         state = self.state
-        whole = b"".join(state.fragments)
-        opcode = state.fragments_opcode
+        opcode, whole = state.fragments_opcode, b"".join(state.fragments)
         state.forget_fragments()
         if opcode == BINARY:
             messages.append(whole)
@@ -240,20 +231,13 @@ class Decoder:
         except UnicodeDecodeError:
             self._fail(INVALID_DATA, "a text message is not UTF-8")
 
-    def _refuse_length(self, length: int) -> None:
-        if length >= 1 << 63:
-            self._fail(PROTOCOL_ERROR, "a length has its highest bit set")
-        else:
-            most = self._max_message_bytes
-            self._fail(MESSAGE_TOO_BIG, f"a message is longer than {most} bytes")
-
     def _fail(self, code: int, reason: str) -> bool:
-        self._end(Ending(code, reason, by_peer=False))
-        return False
+        return self._end(Ending(code, reason, by_peer=False))
 
-    def _end(self, ending: Ending) -> None:
+    def _end(self, ending: Ending) -> bool:
         self.ending = ending
         self.state.forget_fragments()
+        return False
 
 
 def encode_header(opcode: int, length: int, *, masked: bool = False) -> bytes:
@@ -283,15 +267,13 @@ def encode_binary(payload: bytes) -> bytes:
 
 def encode_masked(opcode: int, payload: bytes, key: bytes) -> bytes:
     """Return a final frame masked with the 4-byte `key`: what a client sends (RFC 6455 5.3)."""
-    header = encode_header(opcode, len(payload), masked=True)
-    return header + key + apply_mask(payload, key)
+    return encode_header(opcode, len(payload), masked=True) + key + apply_mask(payload, key)
 
 
 def close_payload(code: int, reason: str) -> bytes:
     """Return the payload of a close frame; the reason is cut to what fits (RFC 6455 5.5.1).
 
-    A code that must not be sent, such as 1005 and 1006, gives the empty payload, which says
-    as much (7.1.5). What of the reason has no UTF-8 form becomes a question mark.
+    It is empty for a code that must not be sent, such as 1005 and 1006 (7.4.1).
     """
     if not _may_be_sent(code):
         return b""

@@ -1,0 +1,60 @@
+#!/bin/sh
+# Installs, with apt-get, the programs that the tests run. Quick when all is there.
+set -eu
+
+tools='nginx-light iperf3 tcpdump iproute2 iputils-ping openssl build-essential python3-dev libssl-dev'
+
+is_installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+missing=''
+for tool in $tools; do
+    is_installed "$tool" || missing="$missing $tool"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+    echo "install-tools: run as root, or install these yourself:$missing" >&2
+    exit 1
+fi
+
+# Debian starts a service when it installs it, and the tests want no nginx but their own.
+# policy-rc.d with status 101 forbids that; one that is there already stays as it is.
+policy=/usr/sbin/policy-rc.d
+log=$(mktemp)
+cleanup() {
+    rm -f "$log"
+    [ -z "${made_policy:-}" ] || rm -f "$policy"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+nginx_before=$(cat /run/nginx.pid 2>/dev/null || true)
+if [ ! -e "$policy" ]; then
+    made_policy=yes
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+quietly() {
+    if ! "$@" </dev/null >"$log" 2>&1; then
+        cat "$log" >&2
+        echo "install-tools: failed: $*" >&2
+        exit 1
+    fi
+}
+
+echo 'install-tools: apt-get update'
+quietly apt-get -q update
+for tool in $missing; do
+    echo "install-tools: $tool"
+    quietly apt-get -q -y --no-install-recommends install "$tool"
+done
+
+# A policy of the machine's own may have let nginx start: end that one, and no other.
+nginx_now=$(cat /run/nginx.pid 2>/dev/null || true)
+if [ -n "$nginx_now" ] && [ "$nginx_now" != "$nginx_before" ]; then
+    echo 'install-tools: stop the nginx that its package started'
+    nginx -s quit
+fi

@@ -1,0 +1,188 @@
+"""deploy/nginx.conf as it is, with Debian's nginx: who comes in, and what uWSGI is told of them."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.netns import SERVER_ADDRESS, SERVER_ADDRESS_6, Lan
+from tests.support.nginx import Nginx
+from tests.support.prerequisites import require, require_root
+from tests.support.raw_client import RawClient, basic
+from tests.support.uwsgi import Uwsgi
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.netns
+
+# A WSGI app that says what it was told: its first message is the request's variables.
+TELL_APP = """
+import json, uwsgi
+def application(environ, start_response):
+    uwsgi.websocket_handshake(environ["HTTP_SEC_WEBSOCKET_KEY"])
+    told = {name: value for name, value in environ.items() if isinstance(value, str)}
+    uwsgi.websocket_send_binary(json.dumps(told).encode())
+    while True:
+        uwsgi.websocket_send_binary(uwsgi.websocket_recv())
+"""
+TELL_INI = """
+[uwsgi]
+master = true
+processes = 1
+gevent = 32
+need-app = true
+die-on-term = true
+vacuum = true
+chdir = %d
+wsgi-file = tell.py
+socket = %(vpnws-socket)
+chmod-socket = 666
+"""
+
+ALICE = basic("alice", "wonderland")
+BOB = basic("bob", "builder")
+LIE = "forged"
+FORGED = [
+    (name, LIE)
+    for variable in ("REMOTE_USER", "DN", "HTTPS_DN", "VPNWS_NETWORK", "REMOTE_ADDR", "HTTPS")
+    for name in (variable, variable.replace("_", "-"), f"HTTP_{variable}", f"X-{variable}")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Bed:
+    lan: Lan
+    nginx: Nginx
+
+    def connect(
+        self, context: ssl.SSLContext | None = None, host: str = SERVER_ADDRESS
+    ) -> RawClient:
+        tls = context or self.nginx.ca.client_context()
+        return RawClient(host, 443, namespace=self.lan.stations[0], tls=tls)
+
+    def status(
+        self, path: str, *headers: tuple[str, str], context: ssl.SSLContext | None = None
+    ) -> int:
+        with self.connect(context) as client:
+            return client.upgrade(path, headers).status
+
+    def told(
+        self, path: str, *headers: tuple[str, str], context: ssl.SSLContext | None = None
+    ) -> dict[str, str]:
+        """Join with forged headers besides, and return what the app was told."""
+        with self.connect(context) as client:
+            assert client.upgrade(path, [*FORGED, *headers, *FORGED]).status == 101
+            variables: dict[str, str] = json.loads(client.read_message())
+        believed = [name for name, value in variables.items() if LIE in value]
+        assert [name for name in believed if not name.startswith("HTTP_")] == []
+        return variables
+
+
+@pytest.fixture(scope="module")
+def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+    require_root()
+    require("nginx", "openssl", "ip", "unshare")
+    place = tmp_path_factory.mktemp("tell")
+    (place / "tell.py").write_text(TELL_APP)
+    (place / "tell.ini").write_text(TELL_INI)
+    with (
+        Lan(1) as lan,
+        Nginx(lan.server, user="www-data", worker_processes=2) as nginx,
+        Uwsgi(ini=place / "tell.ini", namespace=lan.server, socket_path=nginx.socket_path),
+    ):
+        yield Bed(lan, nginx)
+
+
+def test_nginx_finds_no_fault_with_it(bed: Bed) -> None:
+    said = bed.nginx.check()
+    assert "test is successful" in said
+    assert "warn" not in said
+
+
+@pytest.mark.parametrize("path", ["/", "/vpn/", "/vpnx", "/anything"])
+@pytest.mark.parametrize("host", [SERVER_ADDRESS, SERVER_ADDRESS_6])
+def test_everybody_else_sees_an_innocent_page(bed: Bed, path: str, host: str) -> None:
+    with bed.connect(host=host) as client:
+        answer = client.upgrade(path, [ALICE])
+    assert (answer.status, answer.headers["server"]) == (200, "nginx")
+    assert b"nothing here yet" in answer.body
+
+
+@pytest.mark.parametrize("path", ["/vpn", "/blue", "/red"])
+def test_a_password_is_needed(bed: Bed, path: str) -> None:
+    assert bed.status(path) == 401
+    assert bed.status(path, basic("alice", "guess")) == 401
+    assert bed.status(path, basic("eve", "wonderland")) == 401
+    assert bed.status(path, ALICE) == 101
+
+
+def test_the_app_is_told_the_checked_name_alone(bed: Bed) -> None:
+    told = bed.told("/vpn", ALICE)
+    assert (told["REMOTE_USER"], told["REMOTE_ADDR"]) == ("alice", Lan.address(0))
+    assert not {"DN", "HTTPS_DN", "VPNWS_NETWORK"} & told.keys()
+
+
+@pytest.mark.parametrize("network", ["blue", "red"])
+def test_the_location_names_the_network(bed: Bed, network: str) -> None:
+    told = bed.told(f"/{network}", BOB)
+    assert (told["REMOTE_USER"], told["VPNWS_NETWORK"]) == ("bob", network)
+
+
+def test_a_certificate_opens_cert_and_nothing_else(bed: Bed) -> None:
+    context = bed.nginx.ca.client_context(bed.nginx.clients_ca.client("laptop"))
+    told = bed.told("/cert", context=context)
+    assert told["DN"] == "CN=laptop,O=vpnws tests"
+    assert "VPNWS_NETWORK" not in told
+    assert bed.status("/vpn", context=context) == 401
+
+
+def test_no_certificate_no_cert(bed: Bed) -> None:
+    assert bed.status("/cert") == 403
+    assert bed.status("/cert", ALICE) == 403
+
+
+def test_a_certificate_of_the_wrong_authority_is_refused(bed: Bed) -> None:
+    context = bed.nginx.ca.client_context(bed.nginx.ca.client("laptop"))
+    assert bed.status("/cert", context=context) == 400
+    assert bed.status("/vpn", ALICE, context=context) == 400
+
+
+def test_a_name_claimed_beside_a_certificate_is_not_passed_on(bed: Bed) -> None:
+    context = bed.nginx.ca.client_context(bed.nginx.clients_ca.client("laptop"))
+    assert "REMOTE_USER" not in bed.told("/cert", basic("root", "unchecked"), context=context)
+
+
+def test_two_names_in_one_request_are_refused(bed: Bed) -> None:
+    assert bed.status("/vpn", ALICE, BOB) == 400
+
+
+@pytest.mark.parametrize("length", [1, 1514, 65_549, 1_000_000])
+def test_data_passes_whole(bed: Bed, length: int) -> None:
+    with bed.connect() as client:
+        assert client.upgrade("/vpn", [ALICE]).status == 101
+        client.read_message()
+        client.send_frame(bytes(length))
+        assert client.read_message() == bytes(length)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_old_tls_is_refused(bed: Bed) -> None:
+    context = bed.nginx.ca.client_context()
+    # The level lets this end of OpenSSL offer TLS 1.1, so that it is nginx that refuses.
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = ssl.TLSVersion.TLSv1
+    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION"):
+        bed.connect(context)
+
+
+def test_the_log_has_names_and_no_query_string(bed: Bed) -> None:
+    assert bed.status("/vpn?token=secret", ALICE) == 101
+    wait_for(lambda: '"alice"' in bed.nginx.access_log(), 5, "a line with the name in the log")
+    assert "secret" not in bed.nginx.access_log()

@@ -1,0 +1,1 @@
+"""The test harness: namespaces, real uWSGI and nginx, certificates, a client that may misbehave."""

@@ -1,0 +1,49 @@
+"""Says whether this machine can run a test: skips it when not, or fails it in CI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+_SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+def tool_path(tool: str) -> str | None:
+    """Return where a command is: beside the interpreter first, then on the path, then in sbin."""
+    beside = Path(sys.executable).parent / tool
+    if os.access(beside, os.X_OK):
+        return str(beside)
+    places = os.pathsep.join((os.environ.get("PATH", os.defpath), *_SBIN))
+    return shutil.which(tool, path=places)
+
+
+def require(*tools: str) -> None:
+    """Need these commands; `tests/install-tools.sh` installs all but Python's own."""
+    missing = [tool for tool in tools if tool_path(tool) is None]
+    if missing:
+        _lacking(f"not installed: {', '.join(missing)} (run tests/install-tools.sh)")
+
+
+def require_root() -> None:
+    """Need root, which namespaces and TAP devices take."""
+    if os.geteuid() != 0:
+        _lacking("needs root (network namespaces, TAP devices)")
+
+
+def require_tap() -> None:
+    """Need root and the kernel's TAP driver."""
+    require_root()
+    if not Path("/dev/net/tun").exists():
+        _lacking("needs /dev/net/tun (modprobe tun)")
+
+
+def _lacking(reason: str) -> NoReturn:
+    # A test that CI skips is a test that nobody runs.
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI lacks what the test needs: {reason}", pytrace=False)
+    pytest.skip(reason)
