@@ -19,7 +19,6 @@ from vpnws.host.preflight import check_options
 from vpnws.host.receiver import receive_native, receive_stream
 from vpnws.host.session import Identity, Session
 from vpnws.host.shared_page import SharedPage
-from vpnws.host.socket_file import SocketFile
 from vpnws.switch.network import DEFAULT, NAME_MOST_BYTES, is_name
 from vpnws.switch.queue import EgressQueue
 from vpnws.wire.ethernet import parse_mac
@@ -44,7 +43,6 @@ class Application:
         self._page = SharedPage(slots)
         self._bus = Bus(slots)
         self._node: Node | None = None
-        self._socket_file = SocketFile(settings.socket)
 
     def begin(self) -> None:
         """Start to serve in this process; uWSGI calls it after each fork."""
@@ -56,9 +54,7 @@ class Application:
 
     def end(self) -> None:
         """Close all ports; uWSGI may call it at the end of a request too, which is no end."""
-        if uwsgi_api.is_master():
-            self._socket_file.remove()
-        elif self._node is not None and loop.in_main_greenlet():
+        if self._node is not None and loop.in_main_greenlet():
             self._node.stop()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

@@ -57,6 +57,7 @@ class _Parser(argparse.ArgumentParser):
     """An argument parser that shows no password when it repeats a wrong argument."""
 
     def error(self, message: str) -> NoReturn:
+        """Print how to use the program and what was wrong; exit with code 2."""
         super().error(hide_userinfo(message))
 
 

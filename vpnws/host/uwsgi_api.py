@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
 
 import uwsgi
 
 if TYPE_CHECKING:
-from collections.abc import Callable
+    from collections.abc import Callable
 
 FDB_CACHE: Final = "fdb"
 """Name of the uWSGI cache that uwsgi.ini makes for the FDB."""
@@ -32,11 +31,6 @@ def worker_id() -> int:
 def mule_id() -> int:
     """Return this mule's number from 1; 0 in the master and in workers."""
     return uwsgi.mule_id()
-
-
-def is_master() -> bool:
-    """Tell whether this process is uWSGI's master."""
-    return os.getpid() == uwsgi.masterpid()
 
 
 def on_fork(callback: Callable[[], None]) -> None:

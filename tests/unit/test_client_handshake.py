@@ -1,0 +1,516 @@
+"""From a URL to a WebSocket: against real servers on the loopback interface, good and bad ones."""
+
+import base64
+import dataclasses
+import random
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+from websockets.sync.server import ServerConnection, serve
+
+from tests.support import processes
+from tests.support.ca import CertificateAuthority
+from tests.support.prerequisites import require
+from vpnws.client import dial, resolve, tls
+from vpnws.client.connection import Connection, ConnectionRecord
+from vpnws.client.handshake import MAX_HEAD_BYTES, Upgrade
+from vpnws.client.settings import ClientSettings, TlsSettings
+from vpnws.client.stream import Stream
+from vpnws.client.url import parse_url
+from vpnws.client.waiting import Stopped, StopRequest, Waiter
+from vpnws.errors import ConfigError, ConnectError, RefusedError, TlsError
+from vpnws.wire.websocket import ReceiveState
+
+MAC = bytes.fromhex("02000000000a")
+WAIT_S = 5.0
+Answer = Callable[[bytes], bytes]
+
+
+@pytest.fixture
+def waiter() -> Iterator[Waiter]:
+    stop = StopRequest()
+    yield Waiter(stop, time.monotonic)
+    stop.close()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
+    require("openssl")
+    return CertificateAuthority(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture(scope="module")
+def server_context(authority: CertificateAuthority) -> ssl.SSLContext:
+    certificate = authority.server("localhost", "127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.crt, certificate.key)
+    return context
+
+
+class Server:
+    """A websockets server in a thread: keeps requests, answers each message with itself."""
+
+    def __init__(self, status: HTTPStatus | None, context: ssl.SSLContext | None, host: str):
+        self.requests: list[Request] = []
+        self._status = status
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, 0), family=family)
+        self.port: int = listener.getsockname()[1]
+        self._server = serve(
+            _echo, sock=listener, ssl=context, process_request=self._look, compression=None
+        )
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join(WAIT_S)
+
+    def _look(self, connection: ServerConnection, request: Request) -> Response | None:
+        self.requests.append(request)
+        return None if self._status is None else connection.respond(self._status, "no\n")
+
+
+def _echo(connection: ServerConnection) -> None:
+    try:
+        for message in connection:
+            connection.send(message)
+    except ConnectionClosed:
+        pass
+
+
+@contextmanager
+def server(
+    status: HTTPStatus | None = None,
+    context: ssl.SSLContext | None = None,
+    host: str = "127.0.0.1",
+) -> Iterator[Server]:
+    made = Server(status, context, host)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@contextmanager
+def raw_server(answer: Answer) -> Iterator[int]:
+    """A server that reads one request, sends `answer(request)`, and hangs up."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def run() -> None:
+        try:
+            sock, _ = listener.accept()
+        except OSError:
+            return
+        with sock:
+            request = b""
+            while b"\r\n\r\n" not in request and (data := sock.recv(65536)):
+                request += data
+            sock.sendall(answer(request))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(WAIT_S)
+        listener.close()
+
+
+@contextmanager
+def silent_server() -> Iterator[int]:
+    """A server that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def settings_for(url: str, **changes: object) -> ClientSettings:
+    parsed = parse_url(url)
+    login = None if parsed.user is None else (parsed.user, parsed.password or "")
+    settings = ClientSettings(tap_name="tap9", url=parsed, login=login)
+    return dataclasses.replace(settings, **changes)  # type: ignore[arg-type]
+
+
+@contextmanager
+def connected(settings: ClientSettings, waiter: Waiter) -> Iterator[Connection]:
+    context = tls.make_context(settings.tls) if settings.url.secure else None
+    stream, early = dial.connect(settings, context, MAC, waiter)
+    connection = Connection(stream, ConnectionRecord(ReceiveState(bytearray(early))))
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def next_messages(connection: Connection, count: int) -> list[bytes]:
+    messages = connection.take_early()
+    until_s = time.monotonic() + WAIT_S
+    while len(messages) < count and time.monotonic() < until_s and not connection.failure:
+        connection.flush()
+        messages += connection.receive()
+    return messages
+
+
+def failure(settings: ClientSettings, waiter: Waiter) -> ConnectError:
+    with pytest.raises(ConnectError) as caught, connected(settings, waiter):
+        pass
+    return caught.value
+
+
+def test_frames_cross_after_the_upgrade(waiter: Waiter) -> None:
+    with (
+        server() as there,
+        connected(settings_for(f"ws://127.0.0.1:{there.port}/vpn?t=1"), waiter) as connection,
+    ):
+        connection.send_frames([b"a" * 60, b"b" * 1500])
+        assert next_messages(connection, 2) == [b"a" * 60, b"b" * 1500]
+    headers = there.requests[0].headers
+    assert there.requests[0].path == "/vpn?t=1"
+    assert headers["X-vpn-ws-MAC"] == "02:00:00:00:00:0a"
+    assert headers["Host"] == f"127.0.0.1:{there.port}"
+    assert "Authorization" not in headers
+    assert "X-vpn-ws-bridge" not in headers
+    assert "Sec-WebSocket-Extensions" not in headers
+
+
+def test_user_bridge_and_own_headers_are_sent(waiter: Waiter) -> None:
+    own = (("X-Token", "a"), ("X-Token", "b"), ("Host", "inner.example"))
+    with server() as there:
+        url = f"ws://al:p%3A%E2%82%AC@127.0.0.1:{there.port}/"
+        with connected(settings_for(url, headers=own, bridge=True), waiter):
+            pass
+    headers = there.requests[0].headers
+    assert base64.b64decode(headers["Authorization"].removeprefix("Basic ")) == "al:p:€".encode()
+    assert headers["X-vpn-ws-bridge"] == "on"
+    assert headers.get_all("X-Token") == ["a", "b"]
+    assert headers.get_all("Host") == ["inner.example"]
+
+
+def test_ipv6_works(waiter: Waiter) -> None:
+    with (
+        server(host="::1") as there,
+        connected(settings_for(f"ws://[::1]:{there.port}/"), waiter) as connection,
+    ):
+        connection.send_frames([b"c" * 60])
+        assert next_messages(connection, 1) == [b"c" * 60]
+    assert there.requests[0].headers["Host"] == f"[::1]:{there.port}"
+
+
+@pytest.mark.parametrize(
+    ("status", "userinfo", "needle"),
+    [
+        (401, "", "wants a user and a password: see --user and --password-file (HTTP 401)"),
+        (401, "al:s3cret@", "does not accept this user and password (HTTP 401)"),
+        (403, "", "may not come in"),
+        (404, "", "check the URL's path"),
+        (400, "", "--crt"),
+        (426, "", "did not upgrade to WebSocket"),
+        (502, "", "is uWSGI running"),
+        (503, "", "full or restarting"),
+        (504, "", "does not answer"),
+        (200, "", "did not upgrade to WebSocket"),
+        (500, "", "did not upgrade to WebSocket"),
+    ],
+)
+def test_a_refusal_is_told_with_its_status(
+    waiter: Waiter, status: int, userinfo: str, needle: str
+) -> None:
+    with server(HTTPStatus(status)) as there:
+        error = failure(settings_for(f"ws://{userinfo}127.0.0.1:{there.port}/"), waiter)
+    assert isinstance(error, RefusedError)
+    assert error.status == status
+    assert needle in str(error)
+    assert "s3cret" not in str(error)
+
+
+def test_a_redirect_is_told_without_its_secrets(waiter: Waiter) -> None:
+    head = b"HTTP/1.1 301 Moved\r\nLocation: https://al:s3cret@h/vpn?t0ken\r\n\r\n"
+    with raw_server(lambda _: head) as port:
+        error = failure(settings_for(f"ws://127.0.0.1:{port}/"), waiter)
+    assert isinstance(error, RefusedError)
+    assert error.status == 301
+    assert "points elsewhere, to https://***@h/vpn: give the final URL" in str(error)
+
+
+def test_bytes_after_the_101_are_kept(waiter: Waiter) -> None:
+    def answer(request: bytes) -> bytes:
+        protocol = ServerProtocol()
+        protocol.receive_data(request)
+        asked = protocol.events_received()[0]
+        assert isinstance(asked, Request)
+        protocol.send_response(protocol.accept(asked))
+        protocol.send_binary(b"x" * 60)
+        protocol.send_binary(b"y" * 3000)
+        return b"".join(protocol.data_to_send())
+
+    with (
+        raw_server(answer) as port,
+        connected(settings_for(f"ws://127.0.0.1:{port}/"), waiter) as connection,
+    ):
+        assert next_messages(connection, 2) == [b"x" * 60, b"y" * 3000]
+
+
+HEAD_OF_ANOTHER_KEY = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "needle"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "not a web server"),
+        (b"\x15\x03\x01\x00\x02\x02\x0a", "not a web server"),
+        (b"HTTP/1.1 1x1 What\r\n\r\n", "no proper HTTP status line"),
+        (b"HTTP/1.1 " + b"a" * (MAX_HEAD_BYTES + 1), "longer than"),
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "does not complete a WebSocket handshake"),
+        (HEAD_OF_ANOTHER_KEY, "Sec-WebSocket-Accept"),
+        (b"", "hung up"),
+        (b"HTTP/1.1 101 Switch", "hung up"),
+    ],
+)
+def test_what_is_no_websocket_server_is_told(waiter: Waiter, answer: bytes, needle: str) -> None:
+    with raw_server(lambda _: answer) as port:
+        error = failure(settings_for(f"ws://127.0.0.1:{port}/"), waiter)
+    assert not isinstance(error, RefusedError)
+    assert needle in str(error)
+
+
+def judged(data: bytes) -> str:
+    """Feed an answer to a fresh upgrade; return the sentence about it, if there is one."""
+    try:
+        upgraded = Upgrade(settings_for("ws://h/"), MAC).feed(data)
+    except ConnectError as error:
+        return str(error)
+    assert not upgraded
+    return ""
+
+
+def test_random_bytes_get_a_printable_sentence_or_none() -> None:
+    dice = random.Random(5)
+    sentences = set()
+    for _ in range(2000):
+        head = b"HTTP/1.1 101 x\r\n" * dice.randrange(2)
+        rest = dice.randbytes(dice.randrange(60))
+        sentences.add(judged(head + rest + b"\r\n\r\n" * dice.randrange(2)))
+    assert all(sentence.isprintable() for sentence in sentences)
+    assert len(sentences) > 2
+
+
+def test_an_answer_may_come_byte_by_byte() -> None:
+    upgrade = Upgrade(settings_for("ws://h/"), MAC)
+    protocol = ServerProtocol()
+    protocol.receive_data(upgrade.request)
+    asked = protocol.events_received()[0]
+    assert isinstance(asked, Request)
+    protocol.send_response(protocol.accept(asked))
+    answer = b"".join(protocol.data_to_send())
+    assert not any(upgrade.feed(bytes((byte,))) for byte in answer[:-1])
+    assert upgrade.feed(answer[-1:] + b"early")
+    assert upgrade.early == b"early"
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_a_closed_port_is_told(waiter: Waiter) -> None:
+    port = closed_port()
+    error = failure(settings_for(f"ws://127.0.0.1:{port}/"), waiter)
+    assert str(error) == f"cannot connect to 127.0.0.1:{port}: Connection refused (127.0.0.1)"
+
+
+def test_every_address_is_tried(waiter: Waiter, monkeypatch: pytest.MonkeyPatch) -> None:
+    with server() as there:
+        addresses = [
+            (socket.AF_INET6, ("::1", there.port, 0, 0)),
+            (socket.AF_INET, ("127.0.0.9", there.port)),
+            (socket.AF_INET, ("127.0.0.1", there.port)),
+        ]
+        monkeypatch.setattr(dial, "resolve", lambda *_: addresses)
+        with connected(settings_for("ws://many.example/"), waiter) as connection:
+            connection.send_frames([b"d" * 60])
+            assert next_messages(connection, 1) == [b"d" * 60]
+
+
+def test_a_name_that_does_not_exist_is_told(
+    waiter: Waiter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lookup(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    error = failure(settings_for("ws://nowhere.example/"), waiter)
+    assert str(error) == "cannot look up nowhere.example: Name or service not known"
+
+
+def test_a_resolver_that_hangs_does_not_delay_a_stop(
+    waiter: Waiter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = threading.Event()
+    monkeypatch.setattr(resolve, "_lookup", lambda *_: held.wait(WAIT_S) and [])
+    threading.Timer(0.1, waiter.stop.request).start()
+    with pytest.raises(Stopped):
+        dial.connect(settings_for("ws://slow.example/"), None, MAC, waiter)
+    held.set()
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+def test_a_server_that_says_nothing_is_given_up(
+    waiter: Waiter, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.setattr(dial, "HANDSHAKE_TIMEOUT_S", 0.1)
+    with silent_server() as port:
+        error = failure(settings_for(f"{scheme}://127.0.0.1:{port}/"), waiter)
+    assert "said nothing" in str(error)
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+def test_a_server_that_says_nothing_does_not_delay_a_stop(waiter: Waiter, scheme: str) -> None:
+    with silent_server() as port:
+        threading.Timer(0.1, waiter.stop.request).start()
+        settings = settings_for(f"{scheme}://127.0.0.1:{port}/")
+        with pytest.raises(Stopped), connected(settings, waiter):
+            pass
+
+
+def test_a_stop_ends_a_sleep(waiter: Waiter) -> None:
+    threading.Timer(0.1, waiter.stop.request).start()
+    with pytest.raises(Stopped):
+        waiter.sleep(60)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_a_certificate_of_the_given_authority_is_accepted(
+    waiter: Waiter, authority: CertificateAuthority, server_context: ssl.SSLContext, host: str
+) -> None:
+    trusting = TlsSettings(authority=authority.crt)
+    with (
+        server(context=server_context) as there,
+        connected(settings_for(f"wss://{host}:{there.port}/", tls=trusting), waiter) as connection,
+    ):
+        connection.send_frames([bytes((number,)) * 1500 for number in range(64)])
+        expected = [bytes((number,)) * 1500 for number in range(64)]
+        assert next_messages(connection, 64) == expected
+
+
+def test_an_unknown_authority_is_told(waiter: Waiter, server_context: ssl.SSLContext) -> None:
+    with server(context=server_context) as there:
+        error = failure(settings_for(f"wss://localhost:{there.port}/"), waiter)
+    assert isinstance(error, TlsError)
+    assert "the certificate of localhost is not accepted" in str(error)
+    assert "certificate" in str(error).partition("accepted:")[2]
+    assert "use --ca FILE for a private authority (--no-verify accepts anyone)" in str(error)
+
+
+def test_a_certificate_for_another_name_is_told(
+    waiter: Waiter, authority: CertificateAuthority
+) -> None:
+    other = authority.server("other.example")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(other.crt, other.key)
+    trusting = TlsSettings(authority=authority.crt)
+    with server(context=context) as there:
+        error = failure(settings_for(f"wss://localhost:{there.port}/", tls=trusting), waiter)
+    assert isinstance(error, TlsError)
+    assert "Hostname mismatch" in str(error)
+    assert "localhost" in str(error)
+
+
+def test_without_verification_any_certificate_does(
+    waiter: Waiter, server_context: ssl.SSLContext
+) -> None:
+    trusting = TlsSettings(verify=False)
+    with (
+        server(context=server_context) as there,
+        connected(settings_for(f"wss://localhost:{there.port}/", tls=trusting), waiter) as one,
+    ):
+        one.send_frames([b"e" * 60])
+        assert next_messages(one, 1) == [b"e" * 60]
+
+
+def test_a_port_that_does_not_speak_tls_is_told(waiter: Waiter) -> None:
+    plain = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def run() -> None:
+            sock, _ = listener.accept()
+            with sock:
+                sock.recv(65536)
+                sock.sendall(plain)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        error = failure(settings_for(f"wss://127.0.0.1:{listener.getsockname()[1]}/"), waiter)
+        thread.join(WAIT_S)
+    assert isinstance(error, TlsError)
+    assert "does not seem to speak TLS" in str(error)
+
+
+def asking_context(authority: CertificateAuthority) -> ssl.SSLContext:
+    """A server's context that lets in only those with a certificate of the authority."""
+    certificate = authority.server("localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.crt, certificate.key)
+    context.load_verify_locations(authority.crt)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def test_a_client_certificate_is_shown(waiter: Waiter, authority: CertificateAuthority) -> None:
+    own = authority.client("al")
+    settings = TlsSettings(authority=authority.crt, certificate=own.crt, key=own.key)
+    with (
+        server(context=asking_context(authority)) as there,
+        connected(settings_for(f"wss://localhost:{there.port}/", tls=settings), waiter) as one,
+    ):
+        one.send_frames([b"f" * 60])
+        assert next_messages(one, 1) == [b"f" * 60]
+
+
+def test_a_missing_client_certificate_is_told(
+    waiter: Waiter, authority: CertificateAuthority
+) -> None:
+    settings = TlsSettings(authority=authority.crt)
+    with server(context=asking_context(authority)) as there:
+        error = failure(settings_for(f"wss://localhost:{there.port}/", tls=settings), waiter)
+    assert isinstance(error, TlsError)
+    assert "see --crt and --key" in str(error)
+
+
+def test_tls_older_than_1_2_is_not_spoken() -> None:
+    context = tls.make_context(TlsSettings())
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert context.check_hostname
+    assert context.verify_mode is ssl.CERT_REQUIRED
+
+
+def test_an_encrypted_key_is_refused_rather_than_asked_for(
+    authority: CertificateAuthority, tmp_path: Path
+) -> None:
+    own = authority.client("al")
+    encrypted = tmp_path / "encrypted.key"
+    processes.run(f"openssl pkey -in {own.key} -aes256 -passout pass:x -out {encrypted}")
+    with pytest.raises(ConfigError, match="is encrypted"):
+        tls.make_context(TlsSettings(certificate=own.crt, key=encrypted))
+
+
+def test_a_stream_that_has_ended_reads_as_ended() -> None:
+    near, far = socket.socketpair()
+    stream = Stream(near)
+    far.close()
+    assert stream.read_into(memoryview(bytearray(10))) == 0
+    stream.close()

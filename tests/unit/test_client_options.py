@@ -1,0 +1,193 @@
+"""The command line: what becomes of options, and the sentence and exit code of each mistake."""
+
+from pathlib import Path
+
+import pytest
+
+from vpnws import __version__
+from vpnws.client import cli
+from vpnws.client.exits import MEANINGS, Exit, ends_first_attempt, exit_code
+from vpnws.client.options import make_parser, read
+from vpnws.client.settings import ClientSettings
+from vpnws.errors import (
+    ConfigError,
+    ConnectError,
+    RefusedError,
+    TapBusyError,
+    TapError,
+    TapPermissionError,
+    TlsError,
+    VpnwsError,
+)
+
+URL = "wss://vpn.example.org/vpn"
+
+
+def settings_of(*arguments: str) -> ClientSettings:
+    return read(make_parser().parse_args(arguments))
+
+
+def test_two_arguments_are_enough() -> None:
+    settings = settings_of("tap0", URL)
+    assert settings.tap_name == "tap0"
+    assert settings.url.shown == URL
+    assert settings.login is None
+    assert settings.tls.verify
+    assert settings.mtu_bytes == 1500
+    assert not settings.once
+
+
+def test_every_option_arrives() -> None:
+    settings = settings_of(
+        *("--address", "10.8.0.2/24", "--address", "FD00::2/64", "--mac", "02-00-00-00-00-0A"),
+        *("--mtu", "1486", "--bridge", "--once", "--ca", "ca.pem", "--crt", "me.pem"),
+        *("--key", "me.key", "--no-verify", "--header", "X-A: b: c", "--header", "X-E:"),
+        *("tap0", URL),
+    )
+    assert settings.addresses == ("10.8.0.2/24", "fd00::2/64")
+    assert settings.mac == bytes.fromhex("02000000000a")
+    assert settings.mtu_bytes == 1486
+    assert settings.bridge
+    assert settings.once
+    assert settings.headers == (("X-A", "b: c"), ("X-E", ""))
+    assert not settings.tls.verify
+    assert settings.tls.authority == Path("ca.pem")
+    assert (settings.tls.certificate, settings.tls.key) == (Path("me.pem"), Path("me.key"))
+
+
+def test_the_password_is_the_first_line_of_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "pw"
+    file.write_text(" pä ss:x \nsecond line\n", encoding="utf-8")
+    settings = settings_of("--user", "al", "--password-file", str(file), "tap0", URL)
+    assert settings.login == ("al", " pä ss:x ")
+
+
+def test_a_user_in_the_url_logs_in() -> None:
+    assert settings_of("tap0", "ws://al:p%40w@h/").login == ("al", "p@w")
+
+
+def test_no_representation_of_the_settings_shows_a_secret() -> None:
+    shown = repr(settings_of("--header", "Authorization: t0ken", "tap0", "ws://al:s3cret@h/?q=k3y"))
+    assert not any(secret in shown for secret in ("s3cret", "t0ken", "k3y"))
+
+
+@pytest.mark.parametrize(
+    ("options", "needle"),
+    [
+        (["--mtu", "67"], "68 to 65521"),
+        (["--mtu", "65522"], "68 to 65521"),
+        (["--mtu", "1e3"], "68 to 65521"),
+        (["--mtu", "९९९"], "68 to 65521"),
+        (["--mac", "01:00:00:00:00:01"], "first byte must be even"),
+        (["--mac", "00:00:00:00:00:00"], "not the MAC of a station"),
+        (["--mac", "tap"], "not the MAC of a station"),
+        (["--address", "10.8.0.2"], "prefix length"),
+        (["--address", "10.8.0.2/33"], "prefix length"),
+        (["--address", "fe80::1%tap0/64"], "prefix length"),
+        (["--header", "nonsense"], "of the form"),
+        (["--header", "a b: c"], "of the form"),
+        (["--header", "a: b\r\nc: d"], "of the form"),
+        (["--header", "Sec-WebSocket-Key: x"], "handshake"),
+        (["--header", "X-VPN-WS-MAC: x"], "see --mac"),
+        (["--key", "k.pem"], "--key needs --crt"),
+        (["--user", "al"], "need each other"),
+        (["--password-file", "x"], "need each other"),
+        (["--user", "a:b", "--password-file", "/dev/null"], "user's name"),
+        (["--user", "al", "--password-file", "/nonexistent/pw"], "cannot be read: No such file"),
+        (["--ca", "/nonexistent/ca"], "--ca /nonexistent/ca cannot be read: No such file"),
+        (["--ca", "/dev/null"], "--ca /dev/null: no certificates"),
+        (["--crt", "/nonexistent/crt"], "--crt /nonexistent/crt cannot be read"),
+        (
+            ["--crt", "/dev/null", "--key", "/nonexistent/key"],
+            "--key /nonexistent/key cannot be read",
+        ),
+        (["--crt", "/dev/null"], "--crt /dev/null: not a certificate"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence_and_exit_code_2(
+    options: list[str], needle: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*options, "tap0", URL]) == Exit.USAGE
+    printed = capsys.readouterr().err
+    assert needle in printed
+    assert printed.startswith("vpnws-client: ")
+    assert printed.count("\n") == 1
+
+
+def test_a_user_in_two_places_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="names a user already"):
+        settings_of("--user", "al", "--password-file", str(tmp_path), "tap0", "ws://a:b@h/")
+
+
+def test_swapped_arguments_are_recognised(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["ws://al:s3cret@h/", "tap0"]) == Exit.USAGE
+    printed = capsys.readouterr().err
+    assert "TAP device comes first" in printed
+    assert "s3cret" not in printed
+
+
+def test_what_argparse_prints_shows_no_password(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["tap0", URL, "ws://al:s3cret@h/"])
+    assert caught.value.code == Exit.USAGE
+    printed = capsys.readouterr().err
+    assert "unrecognized arguments" in printed
+    assert "s3cret" not in printed
+
+
+def test_a_bad_device_name_ends_with_the_device_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["a-name-that-is-too-long", "ws://h/"]) == Exit.TAP
+    assert "cannot name a device" in capsys.readouterr().err
+
+
+def test_the_help_names_every_exit_code_and_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    printed = capsys.readouterr().out
+    assert "vpnws-client [options] TAP URL" in printed
+    assert "vpnws-client --address 10.8.0.2/24 tap0 wss://" in printed
+    for code in Exit:
+        assert f"  {code.value}  {MEANINGS[code]}" in printed
+
+
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"vpnws-client {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigError("x"), 2),
+        (TapPermissionError("x"), 3),
+        (TapBusyError("x"), 4),
+        (TapError("x"), 5),
+        (RefusedError(401, "x"), 6),
+        (RefusedError(403, "x"), 6),
+        (TlsError("x"), 7),
+        (ConnectError("x"), 8),
+        (RefusedError(404, "x"), 8),
+        (VpnwsError("x"), 1),
+    ],
+)
+def test_each_error_has_its_exit_code(error: VpnwsError, code: int) -> None:
+    assert exit_code(error) == code
+
+
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [
+        (RefusedError(401, "x"), True),
+        (RefusedError(403, "x"), True),
+        (RefusedError(503, "x"), False),
+        (RefusedError(404, "x"), False),
+        (TlsError("x"), True),
+        (ConnectError("x"), False),
+    ],
+)
+def test_only_what_somebody_must_mend_ends_the_first_attempt(
+    error: ConnectError, ends: bool
+) -> None:
+    assert ends_first_attempt(error) is ends

@@ -1,0 +1,431 @@
+"""The pump between a TAP and a connection: frames, pauses, drops, pings, and every way to end.
+
+A socket pair stands for the TAP (one datagram is one frame, as one read of a TAP is), another for
+the connection; the far end of that is the websockets library's own server side, without I/O.
+"""
+
+import errno
+import select
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from tests.support.waiting import wait_for
+from vpnws.client.connection import Connection, ConnectionRecord, MaskKeys
+from vpnws.client.counters import Counters, Drop
+from vpnws.client.keepalive import DEAD_AFTER_S, PING_AFTER_S
+from vpnws.client.pump import BATCH_BYTES, DRAIN_FRAMES, Pump, drain
+from vpnws.client.stream import Stream
+from vpnws.client.waiting import Stopped, StopRequest, Waiter
+from vpnws.errors import ConnectError, TapError
+from vpnws.host.tap import Tap
+from vpnws.wire.websocket import ReceiveState
+
+WAIT_S = 5.0
+MTU = 1500
+
+
+def frame(number: int, size: int = 60) -> bytes:
+    return number.to_bytes(4, "big") * (size // 4)
+
+
+class Device:
+    """What a Tap wraps, made of one end of a socket pair."""
+
+    name = "tap9"
+    hwaddr = b"\x02\0\0\0\0\x09"
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class FailingTap(Tap):
+    """A Tap whose writes fail with one error number."""
+
+    code = 0
+
+    def write(self, frame: bytes) -> None:
+        raise OSError(self.code, "it failed")
+
+
+class FarEnd:
+    """The server's end of the connection."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self.protocol = ServerProtocol(state=State.OPEN, max_size=None)
+        self._frames: list[Frame] = []
+
+    def frames(self, count: int) -> list[Frame]:
+        """Return the next `count` frames of the client."""
+        self.socket.settimeout(WAIT_S)
+        while len(self._frames) < count:
+            self.protocol.receive_data(self.socket.recv(65536))
+            # Events are the client's frames only: no request is expected on an open connection.
+            self._frames += [e for e in self.protocol.events_received() if isinstance(e, Frame)]
+        taken, self._frames = self._frames[:count], self._frames[count:]
+        return taken
+
+    def flush(self) -> None:
+        for data in self.protocol.data_to_send():
+            if data:
+                self.socket.sendall(data)
+
+    def send(self, payload: bytes) -> None:
+        self.protocol.send_binary(payload)
+        self.flush()
+
+
+class Bed:
+    """A pump in a thread, with its ends in the test's hands."""
+
+    def __init__(self, early: bytes = b"", tap_type: type[Tap] = Tap) -> None:
+        near, far = socket.socketpair()
+        inner, self.wire = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.wire.settimeout(WAIT_S)
+        self.far = FarEnd(far)
+        self.tap = tap_type(Device(inner))  # type: ignore[arg-type]
+        self.stop = StopRequest()
+        self.counters = Counters()
+        self.record = ConnectionRecord(ReceiveState(bytearray(early)))
+        self.connection = Connection(Stream(near), self.record)
+        self.skipped_s = 0.0
+        waiter = Waiter(self.stop, lambda: time.monotonic() + self.skipped_s)
+        self.pump = Pump(self.tap, self.connection, waiter, self.counters, MTU)
+        self.error: Exception | None = None
+        self._thread = threading.Thread(target=self._run)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def fill(self) -> list[bytes]:
+        """Give the TAP frames until it takes no more; return those that it took."""
+        self.wire.settimeout(0.3)
+        sent: list[bytes] = []
+        with suppress(TimeoutError):
+            while True:
+                self.wire.send(frame(len(sent), 1400))
+                sent.append(frame(len(sent), 1400))
+        self.wire.settimeout(WAIT_S)
+        return sent
+
+    def ended(self) -> Exception | None:
+        """Wait for the pump's end; return what it raised."""
+        self._thread.join(WAIT_S)
+        assert not self._thread.is_alive()
+        return self.error
+
+    def close(self) -> None:
+        # A server that hangs up ends the pump at once; a stop would wait for the closing handshake.
+        self.far.socket.close()
+        if self._thread.is_alive():
+            self.ended()
+        for end in (self.connection, self.tap, self.wire, self.stop):
+            end.close()
+
+    def _run(self) -> None:
+        try:
+            self.pump.run()
+        except (ConnectError, TapError, Stopped) as error:
+            self.error = error
+
+
+@pytest.fixture
+def bed() -> Iterator[Bed]:
+    made = Bed()
+    yield made
+    made.close()
+
+
+def binary(frames: list[Frame]) -> list[bytes]:
+    assert {frame.opcode for frame in frames} <= {Opcode.BINARY}
+    return [bytes(frame.data) for frame in frames]
+
+
+def test_frames_of_the_tap_become_binary_messages_in_order(bed: Bed) -> None:
+    bed.start()
+    sent = [frame(number, 60 + 4 * number) for number in range(200)]
+    for one in sent:
+        bed.wire.send(one)
+    assert binary(bed.far.frames(200)) == sent
+    assert bed.counters.frames_sent == 200
+    assert not bed.counters.drops
+
+
+def test_binary_messages_become_frames_of_the_tap(bed: Bed) -> None:
+    bed.start()
+    for number in range(50):
+        bed.far.send(frame(number))
+        assert bed.wire.recv(2000) == frame(number)
+    wait_for(lambda: bed.counters.frames_received == 50, WAIT_S, "the last frame to be counted")
+
+
+def test_a_fragmented_message_is_one_frame(bed: Bed) -> None:
+    bed.start()
+    bed.far.protocol.send_binary(frame(1)[:10], fin=False)
+    bed.far.protocol.send_continuation(frame(1)[10:], fin=True)
+    bed.far.flush()
+    assert bed.wire.recv(2000) == frame(1)
+
+
+def test_bytes_that_came_early_are_not_lost() -> None:
+    protocol = ServerProtocol(state=State.OPEN)
+    protocol.send_binary(frame(1))
+    protocol.send_binary(frame(2))
+    whole = b"".join(protocol.data_to_send())
+    bed = Bed(early=whole[:-7])
+    try:
+        bed.start()
+        assert bed.wire.recv(2000) == frame(1)
+        bed.far.socket.sendall(whole[-7:])
+        assert bed.wire.recv(2000) == frame(2)
+    finally:
+        bed.close()
+
+
+@pytest.mark.parametrize(
+    ("size", "reason"),
+    [(0, Drop.SHORT), (13, Drop.SHORT), (MTU + 23, Drop.OVERSIZE), (65536, Drop.OVERSIZE)],
+)
+def test_what_cannot_be_a_frame_is_counted_and_not_written(
+    bed: Bed, size: int, reason: Drop
+) -> None:
+    bed.start()
+    bed.far.send(bytes(size))
+    bed.far.send(frame(7))
+    assert bed.wire.recv(2000) == frame(7)
+    assert bed.counters.drops == {reason: 1}
+
+
+@pytest.mark.parametrize("size", [14, MTU + 14, MTU + 22])
+def test_the_shortest_and_the_longest_frame_pass(bed: Bed, size: int) -> None:
+    bed.start()
+    bed.far.send(bytes(size))
+    assert bed.wire.recv(4000) == bytes(size)
+
+
+def test_a_frame_that_the_device_has_no_room_for_is_dropped_and_counted(bed: Bed) -> None:
+    bed.start()
+    for number in range(2000):
+        bed.far.send(frame(number))
+    wait_for(
+        lambda: bed.counters.drops[Drop.TAP_FULL] + bed.counters.frames_received == 2000,
+        WAIT_S,
+        "every frame to be written or counted",
+    )
+    assert bed.counters.drops[Drop.TAP_FULL] > 0
+    kept = [bed.wire.recv(2000) for _ in range(bed.counters.frames_received)]
+    assert kept == [frame(number) for number in range(len(kept))]
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EINVAL])
+def test_a_frame_that_the_device_refuses_is_counted(code: int) -> None:
+    bed = Bed(tap_type=type("Tap", (FailingTap,), {"code": code}))
+    try:
+        bed.start()
+        bed.far.send(frame(1))
+        wait_for(lambda: bed.counters.drops[Drop.TAP_REFUSED], WAIT_S, "the frame to be counted")
+        bed.wire.send(frame(2))
+        assert binary(bed.far.frames(1)) == [frame(2)]
+    finally:
+        bed.close()
+
+
+def test_a_device_that_is_gone_ends_the_pump_with_a_close() -> None:
+    bed = Bed(tap_type=type("Tap", (FailingTap,), {"code": errno.EBADFD}))
+    try:
+        bed.start()
+        bed.far.send(frame(1))
+        assert bed.far.frames(1)[0].opcode is Opcode.CLOSE
+        error = bed.ended()
+        assert isinstance(error, TapError)
+        assert "tap9 was deleted" in str(error)
+    finally:
+        bed.close()
+
+
+def test_the_tap_is_not_read_while_the_server_takes_nothing(bed: Bed) -> None:
+    bed.start()
+    sent = bed.fill()
+    paused = bed.counters.frames_sent
+    assert 0 < paused < len(sent)
+    assert 0 < len(bed.record.unsent) < BATCH_BYTES + 65536
+    assert binary(bed.far.frames(len(sent))) == sent
+    assert not bed.counters.drops
+
+
+def test_while_the_tap_is_paused_frames_still_come_in(bed: Bed) -> None:
+    bed.start()
+    bed.fill()
+    bed.far.send(frame(2))
+    assert bed.wire.recv(2000) == frame(2)
+
+
+def test_a_ping_is_answered_with_its_payload(bed: Bed) -> None:
+    bed.start()
+    bed.far.protocol.send_ping(b"are you there")
+    bed.far.flush()
+    pong = bed.far.frames(1)[0]
+    assert (pong.opcode, bytes(pong.data)) == (Opcode.PONG, b"are you there")
+
+
+def test_a_silent_server_is_pinged_then_given_up(bed: Bed) -> None:
+    bed.skipped_s = PING_AFTER_S
+    bed.start()
+    assert bed.far.frames(1)[0].opcode is Opcode.PING
+    bed.skipped_s = DEAD_AFTER_S
+    bed.wire.send(frame(1))
+    error = bed.ended()
+    assert isinstance(error, ConnectError)
+    assert "nothing was heard from the server for 60 s" in str(error)
+
+
+def test_a_pong_keeps_the_connection(bed: Bed) -> None:
+    bed.skipped_s = PING_AFTER_S
+    bed.start()
+    bed.far.frames(1)
+    bed.far.flush()
+    wait_for(lambda: bed.connection.received_bytes, WAIT_S, "the pong to arrive")
+    bed.skipped_s = DEAD_AFTER_S + 1
+    bed.far.send(frame(3))
+    assert bed.wire.recv(2000) == frame(3)
+    bed.stop.request()
+    assert isinstance(bed.ended(), Stopped)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "sentence"),
+    [
+        (1012, "restart", "the server closed the connection: 1012 (restart)"),
+        (1012, "", "the server closed the connection: 1012 (service restart)"),
+        (4001, "", "the server closed the connection: 4001 (no reason given)"),
+        (1008, "bad\x1b[2Jstation\n", "the server closed the connection: 1008 (bad?[2Jstation?)"),
+    ],
+)
+def test_a_close_is_answered_and_told(bed: Bed, code: int, reason: str, sentence: str) -> None:
+    bed.start()
+    bed.far.protocol.send_close(code, reason)
+    bed.far.flush()
+    answer = bed.far.frames(1)[0]
+    assert (answer.opcode, bytes(answer.data)) == (Opcode.CLOSE, code.to_bytes(2, "big"))
+    assert str(bed.ended()) == sentence
+
+
+def test_a_close_without_a_code_is_answered_without_one(bed: Bed) -> None:
+    bed.start()
+    bed.far.socket.sendall(b"\x88\x00")
+    answer = bed.far.frames(1)[0]
+    assert (answer.opcode, bytes(answer.data)) == (Opcode.CLOSE, b"")
+    assert "without saying why" in str(bed.ended())
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "needle"),
+    [
+        (b"\xc2\x01a", 1002, "reserved bit"),
+        (b"\x81\x01a", 1003, "text"),
+        (b"\x82\x7f" + (1 << 20).to_bytes(8, "big"), 1009, "131072"),
+    ],
+)
+def test_a_breach_of_the_protocol_is_closed_and_told(
+    bed: Bed, data: bytes, code: int, needle: str
+) -> None:
+    bed.start()
+    bed.far.socket.sendall(data)
+    answer = bed.far.frames(1)[0]
+    assert (answer.opcode, bytes(answer.data[:2])) == (Opcode.CLOSE, code.to_bytes(2, "big"))
+    assert isinstance(bed.ended(), ConnectError)
+    assert "the server broke the WebSocket protocol" in str(bed.error)
+    assert needle in str(bed.error)
+
+
+def test_a_server_that_hangs_up_is_told(bed: Bed) -> None:
+    bed.start()
+    bed.far.socket.close()
+    assert isinstance(bed.ended(), ConnectError)
+
+
+def test_frames_before_a_close_still_arrive(bed: Bed) -> None:
+    bed.far.protocol.send_binary(frame(1))
+    bed.far.protocol.send_close(1001, "")
+    bed.far.flush()
+    bed.start()
+    assert bed.wire.recv(2000) == frame(1)
+    assert isinstance(bed.ended(), ConnectError)
+
+
+def test_a_request_to_stop_closes_the_connection(bed: Bed) -> None:
+    bed.start()
+    bed.stop.request()
+    closing = bed.far.frames(1)[0]
+    assert (closing.opcode, bytes(closing.data)) == (Opcode.CLOSE, b"\x03\xe9")
+    bed.far.flush()
+    assert isinstance(bed.ended(), Stopped)
+
+
+def test_a_request_to_stop_does_not_wait_for_a_server_that_reads_nothing(bed: Bed) -> None:
+    bed.start()
+    bed.fill()
+    bed.stop.request()
+    assert isinstance(bed.ended(), Stopped)
+
+
+def test_what_was_queued_during_an_outage_is_dropped_and_counted(bed: Bed) -> None:
+    for number in range(5):
+        bed.wire.send(frame(number))
+    drain(bed.tap, bed.counters)
+    assert bed.counters.drops == {Drop.STALE: 5}
+    bed.start()
+    bed.wire.send(frame(9))
+    assert binary(bed.far.frames(1)) == [frame(9)]
+
+
+def test_draining_a_device_that_never_falls_silent_ends(bed: Bed) -> None:
+    class Babbler(Tap):
+        def read(self) -> bytes:
+            return frame(1)
+
+    drain(Babbler(Device(bed.wire)), bed.counters)  # type: ignore[arg-type]
+    assert bed.counters.drops[Drop.STALE] == DRAIN_FRAMES
+
+
+def test_mask_keys_do_not_repeat() -> None:
+    keys = MaskKeys()
+    taken = [keys.take() for _ in range(3000)]
+    assert {len(key) for key in taken} == {4}
+    # 3,000 of 2**32 may collide once in a thousand runs, and ten times never.
+    assert len(set(taken)) > 2990
+
+
+def test_a_full_stream_sends_later_what_it_could_not_take() -> None:
+    near, far = socket.socketpair()
+    connection = Connection(Stream(near), ConnectionRecord())
+    end = FarEnd(far)
+    try:
+        frames = [frame(number, 1400) for number in range(2000)]
+        connection.send_frames(frames)
+        assert connection.record.unsent
+        assert connection.events() & select.POLLOUT
+        got: list[Any] = []
+        while len(got) < len(frames):
+            got += end.frames(1)
+            connection.flush()
+        assert binary(got) == frames
+        assert not connection.events() & select.POLLOUT
+    finally:
+        connection.close()
+        far.close()
