@@ -2,7 +2,7 @@
 # Installs, with apt-get, the programs that the tests run. Quick when all is there.
 set -eu
 
-tools='nginx-light iperf3 tcpdump iproute2 iputils-ping openssl build-essential python3-dev libssl-dev'
+tools='nginx-light iperf3 tcpdump iproute2 iputils-ping openssl build-essential python3-dev python3-venv libssl-dev git'
 
 is_installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

@@ -1,0 +1,104 @@
+"""`make run` on a fresh checkout: no virtual environment, no configuration, no root."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support import processes
+from tests.support.netns import Namespace
+from tests.support.prerequisites import require
+from tests.support.uwsgi import REPOSITORY
+from tests.support.waiting import wait_for
+
+pytestmark = pytest.mark.live
+
+NOBODY = 65534
+URL = "http://127.0.0.1:8080/"
+
+
+@pytest.fixture(scope="module")
+def checkout() -> Iterator[Path]:
+    """Yield a copy of what git tracks or would, owned by the user who shall run it."""
+    require("git", "make", "cc", _python())
+    with tempfile.TemporaryDirectory(prefix="vpnws-checkout-") as directory:
+        root = Path(directory)
+        root.chmod(0o755)
+        listed = processes.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=REPOSITORY
+        )
+        for name in listed.stdout.splitlines():
+            if (REPOSITORY / name).is_file():
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(REPOSITORY / name, root / name)
+        (root / "home").mkdir()
+        if os.geteuid() == 0:
+            processes.run(["chown", "-R", f"{NOBODY}:{NOBODY}", str(root)])
+        yield root
+
+
+def as_nobody(checkout: Path, *command: str) -> list[str]:
+    """Return a command that runs without root, where the tests are root's."""
+    settings = ["env", f"HOME={checkout}/home", f"PYTHON={_python()}", *command]
+    if os.geteuid() != 0:
+        return settings
+    return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *settings]
+
+
+def _python() -> str:
+    """Return a Python that the other user may run: root's own may lie in root's home."""
+    return "/usr/bin/python3" if os.geteuid() == 0 else sys.executable
+
+
+@pytest.mark.timeout(400)
+def test_make_run_serves_from_nothing(checkout: Path) -> None:
+    made = processes.run(
+        as_nobody(checkout, "make", "--no-print-directory", ".venv/ready"),
+        cwd=checkout,
+        timeout_s=350,
+    )
+    assert "rror" not in made.stderr
+    with ExitStack() as stack:
+        # Its port is fixed, so it runs where nobody else can have it.
+        namespace = stack.enter_context(Namespace("fresh")) if os.geteuid() == 0 else None
+        launch = namespace.popen if namespace else processes.start
+        log = checkout / "home" / "log"
+        with log.open("w") as sink:
+            running = launch(
+                as_nobody(checkout, "make", "run"),
+                cwd=checkout,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+            )
+        stack.callback(processes.stop, running)
+
+        def ask() -> int | None:
+            try:
+                urllib.request.urlopen(URL, timeout=2)
+            except urllib.error.HTTPError as answer:
+                return answer.code
+            except OSError:
+                return None
+            return 200
+
+        def answers() -> bool:
+            return (namespace.call(ask) if namespace else ask()) == 426
+
+        wait_for(answers, 20, "make run to serve")
+        assert (checkout / "uwsgi.sock").is_socket()
+        # As Ctrl-C does in a terminal: to make, its shell and uWSGI.
+        os.killpg(running.pid, signal.SIGINT)
+        running.wait(15)
+        assert not (checkout / "uwsgi.sock").exists()
+    assert "CRITICAL" not in log.read_text()
