@@ -42,7 +42,6 @@ def test_values_are_read() -> None:
         ("vpnws-dead-after", "-75", "a whole number"),
         ("vpnws-dead-after", "", "a whole number"),
         ("vpnws-max-frame", "70000", "from 1514 to 65535 bytes"),
-        ("vpnws-recevier", "stream", "vpnws-receiver"),
     ],
 )
 def test_a_bad_value_is_named_with_what_is_allowed(name: str, value: str, allowed: str) -> None:
@@ -51,6 +50,11 @@ def test_a_bad_value_is_named_with_what_is_allowed(name: str, value: str, allowe
     assert name in str(caught.value)
     assert value in str(caught.value)
     assert allowed in str(caught.value)
+
+
+def test_a_name_that_is_no_setting_is_refused_with_those_that_are() -> None:
+    with pytest.raises(ConfigError, match="vpnws-recevier is not a setting.*vpnws-receiver"):
+        read_settings({"vpnws-recevier": "stream"})
 
 
 def test_a_ping_must_come_before_death() -> None:

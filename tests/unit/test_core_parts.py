@@ -102,7 +102,7 @@ class TestRoles:
     }  # fmt: skip
     ROLES = (ISOLATED, PROMISCUOUS, SAME_COMMUNITY, RED, BLUE)
 
-    @pytest.mark.parametrize(("one", "other"), itertools.product(ROLES, ROLES))
+    @pytest.mark.parametrize(("one", "other"), list(itertools.product(ROLES, ROLES)))
     def test_rfc_5517(self, one: Role, other: Role) -> None:
         expected = (one, other) in self.TALK or (other, one) in self.TALK
         copy = Role(other.kind, other.community)

@@ -156,7 +156,7 @@ class Decoder:
             # Before the body is here; a control frame is short and part of no message.
             if length > room and first & 0x0F < CLOSE:
                 code = PROTOCOL_ERROR if length >= 1 << 63 else MESSAGE_TOO_BIG
-                self._fail(code, f"{length} bytes are more than the {room} a message may have")
+                self._fail(code, f"a frame is longer than the {room} bytes its message may have")
                 return end
             masked = second >= MASKED
             body += 4 if masked else 0
