@@ -1,5 +1,9 @@
-"""The WSGI module that uwsgi.ini names: builds the application and binds it."""
+"""The module that uwsgi.ini names: builds the server's parts and binds them."""
 
-from vpnws.app import build
+from vpnws.app import Application
+from vpnws.host.server import start
+from vpnws.mule import Mule
 
-application = build()
+_server = start()
+application = Application(_server)
+mule = Mule(_server)

@@ -6,26 +6,28 @@ import logging
 import os
 import re
 import socket
-import sys
 from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeAlias
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from vpnws.config import Settings, read_settings
-from vpnws.errors import CapacityError, ConfigError, UpgradeError
+from vpnws.config import DEFAULT_NETWORK, NETWORK_NAME_MOST_BYTES, is_network_name
+from vpnws.errors import CapacityError, RightsError, UpgradeError
 from vpnws.host import loop, uwsgi_api
-from vpnws.host.bus import SLOTS_MOST, Bus
-from vpnws.host.node import Node
-from vpnws.host.preflight import check_options
 from vpnws.host.receiver import receive_native, receive_stream
 from vpnws.host.session import Identity, Session
-from vpnws.host.shared_page import SharedPage
-from vpnws.switch.network import DEFAULT, NAME_MOST_BYTES, is_name
 from vpnws.switch.queue import EgressQueue
+from vpnws.switch.rights import ALLOW, BRIDGE, ROLE, read_rights
 from vpnws.wire.ethernet import parse_mac
+
+if TYPE_CHECKING:
+    from vpnws.config import Settings
+    from vpnws.host.node import Node
+    from vpnws.host.server import Server
 
 Environ: TypeAlias = "dict[str, Any]"
 StartResponse: TypeAlias = Callable[[str, "list[tuple[str, str]]"], object]
 
+RIGHTS: Final = (ROLE, ALLOW, BRIDGE)
 RETRY_AFTER_S: Final = 10
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{4,86}={0,2}")
 """RFC 6455 wants 16 bytes in base64; the C vpn-ws client sends 10."""
@@ -35,27 +37,15 @@ log = logging.getLogger("vpnws")
 
 
 class Application:
-    """The WSGI application of one server; each process gives it a node after the fork."""
+    """The WSGI application of one server."""
 
-    def __init__(self, settings: Settings, slots: int) -> None:
-        """Make what `slots` processes will share; call it in the master, before the fork."""
-        self._settings = settings
-        self._page = SharedPage(slots)
-        self._bus = Bus(slots)
+    def __init__(self, server: Server) -> None:
+        """Bind it to the lives of `server`'s workers: each gets its node after the fork."""
+        self._server = server
+        self._settings = server.settings
         self._node: Node | None = None
-
-    def begin(self) -> None:
-        """Start to serve in this process; uWSGI calls it after each fork."""
-        slot = uwsgi_api.worker_id() - 1
-        if slot < 0:
-            return
-        _log_as(f"worker {slot + 1}")
-        self._node = Node(self._settings, self._page, self._bus, slot)
-
-    def end(self) -> None:
-        """Close all ports; uWSGI may call it at the end of a request too, which is no end."""
-        if self._node is not None and loop.in_main_greenlet():
-            self._node.stop()
+        uwsgi_api.on_fork(self._begin)
+        uwsgi_api.on_exit(self._end)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
@@ -69,13 +59,27 @@ class Application:
             headers = [("Upgrade", "websocket")] if error.status.startswith("426") else []
             return refuse(start_response, error.status, str(error), headers)
 
+    def _begin(self) -> None:
+        """Start to serve in this process; uWSGI calls it after each fork, of mules too."""
+        if uwsgi_api.worker_id():
+            self._node = self._server.worker_node(uwsgi_api.worker_id())
+
+    def _end(self) -> None:
+        """Close all ports; uWSGI may call it at the end of a request too, which is no end."""
+        if self._node is not None and loop.in_main_greenlet():
+            self._node.stop()
+
     def _upgrade(self, session: Session) -> Iterable[bytes]:
         node = self._node
         if node is None:
             raise CapacityError("the switch has not started in this process")
         node.check_room(session)
-        fd = uwsgi_api.handshake(session.subprotocol)
-        connection = socket.socket(fileno=os.dup(fd))
+        try:
+            fd = uwsgi_api.handshake(session.subprotocol)
+            connection = socket.socket(fileno=os.dup(fd))
+        except OSError as error:
+            log.warning("a station was lost in its handshake: %s", error)
+            return ()
         try:
             link = node.attach(connection, session)
         except CapacityError as error:
@@ -103,17 +107,25 @@ def read_request(environ: Environ, settings: Settings) -> Session:
     mac = parse_mac(mac_text) if mac_text else None
     if mac_text and mac is None:
         raise UpgradeError("400 Bad Request", "X-vpn-ws-MAC is not a MAC (aa:bb:cc:dd:ee:ff).")
-    network = _text(environ, "VPNWS_NETWORK") or DEFAULT
-    if not is_name(network):
+    network = _text(environ, "VPNWS_NETWORK") or DEFAULT_NETWORK
+    if not is_network_name(network):
         raise UpgradeError(
             "500 Internal Server Error",
             "The web server set VPNWS_NETWORK to something that cannot name a network: it must be"
-            f" 1 to {NAME_MOST_BYTES} letters, digits, dots, dashes and underscores.",
+            f" 1 to {NETWORK_NAME_MOST_BYTES} letters, digits, dots, dashes and underscores.",
         )
+    try:
+        rights = read_rights({name: _text(environ, name) for name in RIGHTS}, settings.mode)
+    except RightsError as error:
+        raise UpgradeError(
+            "500 Internal Server Error", f"The web server grants a right wrongly: {error}."
+        ) from error
     return Session(
         EgressQueue(settings.egress_limit_bytes),
-        _identity(environ),
+        _identity(environ, settings),
         network=network,
+        rights=rights,
+        wants_bridge=_text(environ, "HTTP_X_VPN_WS_BRIDGE").lower() == "on",
         subprotocol=_choose_subprotocol(_text(environ, "HTTP_SEC_WEBSOCKET_PROTOCOL")),
         announced_mac=mac,
     )
@@ -132,41 +144,6 @@ def refuse(
     ]
     start_response(status, fixed + headers)
     return (body,)
-
-
-def build() -> Application:
-    """Make the application from uWSGI's placeholders and bind it to the processes' lives.
-
-    On a wrong setting it says so in one sentence and stops uWSGI's start.
-    """
-    _log_as("start")
-    try:
-        options = uwsgi_api.options()
-        settings = read_settings(options)
-        check_options(options, settings.receiver, os.environ.get("VPNWS_USED", ""))
-        application = Application(settings, _slots())
-    except ConfigError as error:
-        log.critical("cannot start: %s", error)
-        sys.exit(1)
-    uwsgi_api.on_fork(application.begin)
-    uwsgi_api.on_exit(application.end)
-    return application
-
-
-def _slots() -> int:
-    slots = uwsgi_api.workers()
-    if slots > SLOTS_MOST:
-        raise ConfigError(f"{slots} workers are more than the bus takes: {SLOTS_MOST}")
-    return slots
-
-
-def _log_as(process: str) -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format=f"%(asctime)s vpnws[{process}] %(levelname)s %(message)s",
-        force=True,
-    )
 
 
 def _check_upgrade(environ: Environ) -> None:
@@ -188,16 +165,37 @@ def _check_upgrade(environ: Environ) -> None:
             "The request has no 'Upgrade: websocket' header. If the client sent one, a proxy on"
             " the way removed it: configure that proxy to pass WebSocket upgrades.",
         )
+    if not _text(environ, "HTTP_ORIGIN").isprintable():
+        # uWSGI sends it back in a header of the 101.
+        raise UpgradeError("400 Bad Request", "Origin has characters that no origin has.")
     if _KEY.fullmatch(key) is None:
         raise UpgradeError("400 Bad Request", "Sec-WebSocket-Key is missing or not base64.")
 
 
-def _identity(environ: Environ) -> Identity:
-    return Identity(
-        remote_user=_text(environ, "REMOTE_USER"),
-        dn=_text(environ, "HTTPS_DN") or _text(environ, "DN"),
+def _identity(environ: Environ, settings: Settings) -> Identity:
+    """Return who the web server says this is: vars beat headers, which a trusted proxy sets."""
+    told = Identity(
+        remote_user=_raw(environ, "REMOTE_USER"),
+        dn=_raw(environ, "HTTPS_DN") or _raw(environ, "DN"),
         remote_addr=_text(environ, "REMOTE_ADDR"),
     )
+    if not _is_trusted(told.remote_addr, settings):
+        return told
+    # A proxy appends the address it sees: whatever stands before came with the request.
+    forwarded_for = _text(environ, "HTTP_X_FORWARDED_FOR").split(",")[-1].strip()
+    return Identity(
+        remote_user=told.remote_user or _raw(environ, "HTTP_X_FORWARDED_USER"),
+        dn=told.dn or _raw(environ, "HTTP_X_FORWARDED_DN"),
+        remote_addr=forwarded_for or told.remote_addr,
+    )
+
+
+def _is_trusted(address: str, settings: Settings) -> bool:
+    try:
+        peer = ip_address(address)
+    except ValueError:
+        return False
+    return any(peer in network for network in settings.trusted_proxies)
 
 
 def _choose_subprotocol(offer: str) -> str:
@@ -211,6 +209,13 @@ def _choose_subprotocol(offer: str) -> str:
 
 
 def _text(environ: Environ, name: str) -> str:
-    """Return a variable as text: PEP 3333 gives bytes in latin-1's clothing."""
+    return _raw(environ, name).strip()
+
+
+def _raw(environ: Environ, name: str) -> str:
+    """Return a variable as text: PEP 3333 gives bytes in latin-1's clothing.
+
+    What is not UTF-8 stays distinct, so two names never become one.
+    """
     value: str = environ.get(name, "")
-    return value.encode("latin-1", "replace").decode("utf-8", "replace").strip()
+    return value.encode("latin-1").decode("utf-8", "surrogateescape")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Any, Final
 
 from vpnws.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 PREFIX: Final = "vpnws-"
+DEFAULT_NETWORK: Final = "default"
+"""The network of a station whose web server names none."""
+NETWORK_NAME_MOST_BYTES: Final = 32
 _UNIT_SUFFIXES: Final = {"s": "_s", "bytes": "_bytes"}
 
 
@@ -23,6 +27,60 @@ def _number(default: int, low: int, high: int, unit: str, sentence: str) -> Any:
 
 def _choice(default: str, choices: tuple[str, ...], sentence: str) -> Any:
     return field(default=default, metadata={"choices": choices, "unit": "", "sentence": sentence})
+
+
+def _parse_switch(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise ValueError("on or off")
+    return text == "on"
+
+
+def _switched(default: bool, sentence: str) -> Any:
+    return field(
+        default=default, metadata={"parse": _parse_switch, "unit": "", "sentence": sentence}
+    )
+
+
+def _parsed_by(default: Any, parse: Callable[[str], Any], sentence: str) -> Any:
+    return field(default=default, metadata={"parse": parse, "unit": "", "sentence": sentence})
+
+
+def parse_taps(text: str) -> tuple[tuple[str, str], ...]:
+    """Read `vpn0`, or `blue:vpn-blue red:vpn-red`, as (network, device) pairs.
+
+    Raises ConfigError with what is allowed.
+    """
+    pairs = tuple(
+        (network, device) if colon else (DEFAULT_NETWORK, network)
+        for network, colon, device in (word.partition(":") for word in text.split())
+    )
+    for network, device in pairs:
+        if not is_network_name(network) or not device or len(device.encode()) > 15:
+            raise ConfigError(
+                f"vpnws-tap = {text!r} is not a device, or pairs like blue:vpn-blue red:vpn-red"
+                " (a device's name has at most 15 bytes)"
+            )
+    if len({network for network, _ in pairs}) < len(pairs):
+        raise ConfigError(f"vpnws-tap = {text!r} names a network twice: one TAP each")
+    if len({device for _, device in pairs}) < len(pairs):
+        raise ConfigError(f"vpnws-tap = {text!r} names a device twice")
+    return pairs
+
+
+def parse_addresses(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Read `127.0.0.1 10.0.0.0/8 ::1` as networks. Raises ConfigError with what is allowed."""
+    try:
+        return tuple(ip_network(word) for word in text.replace(",", " ").split())
+    except ValueError as error:
+        raise ConfigError(
+            f"vpnws-trusted-proxies = {text!r} is not a list of addresses and networks: {error}"
+        ) from error
+
+
+def is_network_name(text: str) -> bool:
+    """Tell whether `text` can name a network: 1 to 32 of letters, digits, dots, `-` and `_`."""
+    plain = text.replace("-", "").replace("_", "").replace(".", "")
+    return len(text) <= NETWORK_NAME_MOST_BYTES and plain.isascii() and plain.isalnum()
 
 
 def _for_ini(default: str, sentence: str) -> Any:
@@ -59,8 +117,37 @@ class Settings:
         300, 10, 1_000_000, "s", "A MAC not seen for so long is forgotten (IEEE 802.1Q 8.8.3)."
     )
     fdb_items: int = _number(
-        4096, 16, 10_000_000, "", "Most MACs in the FDB that all workers share (one is kept free)."
+        16384, 16, 10_000_000, "", "Most MACs in the FDB that all workers share (one is kept free)."
     )
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = _parsed_by(
+        (),
+        parse_addresses,
+        "Addresses of the web servers on http-socket whose X-Forwarded-For, X-Forwarded-User and"
+        " X-Forwarded-DN are believed; from anybody else they are not.",
+    )
+    mode: str = _choice(
+        "switch",
+        ("switch", "bridge", "router"),
+        "switch: stations reach each other; bridge: and what is behind the TAPs; router: only what"
+        " is behind the TAPs.",
+    )
+    tap: tuple[tuple[str, str], ...] = _parsed_by(
+        (),
+        parse_taps,
+        "The server's TAPs, for bridge and router: vpn0, or blue:vpn-blue red:vpn-red.",
+    )
+    exec: str = _for_ini(
+        "",
+        "Commands for a shell, run before privileges are dropped when a TAP is up, with VPNWS_TAP,"
+        " VPNWS_NETWORK and VPNWS_MAC; several with `;`. A failure stops the start.",
+    )
+    exec_down: str = _for_ini("", "Commands run at the stop, as the user that uWSGI runs as.")
+    no_broadcast: bool = _switched(False, "Drop every broadcast frame, ARP and DHCP included.")
+    no_multicast: bool = _switched(False, "Drop every multicast frame, IPv6 ND included.")
+    bridge_limit: int = _number(
+        256, 2, 65536, "", "Most MACs learned on the port of a station that may bridge."
+    )
+    uplink_limit: int = _number(4096, 1, 1_000_000, "", "Most MACs learned behind one TAP.")
     station_limit: int = _number(
         1, 1, 65536, "", "Most MACs learned on one port; frames from a further one are dropped."
     )
@@ -113,6 +200,18 @@ def _check_together(settings: Settings) -> None:
             f"vpnws-ping-every = {settings.ping_every_s} must be less than vpnws-dead-after ="
             f" {settings.dead_after_s}, or a quiet station is closed before it is asked"
         )
+    learned = settings.uplink_limit * len(settings.tap)
+    if learned >= settings.fdb_items:
+        raise ConfigError(
+            f"vpnws-fdb-items = {settings.fdb_items} must be more than the {learned} MACs that"
+            " vpnws-uplink-limit lets the TAPs bring, or stations find no room"
+        )
+    if (settings.mode == "switch") == bool(settings.tap):
+        raise ConfigError(
+            f"vpnws-mode = {settings.mode} goes {'without' if settings.tap else 'with'} a TAP, and"
+            f" vpnws-tap is {'set' if settings.tap else 'not set'}: a switch has none, a bridge and"
+            " a router need one"
+        )
 
 
 def _spelt(item: Any) -> str:
@@ -122,6 +221,11 @@ def _spelt(item: Any) -> str:
 
 def _parsed(name: str, text: str, item: Any) -> object:
     meta = item.metadata
+    if "parse" in meta:
+        try:
+            return meta["parse"](text)
+        except ValueError as error:
+            raise ConfigError(f"{name} = {text!r} is not {error}") from error
     if "choices" in meta:
         if text not in meta["choices"]:
             raise ConfigError(f"{name} = {text!r} is not one of {', '.join(meta['choices'])}")

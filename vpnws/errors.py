@@ -2,6 +2,9 @@
 
 VpnwsError
  +-- ConfigError        a setting is wrong: the start stops
+ +-- CapacityError      a bound is reached: try again later, or raise the bound
+ +-- RightsError        the web server granted something that cannot be read
+ +-- HookError          a command of vpnws-exec or vpnws-exec-down failed
  +-- UpgradeError       a request cannot become a port: it gets an HTTP status
  +-- TapError           a TAP device cannot be opened, configured or kept
  |    +-- TapPermissionError   the process lacks CAP_NET_ADMIN, or may not use that device
@@ -22,6 +25,14 @@ class ConfigError(VpnwsError):
 
 class CapacityError(VpnwsError):
     """A bound is reached: the same may go well later, or with a higher bound."""
+
+
+class RightsError(VpnwsError):
+    """A uwsgi var that grants a right cannot be read; the text names it and what is allowed."""
+
+
+class HookError(VpnwsError):
+    """A command of vpnws-exec or vpnws-exec-down failed; the text says which and how."""
 
 
 class UpgradeError(VpnwsError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from tests.support.fabric import frame, mac
 from tests.support.raw_client import RawClient
@@ -13,6 +13,9 @@ from tests.support.raw_frames import PING, PONG, Frame
 from tests.support.uwsgi import Uwsgi, free_port
 from tests.support.uwsgi_client import UwsgiClient
 from vpnws.wire.ethernet import BROADCAST, format_mac
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _numbers = itertools.count(1)
 

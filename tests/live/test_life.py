@@ -120,25 +120,25 @@ class Beat:
 
 @pytest.mark.parametrize("receiver", ["stream", "native"])
 def test_a_killed_worker_takes_only_its_own_stations_and_they_come_back(receiver: str) -> None:
-    with TwoWorkers({"vpnws-receiver": receiver}) as server:
-        with (
-            server.station(1, number=801) as doomed,
-            server.station(2) as a,
-            server.station(2) as b,
-        ):
-            reach(doomed, a)
-            victim, survivor = server.worker_pids()
-            with Beat(a, b) as beat:
-                time.sleep(0.3)
-                os.kill(victim, signal.SIGKILL)
-                assert doomed.client.is_closed(3)
-                back = _rejoin(server, 801)
-                with back:
-                    reach(back, a)
-                time.sleep(0.3)
-            assert beat.heard == beat.sent
-            assert server.worker_pids()[1] == survivor
-            assert server.worker_pids()[0] != victim
+    with (
+        TwoWorkers({"vpnws-receiver": receiver}) as server,
+        server.station(1, number=801) as doomed,
+        server.station(2) as a,
+        server.station(2) as b,
+    ):
+        reach(doomed, a)
+        victim, survivor = server.worker_pids()
+        with Beat(a, b) as beat:
+            time.sleep(0.3)
+            os.kill(victim, signal.SIGKILL)
+            assert doomed.client.is_closed(3)
+            back = _rejoin(server, 801)
+            with back:
+                reach(back, a)
+            time.sleep(0.3)
+        assert beat.heard == beat.sent
+        assert server.worker_pids()[1] == survivor
+        assert server.worker_pids()[0] != victim
 
 
 def _rejoin(server: TwoWorkers, number: int) -> Station:
@@ -157,16 +157,15 @@ def _rejoin(server: TwoWorkers, number: int) -> Station:
 
 
 def test_what_a_killed_worker_knew_is_forgotten() -> None:
-    with TwoWorkers({}) as server, server.station(2) as witness:
-        with server.station(1) as doomed:
-            reach(doomed, witness)
-            os.kill(server.worker_pids()[0], signal.SIGKILL)
-            server.wait_for_log("forgot 1 stations of the process before")
-            with server.station(2) as another:
-                # Unknown again, so flooded: another station hears it.
-                wait_for(
-                    lambda: another.hears(witness.send(doomed.mac), 0.1), 3, "frames to be flooded"
-                )
+    with TwoWorkers({}) as server, server.station(2) as witness, server.station(1) as doomed:
+        reach(doomed, witness)
+        os.kill(server.worker_pids()[0], signal.SIGKILL)
+        server.wait_for_log("forgot 1 stations of the process before")
+        with server.station(2) as another:
+            # Unknown again, so flooded: another station hears it.
+            wait_for(
+                lambda: another.hears(witness.send(doomed.mac), 0.1), 3, "frames to be flooded"
+            )
 
 
 @pytest.mark.timeout(120)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +12,9 @@ from tests.support.prerequisites import require, require_root, require_tap
 from tests.support.traffic import capture, iperf3, ping
 from tests.support.vpn import TAP, Vpn, kill
 from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.netns
 
@@ -60,11 +63,15 @@ class TestTwoStations:
 
     @pytest.mark.parametrize("extra", [(), ("-R",)], ids=["up", "down"])
     def test_tcp_both_ways_for_five_seconds(self, pair: Vpn, extra: tuple[str, ...]) -> None:
-        result = iperf3(*pair.lan.stations, pair.address(1), seconds=5, extra=extra)
+        result = iperf3(
+            pair.lan.stations[0], pair.lan.stations[1], pair.address(1), seconds=5, extra=extra
+        )
         assert result["end"]["sum_received"]["bytes"] > 1_000_000
 
     def test_udp_both_ways(self, pair: Vpn) -> None:
-        result = iperf3(*pair.lan.stations, pair.address(1), extra=("-u", "-b", "5M"))
+        result = iperf3(
+            pair.lan.stations[0], pair.lan.stations[1], pair.address(1), extra=("-u", "-b", "5M")
+        )
         assert result["end"]["sum"]["lost_percent"] == 0
 
     def test_a_mac_is_the_taps_own(self, pair: Vpn) -> None:
@@ -158,7 +165,7 @@ def test_a_server_that_goes_away_and_comes_back_is_found_again() -> None:
         vpn.wait_until_reachable(0, 1)
         vpn.nginx.stop()
         for client in clients:
-            wait_for(lambda c=client: "again" in c.log_text(), 10, "the client to try again")
+            client.wait_for_log("again")
         vpn.nginx.start()
         for client in clients:
             client.wait_for_log("connected to", 2)

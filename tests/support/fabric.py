@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 
-from vpnws.switch.fdb import Location
 from vpnws.switch.guard import ANONYMOUS
 from vpnws.switch.isolation import SAME_COMMUNITY, Role
+from vpnws.switch.location import NOWHERE, Location
 from vpnws.switch.policer import StormControl
 from vpnws.switch.port import AccessPort, Origin, Trunk
 from vpnws.switch.queue import EgressQueue
@@ -43,6 +43,9 @@ class FakeTable:
     def delete(self, network: str, mac: bytes) -> None:
         self.entries.pop((network, mac), None)
 
+    def reserve(self, network: str, mac: bytes, claim: bytes) -> None:
+        self.entries[network, mac] = Location(NOWHERE, 0, claim)
+
     def bump(self) -> None:
         self.moves += 1
 
@@ -53,11 +56,27 @@ class FakeTable:
 class Fabric:
     """Switches at slots 0, 1, ..., each joined to each by a trunk, around one table."""
 
-    def __init__(self, slots: int = 2, *, age_s: float = 300.0, fdb_limit: int = 1000) -> None:
+    def __init__(
+        self,
+        slots: int = 2,
+        *,
+        age_s: float = 300.0,
+        fdb_limit: int = 1000,
+        no_broadcast: bool = False,
+        no_multicast: bool = False,
+    ) -> None:
         self.now = 1000.0
         self.table = FakeTable()
         self.switches = [
-            Switch(slot, self.table, age_s=age_s, fdb_limit=fdb_limit, networks_limit=8)
+            Switch(
+                slot,
+                self.table,
+                age_s=age_s,
+                fdb_limit=fdb_limit,
+                networks_limit=8,
+                no_broadcast=no_broadcast,
+                no_multicast=no_multicast,
+            )
             for slot in range(slots)
         ]
         self._ids = itertools.count(1)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from vpnws.config import Settings, placeholder_names, read_settings
+from vpnws.config import Settings, parse_taps, placeholder_names, read_settings
 from vpnws.errors import ConfigError
 from vpnws.host.preflight import check_options
 
+NATIVE = Settings(receiver="native")
 GOOD = {
     "gevent": "256",
     "master": "true",
@@ -53,7 +54,7 @@ def test_a_bad_value_is_named_with_what_is_allowed(name: str, value: str, allowe
 
 
 def test_a_name_that_is_no_setting_is_refused_with_those_that_are() -> None:
-    with pytest.raises(ConfigError, match="vpnws-recevier is not a setting.*vpnws-receiver"):
+    with pytest.raises(ConfigError, match=r"vpnws-recevier is not a setting.*vpnws-receiver"):
         read_settings({"vpnws-recevier": "stream"})
 
 
@@ -89,15 +90,56 @@ def test_every_setting_is_documented() -> None:
 def test_options_that_cannot_work_are_refused(change: dict[str, str | None], sentence: str) -> None:
     options = {name: value for name, value in (GOOD | change).items() if value is not None}
     with pytest.raises(ConfigError, match=sentence):
-        check_options(options, "native", "")
+        check_options(options, NATIVE, {})
 
 
 def test_a_setting_that_came_too_late_is_refused() -> None:
-    options = GOOD | {
-        "vpnws-socket": "/new.sock",
-        "vpnws-http": "127.0.0.1:8080",
-        "vpnws-fdb-items": "9",
-    }
-    check_options(options, "native", "/new.sock 127.0.0.1:8080 9")
-    with pytest.raises(ConfigError, match=r"vpnws-socket = /new.sock came after .* /old.sock"):
-        check_options(options, "native", "/old.sock 127.0.0.1:8080 9")
+    options = GOOD | {"vpnws-socket": "/new.sock", "vpnws-tap": ""}
+    check_options(options, NATIVE, {"VPNWS_INI_SOCKET": "/new.sock", "VPNWS_INI_TAP": ""})
+    with pytest.raises(ConfigError, match=r"vpnws-socket = /new.sock came after .* '/old.sock'"):
+        check_options(options, NATIVE, {"VPNWS_INI_SOCKET": "/old.sock", "VPNWS_INI_TAP": ""})
+
+
+def test_a_tap_needs_the_mule() -> None:
+    settings = read_settings({"vpnws-mode": "bridge", "vpnws-tap": "vpn0"})
+    with pytest.raises(ConfigError, match="there is no mule for it"):
+        check_options(GOOD, settings, {})
+    check_options(GOOD | {"mule": "vpnws_app:mule"}, settings, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("vpn0", (("default", "vpn0"),)),
+        ("blue:vpn-blue red:vpn-red", (("blue", "vpn-blue"), ("red", "vpn-red"))),
+        ("", ()),
+    ],
+)
+def test_taps_are_read(text: str, pairs: tuple[tuple[str, str], ...]) -> None:
+    assert parse_taps(text) == pairs
+
+
+@pytest.mark.parametrize(
+    "text", ["blue:", "a/b:x", "blue:one blue:two", "blue:one red:one", "x" * 16]
+)
+def test_what_is_no_list_of_taps_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="vpnws-tap = "):
+        parse_taps(text)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"vpnws-mode": "bridge"}, "vpnws-mode = bridge goes with a TAP"),
+        ({"vpnws-tap": "vpn0"}, "vpnws-mode = switch goes without a TAP"),
+        ({"vpnws-no-broadcast": "yes"}, "vpnws-no-broadcast = 'yes' is not on or off"),
+        ({"vpnws-trusted-proxies": "localhost"}, "vpnws-trusted-proxies = 'localhost' is not"),
+        (
+            {"vpnws-mode": "bridge", "vpnws-tap": "vpn0", "vpnws-fdb-items": "4096"},
+            "vpnws-fdb-items = 4096 must be more than the 4096 MACs",
+        ),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(given: dict[str, str], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        read_settings(given)

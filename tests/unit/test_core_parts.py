@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vpnws.config import is_network_name as is_name
 from vpnws.switch.guard import (
     ANONYMOUS,
     HOLD_S,
@@ -18,7 +19,6 @@ from vpnws.switch.guard import (
     may_claim,
 )
 from vpnws.switch.isolation import ISOLATED, PROMISCUOUS, SAME_COMMUNITY, Kind, Role, may_talk
-from vpnws.switch.network import is_name
 from vpnws.switch.policer import StormControl
 from vpnws.switch.queue import EgressQueue
 from vpnws.wire import trunk

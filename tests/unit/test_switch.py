@@ -9,6 +9,7 @@ from vpnws.errors import CapacityError
 from vpnws.switch.fdb import MISS_S, RECHECK_S, REPLACE_IDLE_S
 from vpnws.switch.guard import HOLD_S, MOVES_MOST, TRUSTED
 from vpnws.switch.isolation import ISOLATED, PROMISCUOUS, Kind, Role
+from vpnws.switch.policy import Policy, parse_networks
 from vpnws.switch.port import AccessPort, Drop
 from vpnws.wire.ethernet import BROADCAST, ZERO
 
@@ -151,11 +152,8 @@ class TestStep4Learn:
         learn(fabric, a, 1)
         learn(fabric, b, 2)
         fabric.send(a, frame(mac(2), mac(1)))
-        assert [len(fabric.received(port)) for port in (b, c, d)] == [1, 0, 1]
+        assert [len(fabric.received(port)) for port in (b, c, d)] == [1, 1, 1]
         assert b.origin.network.fdb.full == 1
-        fabric.send(c, frame(mac(2), mac(3)))
-        assert len(fabric.received(b)) == 1
-        assert fabric.received(a) == []
 
 
 class TestMove:
@@ -254,6 +252,64 @@ class TestMove:
         fabric.now += HOLD_S
         learn(fabric, free, 1)
         assert free.stations == {mac(1)}
+
+
+class TestReserved:
+    """A named station's MAC stays its own while it is away."""
+
+    def test_another_named_station_does_not_get_it(self, fabric: Fabric) -> None:
+        alice, mallory, other = (
+            fabric.attach(0, claim=ALICE),
+            fabric.attach(1, claim=BOB),
+            fabric.attach(0),
+        )
+        learn(fabric, alice, 1)
+        fabric.detach(alice)
+        fabric.send(mallory, frame(BROADCAST, mac(1)))
+        assert mallory.drops == {Drop.MAC_TAKEN: 1}
+        back = fabric.attach(1, claim=ALICE)
+        fabric.send(back, frame(BROADCAST, mac(1)))
+        assert back.drops == {}
+        fabric.received(mallory)
+        fabric.send(other, frame(mac(1), mac(9)))
+        assert len(fabric.received(back)) == 1
+        assert fabric.received(mallory) == []
+
+    def test_frames_for_it_are_flooded_meanwhile(self, fabric: Fabric) -> None:
+        alice, other, third = fabric.attach(0, claim=ALICE), fabric.attach(0), fabric.attach(1)
+        learn(fabric, alice, 1)
+        fabric.detach(alice)
+        fabric.send(other, frame(mac(1), mac(9)))
+        assert len(fabric.received(third)) == 1
+
+    def test_coming_back_often_is_no_move(self, fabric: Fabric) -> None:
+        for _ in range(2 * MOVES_MOST):
+            port = fabric.attach(0, claim=ALICE)
+            learn(fabric, port, 1)
+            assert port.drops == {}
+            fabric.detach(port)
+
+
+class TestPolicy:
+    def test_a_frame_to_a_network_not_allowed_is_dropped_and_counted(self, fabric: Fabric) -> None:
+        port, other = fabric.attach(), fabric.attach()
+        port.policy = Policy(parse_networks("10.1.0.0/16"))
+        learn(fabric, other, 2)
+        header = bytes.fromhex("4500001c 00000000 40110000 0a010001")
+        allowed = mac(2) + mac(1) + b"\x08\x00" + header + bytes((10, 1, 2, 3)) + bytes(8)
+        refused = mac(2) + mac(1) + b"\x08\x00" + header + bytes((10, 2, 2, 3)) + bytes(8)
+        fabric.send(port, allowed, refused, allowed, refused)
+        assert fabric.received(other) == [allowed, allowed]
+        assert port.drops == {Drop.NOT_ALLOWED: 2}
+
+
+@pytest.mark.parametrize("slot", [0, 1])
+def test_groups_may_be_forbidden(slot: int) -> None:
+    fabric = Fabric(no_broadcast=True, no_multicast=True)
+    port, other = fabric.attach(0), fabric.attach(slot)
+    fabric.send(port, frame(BROADCAST, mac(1)), frame(MULTICAST, mac(1)), frame(mac(9), mac(1)))
+    assert fabric.received(other) == [frame(mac(9), mac(1))]
+    assert port.drops == {Drop.NO_BROADCAST: 1, Drop.NO_MULTICAST: 1}
 
 
 class TestStep5Classify:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from tests.support.fabric import Fabric, frame, mac
-from vpnws.switch.port import AccessPort
 from vpnws.wire.ethernet import BROADCAST
+
+if TYPE_CHECKING:
+    from vpnws.switch.port import AccessPort
 
 NETWORKS = st.sampled_from(["blue", "red"])
 MACS = st.integers(1, 4)
@@ -52,6 +56,23 @@ class Switches(RuleBasedStateMachine):
             expected = same and (goal is None or goal is other)
             assert self.fabric.received(other) == ([sent] if expected else [])
 
+    @rule(port=ports, source=MACS, destinations=st.lists(MACS, max_size=6))
+    def send_batch(self, port: AccessPort, source: int, destinations: list[int]) -> None:
+        """Frames that come in together: no frame may take the way of the one before wrongly."""
+        self.fabric.now += 11
+        network = port.origin.network.name
+        if destinations:
+            self.where[network, mac(source)] = port
+        sent = [frame(mac(number), mac(source)) for number in destinations]
+        self.fabric.send(port, *sent)
+        for other in self.live:
+            if other.origin.network.name != network or other is port:
+                assert self.fabric.received(other) == []
+                continue
+            goals = [self.where.get((network, one[:6]), other) for one in sent]
+            expected = [one for one, goal in zip(sent, goals, strict=True) if goal is other]
+            assert self.fabric.received(other) == expected
+
     @invariant()
     def the_table_names_only_live_ports(self) -> None:
         ids = {port.id for port in self.live}
@@ -59,4 +80,4 @@ class Switches(RuleBasedStateMachine):
 
 
 TestSwitches = Switches.TestCase
-TestSwitches.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestSwitches.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

@@ -40,6 +40,9 @@ class Link:
         is over, and returns whether the connection may linger for its station's answer.
         """
         connection.setblocking(False)
+        if connection.family in (socket.AF_INET, socket.AF_INET6):
+            # A small frame must not wait for the answer to the one before (Nagle's algorithm).
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connection = connection
         self.fd = connection.fileno()
         self.session = session

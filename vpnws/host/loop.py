@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import gevent
 import gevent.socket
+from gevent.event import AsyncResult
 from gevent.hub import get_hub
 
 if TYPE_CHECKING:
@@ -59,6 +62,19 @@ def wait_readable(fd: int, timeout_s: float) -> bool:
 def wait_writable(fd: int, timeout_s: float) -> bool:
     """Let others run until `fd` can be written; False if that takes more than `timeout_s`."""
     return _wait(gevent.socket.wait_write, fd, timeout_s)
+
+
+def wait_for_signal() -> int:
+    """Run the loop until SIGINT, SIGTERM or SIGHUP comes; return which."""
+    result: AsyncResult[int] = AsyncResult()
+    watchers = [
+        _watch(get_hub().loop.signal(number), partial(result.set, number))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    ]
+    number = result.get()
+    for watcher in watchers:
+        watcher.close()
+    return number or signal.SIGTERM
 
 
 def in_main_greenlet() -> bool:

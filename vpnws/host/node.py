@@ -5,15 +5,17 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from vpnws.errors import CapacityError
 from vpnws.host import loop
 from vpnws.host.bus import TrunkLink
 from vpnws.host.link import Link
 from vpnws.host.shared_fdb import SharedFdb
-from vpnws.switch.isolation import SAME_COMMUNITY
+from vpnws.switch.guard import TRUSTED
+from vpnws.switch.isolation import PROMISCUOUS
 from vpnws.switch.policer import StormControl
+from vpnws.switch.policy import Policy
 from vpnws.switch.port import AccessPort, Port, Trunk
 from vpnws.switch.queue import EgressQueue
 from vpnws.switch.switch import Switch, encode_for_trunk
@@ -39,6 +41,13 @@ _ID_BITS: Final = 32
 log = logging.getLogger("vpnws")
 
 
+class Outlet(Protocol):
+    """Writes what a port has queued to where the port leads."""
+
+    def flush(self) -> None:
+        """Write as much as goes without waiting."""
+
+
 class Node:
     """The switch of one process with everything attached to it."""
 
@@ -55,6 +64,8 @@ class Node:
             age_s=settings.age_s,
             fdb_limit=settings.fdb_items,
             networks_limit=settings.max_networks,
+            no_broadcast=settings.no_broadcast,
+            no_multicast=settings.no_multicast,
         )
         self._lingering: list[Link] = []
         # Ids do not repeat within a slot's life: the shared FDB may still name the forerunner's.
@@ -62,7 +73,7 @@ class Node:
         self._ticks = 0
         self._stopping = False
         bus.keep_only(slot)
-        self._trunks: dict[Port, TrunkLink] = {}
+        self._outlets: dict[Port, Outlet] = {}
         for other, end in bus.ends(slot).items():
             self._add_trunk(other, end)
         page.set_ports(slot, 0)
@@ -85,27 +96,48 @@ class Node:
         Raises CapacityError when others took the last place during the handshake.
         """
         self.check_room(session)
-        origin = self.switch.origin(session.network, SAME_COMMUNITY)
-        settings = self.settings
-        now = loop.now()
+        settings, rights = self.settings, session.rights
         port = AccessPort(
             next(self._ids),
             encode_for_station,
             session.unsent,
             settings.max_frame_bytes,
-            origin=origin,
-            storm=StormControl(settings.storm_limit, now),
-            station_limit=settings.station_limit,
+            origin=self.switch.origin(session.network, rights.role),
+            storm=StormControl(settings.storm_limit, loop.now()),
+            station_limit=settings.bridge_limit if rights.may_bridge else settings.station_limit,
             claim=session.identity.claim(),
+            policy=Policy(rights.allow) if rights.allow is not None else None,
         )
         link = Link(connection, session, port, self._detach)
-        self.links[port.id] = link
+        self.links[port.id] = self._outlets[port] = link
         self.switch.attach(port)
         self._page.set_ports(self.slot, len(self.links))
         if session.announced_mac is not None:
-            self.switch.announce(port, session.announced_mac, now)
+            self.switch.announce(port, session.announced_mac, loop.now())
         log.info("port %s up %s", self._name(port), describe(session))
         return link
+
+    def attach_uplink(self, network: str, outlet: Outlet) -> AccessPort:
+        """Make a port for a TAP of the server; `outlet` writes what is queued for it."""
+        settings = self.settings
+        port = AccessPort(
+            next(self._ids),
+            encode_for_tap,
+            EgressQueue(settings.trunk_limit_bytes),
+            settings.max_frame_bytes,
+            origin=self.switch.origin(network, PROMISCUOUS),
+            storm=StormControl(0, loop.now()),
+            station_limit=settings.uplink_limit,
+            claim=TRUSTED,
+        )
+        self._outlets[port] = outlet
+        self.switch.attach(port)
+        return port
+
+    def detach_uplink(self, port: AccessPort) -> None:
+        """Take the port of a TAP off the switch."""
+        self._outlets.pop(port, None)
+        self.switch.detach(port)
 
     def forward(self, ingress: AccessPort, frames: Iterable[bytes]) -> None:
         """Run `frames` from `ingress` through the switch and write what it queued."""
@@ -124,7 +156,7 @@ class Node:
         egress = EgressQueue(settings.trunk_limit_bytes)
         trunk = Trunk(other, encode_for_trunk, egress, settings.max_frame_bytes)
         self.switch.trunks[other] = trunk
-        self._trunks[trunk] = TrunkLink(trunk, end, self._forward_records)
+        self._outlets[trunk] = TrunkLink(trunk, end, self._forward_records)
 
     def _forward_records(self, ingress: Trunk, message: bytes) -> None:
         self.switch.receive_records(ingress, message, loop.now())
@@ -133,18 +165,20 @@ class Node:
     def _flush_backlog(self) -> None:
         backlog = self.switch.backlog
         while backlog:
-            port = backlog.pop()
-            link = self.links.get(port.id) if not port.is_trunk else self._trunks.get(port)
-            if link is not None:
-                link.flush()
+            outlet = self._outlets.get(backlog.pop())
+            if outlet is not None:
+                outlet.flush()
 
     def _detach(self, link: Link) -> bool:
         """Take a link that ended off the switch; return whether it may linger."""
         port = link.port
         self.links.pop(port.id, None)
+        self._outlets.pop(port, None)
         self.switch.detach(port)
         self._page.set_ports(self.slot, len(self.links))
         self._say_down(link)
+        if len(self._lingering) >= LINGERING_MOST:
+            self._lingering = [one for one in self._lingering if not one.lingered(loop.now())]
         if len(self._lingering) >= LINGERING_MOST:
             return False
         self._lingering.append(link)
@@ -154,10 +188,11 @@ class Node:
         port = link.port
         drops = " ".join(f"{reason}={count}" for reason, count in sorted(port.drops.items()))
         log.info(
-            "port %s down after %.0f s: %s; rx %d frames %d bytes, tx %d frames %d bytes; drops %s",
+            "port %s down after %.0f s: '%s'; rx %d frames, %d bytes; tx %d frames, %d bytes; drops"
+            " %s",
             self._name(port),
             loop.now() - link.opened_s,
-            link.reason,
+            printable(link.reason, keep=" "),
             port.rx_frames,
             port.rx_bytes,
             port.tx_frames,
@@ -185,6 +220,11 @@ def encode_for_station(_origin: Origin, frame: bytes) -> bytes:
     return websocket.encode_binary(frame)
 
 
+def encode_for_tap(_origin: Origin, frame: bytes) -> bytes:
+    """Write a frame as it is; the encoder of every uplink."""
+    return frame
+
+
 def describe(session: Session) -> str:
     """Write who and where a station is, in one line that a station cannot forge or break."""
     identity = session.identity
@@ -194,10 +234,30 @@ def describe(session: Session) -> str:
         ("user", identity.remote_user),
         ("dn", identity.dn),
         ("addr", identity.remote_addr),
+        ("mac", mac),
+        ("rights", describe_rights(session)),
     )
-    return " ".join(f"{key}={printable(value) or '-'}" for key, value in pairs) + f" mac={mac}"
+    return " ".join(f"{key}={printable(value) or '-'}" for key, value in pairs)
 
 
-def printable(text: str) -> str:
-    """Return at most 128 characters of `text`, with what could forge a log line replaced."""
-    return "".join(c if c.isprintable() and c not in " \"'" else "?" for c in text[:128])
+def describe_rights(session: Session) -> str:
+    """Write what a station may do, and whether it asked for more."""
+    rights = session.rights
+    role = rights.role.kind.name.lower() + (rights.role.community and f":{rights.role.community}")
+    words = [role]
+    if rights.allow is not None:
+        words.append("allow:" + "+".join(map(str, rights.allow)))
+    if rights.may_bridge:
+        words.append("bridge")
+    elif session.wants_bridge:
+        words.append("bridge-refused")
+    return ",".join(words)
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """Return at most 128 characters of `text`, with what could forge a log line replaced.
+
+    Spaces and quotes are, unless they are in `keep`.
+    """
+    odd = {" ", '"', "'"} - set(keep)
+    return "".join(c if c.isprintable() and c not in odd else "?" for c in text[:128])

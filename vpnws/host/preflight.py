@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from vpnws.config import PREFIX, Settings
 from vpnws.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_USED_BY_INI: Final = ("vpnws-socket", "vpnws-http", "vpnws-fdb-items")
-"""Settings that uwsgi.ini puts into an option of uWSGI's own, as it lists them in VPNWS_USED."""
+_USED_BY_INI: Final = ("socket", "http", "fdb-items", "tap", "exec")
+"""Settings that uwsgi.ini itself uses; it tells what it saw of each in VPNWS_INI_NAME."""
 _TLS_IN_WORKER: Final = ("https-socket", "https-socket-modifier1", "ssl-socket", "suwsgi-socket")
 
 
-def check_options(options: Mapping[str, str], receiver: str, used: str) -> None:
+def check_options(
+    options: Mapping[str, str], settings: Settings, environment: Mapping[str, str]
+) -> None:
     """Refuse uWSGI options that the switch cannot work with.
 
-    `used` is what uwsgi.ini saw of the settings it uses itself (its variable VPNWS_USED).
+    `environment` has what uwsgi.ini saw of the settings it uses itself.
 
     Raises ConfigError with the option, the reason and what to use instead.
     """
@@ -41,19 +44,23 @@ def check_options(options: Mapping[str, str], receiver: str, used: str) -> None:
         raise ConfigError(
             "there is no cache for the FDB: set cache2 = name=fdb,... (see uwsgi.ini)"
         )
-    _check_late(options, used)
-    if receiver == "native" and "websockets-pong-tolerance" not in options:
+    _check_late(options, environment)
+    if settings.tap and "mule" not in options:
+        raise ConfigError("vpnws-tap is set and there is no mule for it: set mule = vpnws_app:mule")
+    if settings.receiver == "native" and "websockets-pong-tolerance" not in options:
         raise ConfigError(
             "vpnws-receiver = native needs a large websockets-pong-tolerance, or stations that"
             " never answer a ping are closed; set it as uwsgi.ini does"
         )
 
 
-def _check_late(options: Mapping[str, str], used: str) -> None:
-    for name, value in zip(_USED_BY_INI, used.split(), strict=False):
-        given = options[name]
-        if given != value:
+def _check_late(options: Mapping[str, str], environment: Mapping[str, str]) -> None:
+    for name in _USED_BY_INI:
+        setting = PREFIX + name
+        seen = environment.get("VPNWS_INI_" + name.replace("-", "_").upper())
+        given = options.get(setting)
+        if seen is not None and given is not None and given != seen:
             raise ConfigError(
-                f"{name} = {given} came after uwsgi.ini had used {value}: give it before the file"
-                f" (uwsgi --set-placeholder {name}={given} --ini uwsgi.ini)"
+                f"{setting} = {given} came after uwsgi.ini had used {seen!r}: give it before the"
+                f" file (uwsgi --set-placeholder {setting}={given} --ini uwsgi.ini)"
             )

@@ -12,8 +12,12 @@ if TYPE_CHECKING:
 
     from vpnws.host.link import Link
 
-RECEIVE_BYTES: Final = 256 * 1024
-"""One read takes at most so much, then other stations have their turn."""
+RECEIVE_MOST_BYTES: Final = 256 * 1024
+RECEIVE_LEAST_BYTES: Final = 8 * 1024
+"""One read takes between these, then other stations have their turn: much of a station that sends
+large frames, little of one that sends many small ones, which are what costs time."""
+LARGE_FRAME_BYTES: Final = 256
+"""Messages of this length on average make the next read larger."""
 BATCH_MOST: Final = 256
 """Messages that `native` forwards before other stations have their turn."""
 WAIT_S: Final = 60.0
@@ -21,7 +25,7 @@ WAIT_S: Final = 60.0
 PARTIAL: Final = b"\0"
 """What uWSGI returns in place of a fragment that is not the last one."""
 
-_buffer = bytearray(RECEIVE_BYTES)
+_buffer = bytearray(RECEIVE_MOST_BYTES)
 _view = memoryview(_buffer)
 
 
@@ -33,10 +37,12 @@ def receive_stream(
     Every connection of the process is read into one buffer: what is left uncut is copied out.
     """
     decoder = websocket.Decoder(max_message_bytes, state=link.session.received)
+    size_bytes = RECEIVE_LEAST_BYTES
 
     def readable() -> None:
+        nonlocal size_bytes
         try:
-            count = link.connection.recv_into(_buffer)
+            count = link.connection.recv_into(_buffer, size_bytes)
         except BlockingIOError:
             return
         except OSError as error:
@@ -47,6 +53,10 @@ def receive_stream(
             return
         link.heard_s = loop.now()
         messages = decoder.feed(_view[:count])
+        if count < LARGE_FRAME_BYTES * (len(messages) or 1) and not link.session.received.uncut:
+            size_bytes = RECEIVE_LEAST_BYTES
+        elif count == size_bytes and size_bytes < RECEIVE_MOST_BYTES:
+            size_bytes *= 2
         if messages:
             forward(messages)
         if decoder.ping is not None:

@@ -6,12 +6,13 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from vpnws.config import DEFAULT_NETWORK
 from vpnws.switch.guard import ANONYMOUS
-from vpnws.switch.network import DEFAULT
 from vpnws.wire.websocket import ReceiveState
 
 if TYPE_CHECKING:
     from vpnws.switch.queue import EgressQueue
+from vpnws.switch.rights import Rights
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class Identity:
         """Return 8 bytes that stand for a named station; ANONYMOUS for one without a name."""
         if not self.remote_user and not self.dn:
             return ANONYMOUS
-        named = f"{self.remote_user}\0{self.dn}".encode()
+        user, dn = (name.encode(errors="surrogateescape") for name in (self.remote_user, self.dn))
+        named = len(user).to_bytes(4, "big") + user + dn
         return hashlib.blake2b(named, digest_size=8).digest()
 
 
@@ -40,8 +42,11 @@ class Session:
     unsent: EgressQueue
     """Messages not yet written, and how much of the first one has been."""
     identity: Identity = field(default_factory=Identity)
-    network: str = DEFAULT
+    network: str = DEFAULT_NETWORK
     subprotocol: str = ""
     announced_mac: bytes | None = None
+    rights: Rights = field(default_factory=Rights)
+    wants_bridge: bool = False
+    """Whether the station says that more stations are behind it: a request, not a right."""
     received: ReceiveState = field(default_factory=ReceiveState)
     """Bytes not yet cut into frames, and the fragments of an unfinished message."""

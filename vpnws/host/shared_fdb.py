@@ -6,7 +6,8 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from vpnws.host import loop, uwsgi_api
-from vpnws.switch.fdb import Location
+from vpnws.switch.guard import ANONYMOUS, TRUSTED
+from vpnws.switch.location import NOWHERE, Location
 
 if TYPE_CHECKING:
     from vpnws.host.shared_page import SharedPage
@@ -46,6 +47,14 @@ class SharedFdb:
         """Remove an entry."""
         uwsgi_api.cache_delete(mac + network.encode())
 
+    def reserve(self, network: str, mac: bytes, claim: bytes) -> None:
+        """Keep `mac` for whoever has `claim`, for an age; half of the table is for the living."""
+        key = mac + network.encode()
+        if uwsgi_api.cache_count() < self._most // 2:
+            uwsgi_api.cache_put(key, _VALUE.pack(NOWHERE, 0, claim), self._age_s)
+        else:
+            uwsgi_api.cache_delete(key)
+
     def epoch(self) -> bytes:
         """Return the epochs of all processes."""
         return self._page.epochs()
@@ -62,15 +71,19 @@ class SharedFdb:
 
     def purge_own(self) -> int:
         """Remove what this slot's earlier process left behind; return how many entries it was."""
-        own = [key for key in uwsgi_api.cache_keys() if self._is_own(key)]
-        for key in own:
-            uwsgi_api.cache_delete(key)
+        purged = 0
+        for key in uwsgi_api.cache_keys():
+            value = uwsgi_api.cache_get(key)
+            there = Location(*_VALUE.unpack(value)) if value is not None else None
+            if there is None or there.slot != self._slot:
+                continue
+            purged += 1
+            if there.claim in (ANONYMOUS, TRUSTED):
+                uwsgi_api.cache_delete(key)
+            else:
+                self.reserve(key[6:].decode(), key[:6], there.claim)
         self._bump_now()
-        return len(own)
-
-    def _is_own(self, key: bytes) -> bool:
-        value = uwsgi_api.cache_get(key)
-        return value is not None and value[0] == self._slot
+        return purged
 
     def _bump_now(self) -> None:
         if self._pending is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from pathlib import Path
 from typing import Final
@@ -12,8 +13,13 @@ import pytun
 from vpnws.errors import TapBusyError, TapError, TapPermissionError
 
 DEVICE: Final = "/dev/net/tun"
+_DEVICES: Final = Path("/sys/class/net")
+_OURS: Final = "vpnws"
+_TUNSETOWNER: Final = 0x400454CC
 READ_BYTES: Final = 65536
 """One read takes one frame; nothing a TAP gives is longer."""
+FRAME_ERRORS: Final = (errno.EIO, errno.EINVAL, errno.ENOBUFS, errno.ENOMEM)
+"""What writing a frame fails with when the device lives: it is down (EIO), or will not have it."""
 MAX_NAME_BYTES: Final = 15
 """IFNAMSIZ less its closing zero."""
 
@@ -48,6 +54,20 @@ class Tap:
         except (pytun.Error, OSError) as error:
             raise _explained(error, self.name, "bring up") from error
 
+    def set_owner(self, uid: int) -> None:
+        """Let the user `uid` open the device without privileges. Raises TapError."""
+        try:
+            fcntl.ioctl(self.fd, _TUNSETOWNER, uid)
+        except OSError as error:
+            raise _explained(error, self.name, "give away") from error
+
+    def set_persistent(self, persistent: bool) -> None:
+        """Have the device outlive its descriptors, or not. Raises TapError."""
+        try:
+            self._device.persist(persistent)
+        except (pytun.Error, OSError) as error:
+            raise _explained(error, self.name, "keep") from error
+
     def read(self) -> bytes:
         """Return the next frame. Raises BlockingIOError when there is none, OSError if gone."""
         return os.read(self.fd, READ_BYTES)
@@ -67,11 +87,48 @@ class Tap:
             raise _explained(error, self.name, f"set the {what} of") from error
 
 
-def open_tap(name: str) -> Tap:
+def exists(name: str) -> bool:
+    """Tell whether there is a network device `name`."""
+    return (_DEVICES / name).exists()
+
+
+def read_mac(name: str) -> str:
+    """Return the MAC of the network device `name` as text, empty when there is no such device."""
+    try:
+        return (_DEVICES / name / "address").read_text().strip()
+    except OSError:
+        return ""
+
+
+def mark_as_ours(name: str) -> None:
+    """Note at the device that we made it, for whoever ends the server. Raises TapError."""
+    try:
+        (_DEVICES / name / "ifalias").write_text(_OURS)
+    except OSError as error:
+        raise _explained(error, name, "mark") from error
+
+
+def release(name: str) -> None:
+    """Let a device that we made go away with its last descriptor; leave any other alone.
+
+    Raises TapError when we made it and may not open it.
+    """
+    try:
+        ours = (_DEVICES / name / "ifalias").read_text().strip() == _OURS
+    except OSError:
+        return
+    if ours:
+        tap = open_tap(name, create=False)
+        tap.set_persistent(False)
+        tap.close()
+
+
+def open_tap(name: str, *, create: bool = True) -> Tap:
     """Open the TAP device `name`, creating it if need be (a `%d` in it is filled by the kernel).
 
-    Raises TapPermissionError without CAP_NET_ADMIN, TapBusyError when another process holds the
-    device, TapError for everything else, each with a sentence that says what to do.
+    Without `create` it must be there already. Raises TapPermissionError without CAP_NET_ADMIN,
+    TapBusyError when another process holds the device, TapError for everything else, each with a
+    sentence that says what to do.
     """
     if not 0 < len(name.encode()) <= MAX_NAME_BYTES or "/" in name or name.split() != [name]:
         raise TapError(
@@ -79,6 +136,13 @@ def open_tap(name: str) -> Tap:
         )
     if not Path(DEVICE).exists():
         raise TapError(f"{DEVICE} does not exist: load the kernel's tun module (modprobe tun)")
+    if not os.access(DEVICE, os.R_OK | os.W_OK):
+        raise TapPermissionError(
+            f"no permission to open {DEVICE}, which every TAP device needs: run as root, or"
+            f" let others open it (chmod 666 {DEVICE}; Debian's udev does so)"
+        )
+    if not create and not exists(name):
+        raise TapError(f"there is no TAP device {name}: make it (ip tuntap add {name} mode tap)")
     try:
         return Tap(pytun.TunTapDevice(name=name, flags=pytun.IFF_TAP | pytun.IFF_NO_PI))
     except (pytun.Error, OSError) as error:

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from vpnws.switch.guard import MoveGuard, may_claim
+from vpnws.switch.guard import ANONYMOUS, TRUSTED, MoveGuard, may_claim
+from vpnws.switch.location import Location, SharedTable
 from vpnws.switch.port import AccessPort, Drop, Port, Trunk
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 RECHECK_S: Final = 5.0
 """A MAC found at another process is looked up again after this, should nobody say it went."""
+VERDICT_S: Final = 0.1
+"""A source that was refused is refused again for so long without another look."""
+VERDICTS_MOST: Final = 1024
 MISS_S: Final = 0.1
 """A MAC found nowhere is not looked for again for so long; its frames are flooded."""
 MISSES_MOST: Final = 1024
@@ -31,38 +35,6 @@ REPLACE_IDLE_S: Final = 5.0
 a guest that is restored with another MAC is not locked out, and two stations cannot share."""
 REFRESH_PART: Final = 4
 """The shared entry is written again when a quarter of its life has passed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Location:
-    """Where the shared table says a MAC is, and whose it is."""
-
-    slot: int
-    port_id: int
-    claim: bytes
-
-    def is_at(self, other: Location) -> bool:
-        """Tell whether both are the same port."""
-        return self.slot == other.slot and self.port_id == other.port_id
-
-
-class SharedTable(Protocol):
-    """The table that all processes share, and its epoch."""
-
-    def get(self, network: str, mac: bytes) -> Location | None:
-        """Return where `mac` is, if anywhere."""
-
-    def put(self, network: str, mac: bytes, location: Location) -> bool:
-        """Write an entry for another age; False when the table is full."""
-
-    def delete(self, network: str, mac: bytes) -> None:
-        """Remove an entry."""
-
-    def bump(self) -> None:
-        """Tell every process to look again: move the epoch."""
-
-    def epoch(self) -> bytes:
-        """Return the epoch; it differs from every earlier one once anybody has moved it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -91,6 +63,7 @@ class Fdb:
         "_shared",
         "_slot",
         "_trunks",
+        "_verdicts",
         "epoch",
         "full",
     )
@@ -116,6 +89,7 @@ class Fdb:
         self._limit = limit
         self._entries: dict[bytes, Entry] = {}
         self._misses: dict[bytes, float] = {}
+        self._verdicts: dict[bytes, tuple[AccessPort, Drop | None, float]] = {}
         self._guard = MoveGuard()
         self.epoch = b""
         """The shared epoch as last read by the switch; compared by identity."""
@@ -148,9 +122,12 @@ class Fdb:
         return self._find_slowly(mac, now)
 
     def forget_port(self, port: AccessPort) -> None:
-        """Remove every MAC learned on `port`, here and in the shared table."""
+        """Remove every MAC learned on `port`, here and in the shared table.
+
+        Those of a named station are kept for it there, as long as they would have aged.
+        """
         for mac in list(port.stations):
-            self._forget(mac, port)
+            self._forget(mac, port, reserve=True)
 
     def age(self, now: float) -> None:
         """Forget what has not been seen for the ageing time; drop stale knowledge of elsewhere."""
@@ -162,16 +139,23 @@ class Fdb:
                 self._forget(mac, entry.port)
 
     def _learn_slowly(self, port: AccessPort, mac: bytes, now: float) -> Drop | None:
+        held = self._verdicts.get(mac)
+        if held is not None and held[0] is port and now < held[2]:
+            return held[1]
         mine = Location(self._slot, port.id, port.claim)
         there = self._shared.get(self._network, mac)
         refused = self._refusal(port, mac, mine, there, now)
         if refused is not None:
+            self._hold(port, mac, refused, now)
             return refused
+        moved = there is not None and there.is_somewhere and not there.is_at(mine)
         known = self._entries.get(mac)
-        moved = there is not None and not there.is_at(mine)
         if known is None or known.port is not port or now >= known.refresh_s or moved or not there:
             if not self._shared.put(self._network, mac, mine):
+                # Not learned, so flooded: a MAC known here alone could be had by another port.
                 self.full += 1
+                self._hold(port, mac, None, now)
+                return None
             refresh_s = now + self._age_s / REFRESH_PART
         else:
             refresh_s = known.refresh_s
@@ -184,26 +168,34 @@ class Fdb:
         self, port: AccessPort, mac: bytes, mine: Location, there: Location | None, now: float
     ) -> Drop | None:
         """Judge a source that is new on `port`, or not lately seen there."""
-        moves = there is not None and not there.is_at(mine)
         if there and self._is_live(there) and not may_claim(there.claim, mine.claim):
             return Drop.MAC_TAKEN
         if mac not in port.stations and not self._make_room(port, now):
             return Drop.STATION_LIMIT
+        moves = there is not None and there.is_somewhere and not there.is_at(mine)
         if moves and not self._guard.admit(mac, now):
             return Drop.MOVE_GUARD
         return None
 
+    def _hold(self, port: AccessPort, mac: bytes, verdict: Drop | None, now: float) -> None:
+        if len(self._verdicts) >= VERDICTS_MOST:
+            self._verdicts.clear()
+        self._verdicts[mac] = (port, verdict, now + VERDICT_S)
+
     def _is_live(self, there: Location) -> bool:
-        """Tell whether a location can still exist: one of ours may have died with our forerunner."""
+        """Tell whether a location can still exist; one here may be our forerunner's."""
         return there.slot != self._slot or there.port_id in self._ports
 
     def _make_room(self, port: AccessPort, now: float) -> bool:
         """See that `port` may learn one more MAC, giving up one that has long been quiet."""
         if len(port.stations) < port.station_limit:
             return True
+        if now < port.full_until_s:
+            return False
         entries = self._entries
         oldest = min(port.stations, key=lambda mac: entries[mac].seen_s)
-        if now - entries[oldest].seen_s < REPLACE_IDLE_S:
+        port.full_until_s = entries[oldest].seen_s + REPLACE_IDLE_S
+        if now < port.full_until_s:
             return False
         self._forget(oldest, port)
         return True
@@ -212,31 +204,32 @@ class Fdb:
         if now < self._misses.get(mac, -inf):
             return None
         there = self._shared.get(self._network, mac)
+        port = self._port_at(there)
         entry = self._entries.get(mac)
-        if there is None or (there.slot == self._slot and there.port_id not in self._ports):
-            return self._find_unshared(mac, entry, now)
-        port: Port | None
-        if there.slot == self._slot:
-            port = self._ports[there.port_id]
-            if entry is not None and entry.port is port:
-                entry.epoch = self.epoch
-                return port
+        if port is None:
+            self._miss(mac, entry, now)
+        elif entry is not None and entry.port is port and not port.is_trunk:
+            entry.epoch = self.epoch
         else:
-            port = self._trunks.get(there.slot)
-        if port is not None:
             self._keep(mac, Entry(port, now, now + RECHECK_S, self.epoch))
         return port
 
-    def _find_unshared(self, mac: bytes, entry: Entry | None, now: float) -> Port | None:
-        """Answer for a MAC that the shared table does not have: ours may still be right."""
-        if entry is not None and not entry.port.is_trunk:
-            entry.epoch = self.epoch
-            return entry.port
-        self._entries.pop(mac, None)
+    def _port_at(self, there: Location | None) -> Port | None:
+        if there is None:
+            return None
+        if there.slot == self._slot:
+            return self._ports.get(there.port_id)
+        return self._trunks.get(there.slot)
+
+    def _miss(self, mac: bytes, entry: Entry | None, now: float) -> None:
+        """Forget a MAC that the shared table does not have, and do not look again at once."""
+        if entry is not None:
+            del self._entries[mac]
+            if isinstance(entry.port, AccessPort):
+                entry.port.stations.discard(mac)
         if len(self._misses) >= MISSES_MOST:
             self._misses.clear()
         self._misses[mac] = now + MISS_S
-        return None
 
     def _keep(self, mac: bytes, entry: Entry) -> None:
         old = self._entries.get(mac)
@@ -257,10 +250,14 @@ class Fdb:
             del self._entries[mac]
         return bool(elsewhere)
 
-    def _forget(self, mac: bytes, port: AccessPort) -> None:
+    def _forget(self, mac: bytes, port: AccessPort, *, reserve: bool = False) -> None:
         port.stations.discard(mac)
         self._entries.pop(mac, None)
         there = self._shared.get(self._network, mac)
-        if there is not None and there.is_at(Location(self._slot, port.id, port.claim)):
+        if there is None or not there.is_at(Location(self._slot, port.id, port.claim)):
+            return
+        if reserve and port.claim not in (ANONYMOUS, TRUSTED):
+            self._shared.reserve(self._network, mac, port.claim)
+        else:
             self._shared.delete(self._network, mac)
-            self._shared.bump()
+        self._shared.bump()

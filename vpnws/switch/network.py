@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from vpnws.switch.fdb import Fdb
 
 if TYPE_CHECKING:
-    from vpnws.switch.fdb import SharedTable
+    from vpnws.switch.location import SharedTable
     from vpnws.switch.port import AccessPort, Trunk
-
-DEFAULT: Final = "default"
-"""The network of a station whose proxy names none."""
-NAME_MOST_BYTES: Final = 32
 
 
 class Network:
@@ -34,9 +30,3 @@ class Network:
         self.name = name
         self.ports: dict[int, AccessPort] = {}
         self.fdb = Fdb(name, self.ports, trunks, slot=slot, shared=shared, age_s=age_s, limit=limit)
-
-
-def is_name(text: str) -> bool:
-    """Tell whether `text` can name a network: 1 to 32 of letters, digits, dots, `-` and `_`."""
-    plain = text.replace("-", "").replace("_", "").replace(".", "")
-    return len(text) <= NAME_MOST_BYTES and plain.isascii() and plain.isalnum()

@@ -14,19 +14,23 @@ if TYPE_CHECKING:
     from vpnws.switch.isolation import Role
     from vpnws.switch.network import Network
     from vpnws.switch.policer import StormControl
+    from vpnws.switch.policy import Policy
     from vpnws.switch.queue import EgressQueue
 
 
 class Drop(StrEnum):
-    """Why a frame was not delivered; the first eight count at ingress, the rest at egress."""
+    """Why a frame was not delivered; those from egress_full on are counted at egress."""
 
     LENGTH = "length"
     SOURCE = "source"
     RESERVED = "reserved"
+    NOT_ALLOWED = "not_allowed"
     STATION_LIMIT = "station_limit"
     MAC_TAKEN = "mac_taken"
     MOVE_GUARD = "move_guard"
     STORM = "storm"
+    NO_BROADCAST = "no_broadcast"
+    NO_MULTICAST = "no_multicast"
     FILTERED = "filtered"
     EGRESS_FULL = "egress_full"
     EGRESS_LENGTH = "egress_length"
@@ -82,7 +86,7 @@ class Port:
 class AccessPort(Port):
     """A port in one network: a station's link, or the uplink."""
 
-    __slots__ = ("claim", "origin", "station_limit", "stations", "storm")
+    __slots__ = ("claim", "full_until_s", "origin", "policy", "station_limit", "stations", "storm")
 
     def __init__(
         self,
@@ -95,13 +99,20 @@ class AccessPort(Port):
         storm: StormControl,
         station_limit: int = 1,
         claim: bytes = ANONYMOUS,
+        policy: Policy | None = None,
     ) -> None:
-        """`station_limit` bounds the MACs learned here; `claim` says whose they are (see guard)."""
+        """`station_limit` bounds the MACs learned here; `claim` says whose they are (see guard).
+
+        `policy` bounds where its stations may send to; None is anywhere.
+        """
         super().__init__(port_id, encode, egress, max_frame_bytes)
         self.origin = origin
         self.storm = storm
         self.station_limit = station_limit
         self.claim = claim
+        self.policy = policy
+        self.full_until_s = 0.0
+        """Until then no MAC of a full port has been quiet long enough to be replaced."""
         self.stations: set[bytes] = set()
         """MACs learned here; the FDB keeps it."""
 

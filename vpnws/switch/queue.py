@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections import deque
 from itertools import islice
 
+MESSAGE_LEAST_BYTES = 64
+"""A message counts as at least so much: keeping a small one costs more memory than its bytes."""
+
 
 class EgressQueue:
     """Messages waiting to be written to a port; a message once begun is always finished."""
 
-    __slots__ = ("limit_bytes", "messages", "size_bytes", "written_bytes")
+    __slots__ = ("limit_bytes", "limit_messages", "messages", "size_bytes", "written_bytes")
 
     def __init__(self, limit_bytes: int) -> None:
         """`limit_bytes` bounds what waits; a message that is alone is taken whatever its length."""
         self.limit_bytes = limit_bytes
+        self.limit_messages = max(1, limit_bytes // MESSAGE_LEAST_BYTES)
         self.messages: deque[bytes] = deque()
         self.size_bytes = 0
         self.written_bytes = 0
@@ -22,9 +26,10 @@ class EgressQueue:
     def push(self, message: bytes) -> bool:
         """Append `message`; False, and nothing done, if it would pass the bound (tail drop)."""
         size_bytes = self.size_bytes + len(message)
-        if size_bytes > self.limit_bytes and self.messages:
+        messages = self.messages
+        if messages and (size_bytes > self.limit_bytes or len(messages) >= self.limit_messages):
             return False
-        self.messages.append(message)
+        messages.append(message)
         self.size_bytes = size_bytes
         return True
 
@@ -37,6 +42,10 @@ class EgressQueue:
 
     def written(self, count_bytes: int) -> None:
         """Take `count_bytes`, just written, off the front."""
+        if count_bytes == self.size_bytes:
+            self.messages.clear()
+            self.size_bytes = self.written_bytes = 0
+            return
         self.size_bytes -= count_bytes
         count_bytes += self.written_bytes
         messages = self.messages

@@ -4,10 +4,11 @@ One `Switch` serves one process; trunks join the switches of all processes into 
 takes these steps, in this order; the comments in the code bear the same numbers.
 
 1. Length: at least a header, at most the ingress port's longest frame.
-2. Source: a station's own address, neither a group's nor zero.
+2. Source: a station's own address, neither a group's nor zero; and only where its policy lets it.
 3. Reserved group addresses 01-80-C2-00-00-0X are never forwarded (8.6.3).
 4. Learn the source, within the port's station limit and the move guard.
-5. Classify by destination: known unicast, unknown unicast, multicast, broadcast.
+5. Classify by destination: known unicast, unknown unicast, multicast, broadcast; the last two
+   may be forbidden altogether.
 6. Storm control for everything but known unicast.
 7. For each candidate: may this frame go from its ingress to that egress? Not to where it came
    from, not from trunk to trunk, not against the isolation roles.
@@ -24,12 +25,13 @@ from vpnws.errors import CapacityError
 from vpnws.switch.isolation import Kind, Role, may_talk
 from vpnws.switch.network import Network
 from vpnws.switch.port import AccessPort, Drop, Origin, Port, Trunk
-from vpnws.wire import ethernet, trunk
+from vpnws.wire import trunk
+from vpnws.wire.ethernet import BROADCAST, HEADER_BYTES, RESERVED, ZERO, is_station_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vpnws.switch.fdb import SharedTable
+    from vpnws.switch.location import SharedTable
 
 ORIGINS_MOST = 4096
 """Most kinds of origin remembered from trunks; a full table is begun anew."""
@@ -46,6 +48,8 @@ class Switch:
         age_s: float,
         fdb_limit: int,
         networks_limit: int,
+        no_broadcast: bool = False,
+        no_multicast: bool = False,
     ) -> None:
         """`slot` is this process's place on the bus; `shared` the FDB that all processes share."""
         self.slot = slot
@@ -57,6 +61,8 @@ class Switch:
         self._age_s = age_s
         self._fdb_limit = fdb_limit
         self._networks_limit = networks_limit
+        self._no_broadcast = no_broadcast
+        self._no_multicast = no_multicast
         self._origins: dict[bytes, Origin | None] = {}
         self._epoch = b""
 
@@ -91,50 +97,81 @@ class Switch:
     def announce(self, port: AccessPort, mac: bytes, now: float) -> None:
         """Learn a MAC that a station names when it connects, as from a frame of its own."""
         self._notice_epoch(port.origin.network)
-        if ethernet.is_station_address(mac):
+        if is_station_address(mac):
             port.origin.network.fdb.learn(port, mac, now)
 
     def receive(self, ingress: AccessPort, frames: Iterable[bytes], now: float) -> None:
-        """Forward `frames` that came in at `ingress`, in order; `now` is in seconds."""
-        origin = ingress.origin
+        """Forward `frames` that came in at `ingress`, in order; `now` is in seconds.
+
+        A frame with the addresses of the one before, if that was known unicast, goes the same
+        way without being asked again: within one call neither time nor tables move.
+        """
+        origin, policy = ingress.origin, ingress.policy
         self._notice_epoch(origin.network)
         longest = ingress.max_frame_bytes
         learn = origin.network.fdb.learn
+        count = size_bytes = 0
+        path = b""
+        egress: Port | None = None
         for frame in frames:
             size = len(frame)
-            ingress.rx_frames += 1
-            ingress.rx_bytes += size
+            count += 1
+            size_bytes += size
             # 1
-            if not ethernet.HEADER_BYTES <= size <= longest:
+            if not HEADER_BYTES <= size <= longest:
                 ingress.drops[Drop.LENGTH] += 1
+                continue
+            addresses = frame[:12]
+            if policy is not None and not policy.permits(frame):
+                ingress.drops[Drop.NOT_ALLOWED] += 1
+                continue
+            if egress is not None and addresses == path:
+                # 8
+                self._queue(egress, egress.encode(origin, frame), size)
                 continue
             # 2
             source = frame[6:12]
-            if source[0] & 1 or source == ethernet.ZERO:
+            if source[0] & 1 or source == ZERO:
                 ingress.drops[Drop.SOURCE] += 1
                 continue
             # 3
-            if frame[:5] == ethernet.RESERVED_PREFIX and frame[5] < 0x10:
+            destination = frame[:6]
+            if destination in RESERVED:
                 ingress.drops[Drop.RESERVED] += 1
                 continue
             # 4
+            egress = None
             refused = learn(ingress, source, now)
             if refused is not None:
                 ingress.drops[refused] += 1
                 continue
-            self._relay(origin, ingress, frame, now)
+            egress = self._relay(origin, ingress, destination, frame, now)
+            path = addresses
+        ingress.rx_frames += count
+        ingress.rx_bytes += size_bytes
 
     def receive_records(self, ingress: Trunk, message: bytes, now: float) -> None:
         """Forward the frames of one bus message from another process; `now` is in seconds."""
+        read_label = path = b""
+        origin: Origin | None = None
+        egress: Port | None = None
         for label, frame in trunk.decode_records(message):
             ingress.rx_frames += 1
             ingress.rx_bytes += len(frame)
-            origin = self._origins.get(label) or self._read_label(label)
+            if label != read_label:
+                read_label, egress = label, None
+                origin = self._origins.get(label) or self._read_label(label)
+                if origin is not None:
+                    self._notice_epoch(origin.network)
             if origin is None:
                 ingress.drops[Drop.FILTERED] += 1
                 continue
-            self._notice_epoch(origin.network)
-            self._relay(origin, ingress, frame, now)
+            addresses = frame[:12]
+            if egress is not None and addresses == path:
+                self._queue(egress, egress.encode(origin, frame), len(frame))
+                continue
+            egress = self._relay(origin, ingress, frame[:6], frame, now)
+            path = addresses
 
     def age(self, now: float) -> None:
         """Forget MACs not seen for the ageing time; call it every few seconds."""
@@ -142,23 +179,33 @@ class Switch:
             self._notice_epoch(network)
             network.fdb.age(now)
 
-    def _relay(self, origin: Origin, ingress: Port, frame: bytes, now: float) -> None:
+    def _relay(
+        self, origin: Origin, ingress: Port, destination: bytes, frame: bytes, now: float
+    ) -> Port | None:
+        """Take an admitted frame through steps 5 to 8; return the one port it went to, if one."""
         # 5
-        destination = frame[:6]
         if not destination[0] & 1:
             egress = origin.network.fdb.find(destination, now)
             if egress is not None:
                 # 7
                 if _should_deliver(origin, ingress, egress):
-                    self._queue(egress, egress.encode(origin, frame), frame)
-                else:
-                    ingress.drops[Drop.FILTERED] += 1
-                return
+                    self._queue(egress, egress.encode(origin, frame), len(frame))
+                    return egress
+                ingress.drops[Drop.FILTERED] += 1
+                return None
+        elif destination == BROADCAST:
+            if self._no_broadcast:
+                ingress.drops[Drop.NO_BROADCAST] += 1
+                return None
+        elif self._no_multicast:
+            ingress.drops[Drop.NO_MULTICAST] += 1
+            return None
         # 6
         if isinstance(ingress, AccessPort) and not ingress.storm.admit(now):
             ingress.drops[Drop.STORM] += 1
-            return
+            return None
         self._flood(origin, ingress, frame)
+        return None
 
     def _flood(self, origin: Origin, ingress: Port, frame: bytes) -> None:
         written: dict[object, bytes] = {}
@@ -171,15 +218,15 @@ class Switch:
                 message = written.get(encode)
                 if message is None:
                     message = written[encode] = encode(origin, frame)
-                self._queue(egress, message, frame)
+                self._queue(egress, message, len(frame))
 
-    def _queue(self, egress: Port, message: bytes, frame: bytes) -> None:
+    def _queue(self, egress: Port, message: bytes, size_bytes: int) -> None:
         # 8
-        if len(frame) > egress.max_frame_bytes:
+        if size_bytes > egress.max_frame_bytes:
             egress.drops[Drop.EGRESS_LENGTH] += 1
         elif egress.egress.push(message):
             egress.tx_frames += 1
-            egress.tx_bytes += len(frame)
+            egress.tx_bytes += size_bytes
             self.backlog.add(egress)
         else:
             egress.drops[Drop.EGRESS_FULL] += 1

@@ -9,8 +9,8 @@ HEADER_BYTES: Final = 14
 """Destination, source and type: the shortest thing that is a frame."""
 BROADCAST: Final = b"\xff" * 6
 ZERO: Final = bytes(6)
-RESERVED_PREFIX: Final = b"\x01\x80\xc2\x00\x00"
-"""With a last byte under 0x10: addresses that a bridge never forwards (IEEE 802.1Q 8.6.3)."""
+RESERVED: Final = frozenset(b"\x01\x80\xc2\x00\x00" + bytes((last,)) for last in range(16))
+"""Group addresses that a bridge never forwards (IEEE 802.1Q 8.6.3)."""
 
 _WRITTEN: Final = re.compile(r"[0-9a-fA-F]{2}([:-])(?:[0-9a-fA-F]{2}\1){4}[0-9a-fA-F]{2}")
 

@@ -255,13 +255,14 @@ def encode(opcode: int, payload: bytes) -> bytes:
     return encode_header(opcode, len(payload)) + payload
 
 
+_SHORT_HEADERS: Final = tuple(encode_header(BINARY, length) for length in range(2048))
+
+
 def encode_binary(payload: bytes) -> bytes:
     """Return `payload` as one unmasked binary message; the hot path of every egress port."""
     length = len(payload)
-    if length < 126:
-        return bytes((_FIN_BINARY, length)) + payload
-    if length < 65536:
-        return bytes((_FIN_BINARY, 126, length >> 8, length & 0xFF)) + payload
+    if length < 2048:
+        return _SHORT_HEADERS[length] + payload
     return encode_header(BINARY, length) + payload
 
 

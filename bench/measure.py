@@ -1,0 +1,82 @@
+"""CPU time of a piece of work that runs in this process, and what repeats of it tell."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+_CALLS_MOST: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """What repeats of one measurement gave: the middle one, and the quartiles around it."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, samples: Iterable[float]) -> Spread:
+        """Sum up `samples`, one at least."""
+        values = sorted(samples)
+        if len(values) == 1:
+            return cls(values[0], values[0], values[0])
+        low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+        return cls(median, low, high)
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Something to measure: `run` is timed, `reset` makes it ready again and is not."""
+
+    run: Callable[[], object]
+    reset: Callable[[], object] = _nothing
+
+
+def cpu_ns(work: Work, calls: int) -> int:
+    """Return the CPU time, in ns, of `calls` runs of `work` with the timer's own part in it."""
+    clock, run, reset = time.thread_time_ns, work.run, work.reset
+    total_ns = 0
+    for _ in range(calls):
+        start_ns = clock()
+        run()
+        total_ns += clock() - start_ns
+        reset()
+    return total_ns
+
+
+def timer_ns(calls: int = 20_000) -> float:
+    """Return what the timer and an empty call add to one run."""
+    return min(cpu_ns(Work(_nothing), calls) / calls for _ in range(5))
+
+
+def calls_for(work: Work, sample_ns: int) -> int:
+    """Return how many runs of `work` take about `sample_ns`; it warms the work up too."""
+    calls = 1
+    while (took_ns := cpu_ns(work, calls)) < sample_ns // 4 and calls < _CALLS_MOST:
+        calls *= 2
+    return max(1, min(_CALLS_MOST, calls * sample_ns // max(took_ns, 1)))
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Hold Python's cyclic garbage collector off, as timeit does."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -1,0 +1,275 @@
+"""CPU time per frame of each stage that a frame passes in the core.
+
+Every stage handles a batch as large as one read of the receiver makes it, again and again. The
+repeats of all stages are interleaved, so that a busy moment of the machine hits all alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from bench import report
+from bench.measure import Spread, Work, calls_for, cpu_ns, timer_ns, without_collector
+from tests.support.fabric import FakeTable, frame, mac
+from tests.support.raw_frames import BINARY, encode_frame
+from vpnws.host.link import IOV_MOST
+from vpnws.host.shared_page import SharedPage
+from vpnws.switch.isolation import SAME_COMMUNITY
+from vpnws.switch.policer import StormControl
+from vpnws.switch.port import AccessPort, Origin
+from vpnws.switch.queue import EgressQueue
+from vpnws.switch.switch import Switch, encode_for_trunk
+from vpnws.wire import trunk, websocket
+from vpnws.wire.ethernet import BROADCAST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+SIZES: Final = (64, 1500, 64_000)
+"""Lengths of a frame in bytes."""
+BATCH_BYTES: Final = 256 * 1024
+"""What one read of the receiver takes at most."""
+BATCH_MOST: Final = 256
+FLOODED_PORTS: Final = 10
+SAMPLE_MS: Final = 15
+REPEATS: Final = 15
+_OVERHEAD_BYTES: Final = 14
+"""Longest header of a masked message."""
+_LONGEST_BYTES: Final = 65535
+_LIMIT_BYTES: Final = 1 << 30
+_WORKERS: Final = 2
+_NOW_S: Final = 1000.0
+
+
+class Table(FakeTable):
+    """The shared FDB as a dictionary, with the epochs where the server has them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._page = SharedPage(_WORKERS)
+
+    def epoch(self) -> bytes:
+        """Return the epochs of all processes."""
+        return self._page.epochs()
+
+
+class Bed:
+    """A switch with a station that sends and stations that receive."""
+
+    def __init__(self, receivers: int) -> None:
+        """Attach `receivers` ports besides the sender's, and have all of them learned."""
+        self.switch = Switch(0, Table(), age_s=300.0, fdb_limit=1000, networks_limit=1)
+        self.ports = [self._attach(number) for number in range(receivers + 1)]
+
+    @property
+    def sender(self) -> AccessPort:
+        """The port that frames come in at; its station is mac(0), the next one's mac(1)."""
+        return self.ports[0]
+
+    def empty(self) -> None:
+        """Take away what is queued."""
+        self.switch.backlog.clear()
+        for port in self.ports:
+            port.egress.messages.clear()
+            port.egress.size_bytes = 0
+
+    def _attach(self, number: int) -> AccessPort:
+        port = AccessPort(
+            number,
+            _encode_for_station,
+            EgressQueue(_LIMIT_BYTES),
+            _LONGEST_BYTES,
+            origin=self.switch.origin("default", SAME_COMMUNITY),
+            storm=StormControl(0, _NOW_S),
+        )
+        self.switch.attach(port)
+        self.switch.announce(port, mac(number), _NOW_S)
+        return port
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one stage costs at one size, in ns of CPU per frame."""
+
+    stage: str
+    size_bytes: int
+    batch: int
+    ns: Spread
+
+    def shown(self) -> dict[str, str]:
+        """Return the row's cells for the table."""
+        return {
+            "stage": self.stage,
+            "frame bytes": f"{self.size_bytes:,}",
+            "batch": f"{self.batch}",
+            "ns/frame": f"{self.ns.median:,.0f}",
+            "quartile 1": f"{self.ns.low:,.0f}",
+            "quartile 3": f"{self.ns.high:,.0f}",
+        }
+
+    def plain(self) -> dict[str, Any]:
+        """Return the row for JSON."""
+        return {
+            "stage": self.stage,
+            "size_bytes": self.size_bytes,
+            "batch": self.batch,
+            "median": self.ns.median,
+            "low": self.ns.low,
+            "high": self.ns.high,
+        }
+
+
+def decode(frames: list[bytes]) -> Work:
+    """Cut one read's masked messages."""
+    received = memoryview(b"".join(encode_frame(BINARY, one) for one in frames))
+    decoder = websocket.Decoder(_LONGEST_BYTES)
+    if decoder.feed(received) != frames:
+        raise AssertionError("the decoder did not return the frames")
+    return Work(lambda: decoder.feed(received))
+
+
+def learn_and_find(frames: list[bytes]) -> Work:
+    """Look both addresses of each frame up, which are known."""
+    bed = Bed(1)
+    sender, fdb = bed.sender, bed.sender.origin.network.fdb
+    pairs = [(one[6:12], one[:6]) for one in frames]
+    if fdb.find(mac(1), _NOW_S) is not bed.ports[1]:
+        raise AssertionError("the receiver is not known")
+
+    def run() -> None:
+        for source, destination in pairs:
+            fdb.learn(sender, source, _NOW_S)
+            fdb.find(destination, _NOW_S)
+
+    return Work(run)
+
+
+def unicast(frames: list[bytes]) -> Work:
+    """Forward to the one port that has the destination."""
+    return _forwarding(Bed(1), frames, 1)
+
+
+def flood(frames: list[bytes]) -> Work:
+    """Forward broadcasts to every other port."""
+    broadcasts = [BROADCAST + one[6:] for one in frames]
+    return _forwarding(Bed(FLOODED_PORTS), broadcasts, FLOODED_PORTS)
+
+
+def encode(frames: list[bytes]) -> Work:
+    """Write each frame as a message."""
+
+    def run() -> None:
+        for one in frames:
+            websocket.encode_binary(one)
+
+    return Work(run)
+
+
+def queue(frames: list[bytes]) -> Work:
+    """Queue messages, take them for gathered writes, and note them as written."""
+    messages = [websocket.encode_binary(one) for one in frames]
+    egress = EgressQueue(_LIMIT_BYTES)
+
+    def run() -> None:
+        for message in messages:
+            egress.push(message)
+        while egress.messages:
+            egress.written(sum(map(len, egress.head(IOV_MOST))))
+
+    return Work(run)
+
+
+def trunk_encode(frames: list[bytes]) -> Work:
+    """Write each frame as a record for another process."""
+    origin = Bed(0).sender.origin
+
+    def run() -> None:
+        for one in frames:
+            encode_for_trunk(origin, one)
+
+    return Work(run)
+
+
+def trunk_decode(frames: list[bytes]) -> Work:
+    """Cut a message from another process into its records."""
+    label = Bed(0).sender.origin.label
+    message = b"".join(trunk.encode_record(label, one) for one in frames)
+    if [one for _, one in trunk.decode_records(message)] != frames:
+        raise AssertionError("the records do not have the frames")
+
+    def run() -> None:
+        for _ in trunk.decode_records(message):
+            pass
+
+    return Work(run)
+
+
+STAGES: Final[dict[str, Callable[[list[bytes]], Work]]] = {
+    "decode, masked": decode,
+    "learn and find": learn_and_find,
+    "switch: unicast": unicast,
+    f"switch: flood to {FLOODED_PORTS}": flood,
+    "encode": encode,
+    "egress queue": queue,
+    "trunk record: encode": trunk_encode,
+    "trunk record: decode": trunk_decode,
+}
+
+
+def measure(sample_ms: int = SAMPLE_MS, repeats: int = REPEATS) -> list[Row]:
+    """Measure every stage at every size: `repeats` samples of about `sample_ms` ms of CPU each."""
+    with without_collector():
+        cells = list(itertools.product(STAGES, SIZES))
+        works = [STAGES[stage](_frames(size)) for stage, size in cells]
+        calls = [calls_for(work, sample_ms * 1_000_000) for work in works]
+        overhead_ns = timer_ns()
+        rounds = [
+            [cpu_ns(*pair) / pair[1] - overhead_ns for pair in zip(works, calls, strict=True)]
+            for _ in range(repeats)
+        ]
+    return [
+        Row(stage, size, _batch(size), Spread.of(ns / _batch(size) for ns in samples))
+        for (stage, size), samples in zip(cells, zip(*rounds, strict=True), strict=True)
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the benchmark as the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m bench.stages", description=__doc__)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--sample-ms", type=int, default=SAMPLE_MS, help="CPU time of one sample")
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="samples per figure")
+    options = parser.parse_args(arguments)
+    rows = measure(options.sample_ms, options.repeats)
+    print(report.table([row.shown() for row in rows]))
+    if options.json:
+        report.write_json(options.json, "stages", "ns/frame", [row.plain() for row in rows])
+
+
+def _batch(size: int) -> int:
+    return min(BATCH_MOST, BATCH_BYTES // (size + _OVERHEAD_BYTES))
+
+
+def _frames(size: int) -> list[bytes]:
+    return [frame(mac(1), mac(0), size) for _ in range(_batch(size))]
+
+
+def _forwarding(bed: Bed, frames: list[bytes], receivers: int) -> Work:
+    bed.switch.receive(bed.sender, frames, _NOW_S)
+    queued = sum(len(port.egress.messages) for port in bed.ports)
+    if queued != len(frames) * receivers:
+        raise AssertionError(f"{queued} messages are queued for {len(frames)} frames")
+    bed.empty()
+    return Work(lambda: bed.switch.receive(bed.sender, frames, _NOW_S), bed.empty)
+
+
+def _encode_for_station(_origin: Origin, one: bytes) -> bytes:
+    return websocket.encode_binary(one)
+
+
+if __name__ == "__main__":
+    main()

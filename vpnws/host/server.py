@@ -1,0 +1,76 @@
+"""What all processes of one server share, made in the master before it forks."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from vpnws.config import read_settings
+from vpnws.errors import ConfigError
+from vpnws.host import uwsgi_api
+from vpnws.host.bus import SLOTS_MOST, Bus
+from vpnws.host.node import Node
+from vpnws.host.preflight import check_options
+from vpnws.host.shared_page import SharedPage
+
+if TYPE_CHECKING:
+    from vpnws.config import Settings
+
+log = logging.getLogger("vpnws")
+
+
+class Server:
+    """The settings, the shared page and the bus; each process makes its node from them."""
+
+    def __init__(self, settings: Settings, workers: int) -> None:
+        """Make what `workers` workers share, and the mule if there is an uplink.
+
+        Raises ConfigError when that is more processes than the bus takes.
+        """
+        slots = workers + bool(settings.tap)
+        if slots > SLOTS_MOST:
+            raise ConfigError(
+                f"{slots} processes are more than the bus takes: {SLOTS_MOST}; set fewer workers"
+            )
+        self.settings = settings
+        self._workers = workers
+        self._page = SharedPage(slots)
+        self._bus = Bus(slots)
+
+    def worker_node(self, worker: int) -> Node:
+        """Begin to serve as worker number `worker` (from 1); call it after the fork."""
+        log_as(f"worker {worker}")
+        return Node(self.settings, self._page, self._bus, worker - 1)
+
+    def mule_node(self) -> Node:
+        """Begin to serve as the mule that has the uplinks; call it after the fork."""
+        log_as("mule")
+        return Node(self.settings, self._page, self._bus, self._workers)
+
+
+def start() -> Server:
+    """Make the server from uWSGI's placeholders.
+
+    On a wrong setting it says so in one sentence and stops uWSGI's start.
+    """
+    log_as("start")
+    try:
+        options = uwsgi_api.options()
+        settings = read_settings(options)
+        check_options(options, settings, os.environ)
+        return Server(settings, uwsgi_api.workers())
+    except ConfigError as error:
+        log.critical("cannot start: %s", error)
+        sys.exit(1)
+
+
+def log_as(process: str) -> None:
+    """Write this process's log to stderr, which uWSGI makes its own log."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format=f"%(asctime)s vpnws[{process}] %(levelname)s %(message)s",
+        force=True,
+    )
