@@ -5,7 +5,7 @@ set -eu
 
 tools='build-essential python3-dev python3-venv libssl-dev'
 if [ "${1:-all}" != build ]; then
-    tools="$tools nginx-light iperf3 tcpdump iproute2 iputils-ping openssl git"
+    tools="$tools nginx-light apache2 haproxy caddy iperf3 tcpdump iproute2 iputils-ping openssl git"
 fi
 command -v apt-get >/dev/null || exit 0
 

@@ -63,6 +63,8 @@ class Application:
         """Start to serve in this process; uWSGI calls it after each fork, of mules too."""
         if uwsgi_api.worker_id():
             self._node = self._server.worker_node(uwsgi_api.worker_id())
+            # uWSGI waits for requests under way, and a station on `native` is one.
+            self._reload = loop.on_reload(self._node.stop)
 
     def _end(self) -> None:
         """Close all ports; uWSGI may call it at the end of a request too, which is no end."""

@@ -12,7 +12,7 @@ import pytest
 import websockets
 
 from tests.live.server import Station, TwoWorkers, reach
-from tests.support.raw_frames import CLOSE, PING, PONG
+from tests.support.raw_frames import PING, PONG
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.live
@@ -186,16 +186,14 @@ def test_workers_killed_under_load_leave_no_lock_behind() -> None:
             reach(a, b)
 
 
+@pytest.mark.parametrize("receiver", ["stream", "native"])
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
-def test_stations_are_told_of_a_reload_and_of_a_stop(number: signal.Signals) -> None:
-    with TwoWorkers({}) as server:
+def test_stations_are_told_of_a_reload_and_of_a_stop(number: signal.Signals, receiver: str) -> None:
+    with TwoWorkers({"vpnws-receiver": receiver}) as server:
         with server.station(1) as a, server.station(2) as b:
             os.kill(server.master_pid, number)
             for station in (a, b):
-                frame = station.client.read_frame(10)
-                while frame.opcode != CLOSE:
-                    frame = station.client.read_frame(10)
-                assert frame.close_code == 1012
+                assert station.client.read_close(10).close_code == 1012
         if number == signal.SIGHUP:
             _rejoin(server, 803).client.close()
         else:

@@ -64,6 +64,16 @@ def wait_writable(fd: int, timeout_s: float) -> bool:
     return _wait(gevent.socket.wait_write, fd, timeout_s)
 
 
+def on_reload(callback: Callable[[], None]) -> Watcher:
+    """Call `callback` when SIGHUP asks this process to end for a reload.
+
+    The loop installs a signal's handler with its first watcher, and uWSGI installs another one
+    before the loop runs; so that uWSGI's own watcher is the first, ours waits for the loop.
+    """
+    watcher = get_hub().loop.signal(signal.SIGHUP, ref=False)
+    return after(0.0, partial(watcher.start, callback))
+
+
 def wait_for_signal() -> int:
     """Run the loop until SIGINT, SIGTERM or SIGHUP comes; return which."""
     result: AsyncResult[int] = AsyncResult()
