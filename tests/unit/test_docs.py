@@ -57,13 +57,17 @@ def unquoted(text: str) -> str:
 def default_of(name: str) -> str:
     """Return a setting's default: the ini's own for those that only it reads."""
     default = ITEMS[name].default
-    return str(default) if default != "" else INI_DEFAULTS.get(name, "")
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    return str(default) if default not in ("", ()) else INI_DEFAULTS.get(name, "")
 
 
 def allowed_of(name: str) -> str:
     meta = ITEMS[name].metadata
     if "low" in meta:
         return f"{meta['low']} to {meta['high']}"
+    if isinstance(ITEMS[name].default, bool):
+        return "on, off"
     return ", ".join(meta.get("choices", ("any",)))
 
 
