@@ -150,6 +150,22 @@ def test_a_station_that_does_not_read_hurts_nobody(
     stream.wait_for_log("egress_full=")
 
 
+def test_a_station_that_is_flooded_still_gets_its_pongs(
+    stream: TwoWorkers, unharmed: tuple[Station, Station]
+) -> None:
+    one, _ = unharmed
+    with stream.station(1) as slow:
+        sent = encode_frame(BINARY, slow.mac + one.mac + b"\x08\x00" + bytes(60000))
+        for _ in range(100):
+            one.client.send_bytes(sent)
+        slow.client.send_frame(b"am I alive?", PING)
+        before = 0
+        while slow.client.read_frame().opcode == BINARY:
+            before += 1
+        assert before < 100
+        wait_for(lambda: slow.is_quiet(), 10, "the rest to come")
+
+
 def test_pings_without_reading_do_not_fill_memory(stream: TwoWorkers) -> None:
     with stream.station(1) as station:
         before = stream.memory_bytes()

@@ -20,7 +20,7 @@ from vpnws.switch.guard import (
 )
 from vpnws.switch.isolation import ISOLATED, PROMISCUOUS, SAME_COMMUNITY, Kind, Role, may_talk
 from vpnws.switch.policer import StormControl
-from vpnws.switch.queue import EgressQueue
+from vpnws.switch.queue import CONTROL_RESERVE_BYTES, EgressQueue
 from vpnws.wire import trunk
 from vpnws.wire.ethernet import format_mac, is_station_address, parse_mac
 
@@ -67,6 +67,20 @@ class TestEgressQueue:
         queue.written(11)
         assert queue.push(bytes(10))
         assert not queue.push(b"x")
+
+    def test_control_messages_go_first_and_have_room_of_their_own(self) -> None:
+        queue = EgressQueue(10)
+        queue.push(b"frame-1")
+        queue.written(3)
+        assert not queue.push(b"frame-2")
+        assert queue.push_control(b"PONG")
+        assert queue.head(9) == [b"me-1", b"PONG"]
+        pongs = 1
+        while queue.push_control(b"PONG"):
+            pongs += 1
+        assert 4 * pongs <= CONTROL_RESERVE_BYTES + 10
+        queue.written(4 + 4 * pongs)
+        assert queue.head(9) == []
 
     def test_a_begun_message_is_known(self) -> None:
         queue = EgressQueue(100)

@@ -68,8 +68,8 @@ class Link:
             self._write()
 
     def send_control(self, opcode: int, payload: bytes) -> None:
-        """Queue a control frame behind what waits; none is queued when the queue is full."""
-        self.port.egress.push(websocket.encode(opcode, payload))
+        """Send a control frame before the frames that wait."""
+        self.port.egress.push_control(websocket.encode(opcode, payload))
         self.flush()
 
     def watch_over(self, now: float, ping_every_s: float, dead_after_s: float) -> None:

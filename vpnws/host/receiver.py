@@ -53,10 +53,11 @@ def receive_stream(
             return
         link.heard_s = loop.now()
         messages = decoder.feed(_view[:count])
-        if count < LARGE_FRAME_BYTES * (len(messages) or 1) and not link.session.received.uncut:
-            size_bytes = RECEIVE_LEAST_BYTES
-        elif count == size_bytes and size_bytes < RECEIVE_MOST_BYTES:
-            size_bytes *= 2
+        is_inside_a_frame = len(link.session.received.uncut) >= count
+        if count < LARGE_FRAME_BYTES * len(messages) or not (messages or is_inside_a_frame):
+            size_bytes = max(RECEIVE_LEAST_BYTES, size_bytes // 2)
+        elif count == size_bytes:
+            size_bytes = min(RECEIVE_MOST_BYTES, size_bytes * 2)
         if messages:
             forward(messages)
         if decoder.ping is not None:

@@ -8,6 +8,9 @@ from itertools import islice
 MESSAGE_LEAST_BYTES = 64
 """A message counts as at least so much: keeping a small one costs more memory than its bytes."""
 
+CONTROL_RESERVE_BYTES = 4096
+"""Pings and pongs have so much room of their own: frames cannot crowd them out."""
+
 
 class EgressQueue:
     """Messages waiting to be written to a port; a message once begun is always finished."""
@@ -30,6 +33,18 @@ class EgressQueue:
         if messages and (size_bytes > self.limit_bytes or len(messages) >= self.limit_messages):
             return False
         messages.append(message)
+        self.size_bytes = size_bytes
+        return True
+
+    def push_control(self, message: bytes) -> bool:
+        """Put a control message before all that waits, for a station that is slow is not dead.
+
+        False, and nothing done, if CONTROL_RESERVE_BYTES beyond the bound are used up.
+        """
+        size_bytes = self.size_bytes + len(message)
+        if size_bytes > self.limit_bytes + CONTROL_RESERVE_BYTES:
+            return False
+        self.messages.insert(1 if self.written_bytes else 0, message)
         self.size_bytes = size_bytes
         return True
 
