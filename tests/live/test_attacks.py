@@ -163,7 +163,7 @@ def test_a_station_that_is_flooded_still_gets_its_pongs(
         while slow.client.read_frame().opcode == BINARY:
             before += 1
         assert before < 100
-        wait_for(lambda: slow.is_quiet(), 10, "the rest to come")
+        wait_for(slow.is_quiet, 10, "the rest to come")
 
 
 def test_pings_without_reading_do_not_fill_memory(stream: TwoWorkers) -> None:

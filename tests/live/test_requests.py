@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import base64
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.live.server import TwoWorkers
+from tests.support.ca import CertificateAuthority
 from tests.support.raw_client import KEY, accept_value
+from tests.support.uwsgi import UwsgiError, free_port
 from tests.support.uwsgi_client import UwsgiClient
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.live
 
@@ -117,3 +123,24 @@ def test_a_bad_setting_stops_the_start_with_a_sentence(placeholder: str) -> None
     ):
         pass
     assert "Traceback" not in str(caught.value)
+
+
+def test_a_setting_that_comes_too_late_stops_the_start() -> None:
+    late = "--set-placeholder=vpnws-http=127.0.0.1:9"
+    with pytest.raises(UwsgiError, match=r"cannot start: vpnws-http = .* came after"):
+        with TwoWorkers({}, late):
+            pass
+
+
+def test_tls_inside_the_worker_stops_the_start(tmp_path: Path) -> None:
+    server = CertificateAuthority(tmp_path).server("localhost")
+    option = f"--https-socket=127.0.0.1:{free_port()},{server.crt},{server.key}"
+    with pytest.raises(UwsgiError, match="cannot start: https-socket puts TLS inside the worker"):
+        with TwoWorkers({}, option):
+            pass
+
+
+def test_lazy_apps_stops_everything_and_is_not_tried_for_ever() -> None:
+    with TwoWorkers({}, "--lazy-apps") as server:
+        server.wait_for_log("cannot start: lazy-apps is set")
+        server.process.wait(15)

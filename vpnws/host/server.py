@@ -63,6 +63,9 @@ def start() -> Server:
         return Server(settings, uwsgi_api.workers())
     except ConfigError as error:
         log.critical("cannot start: %s", error)
+        if uwsgi_api.worker_id() or uwsgi_api.mule_id():
+            # With lazy-apps this runs in a child, which the master would start again for ever.
+            uwsgi_api.stop_all()
         sys.exit(1)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING, Final
 
 import uwsgi
@@ -31,6 +33,11 @@ def worker_id() -> int:
 def mule_id() -> int:
     """Return this mule's number from 1; 0 in the master and in workers."""
     return uwsgi.mule_id()
+
+
+def stop_all() -> None:
+    """Have the master stop everything, as Ctrl-C does."""
+    os.kill(uwsgi.masterpid(), signal.SIGINT)
 
 
 def on_fork(callback: Callable[[], None]) -> None:
