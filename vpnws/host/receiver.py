@@ -53,8 +53,9 @@ def receive_stream(
             return
         link.heard_s = loop.now()
         messages = decoder.feed(_view[:count])
-        is_inside_a_frame = len(link.session.received.uncut) >= count
-        if count < LARGE_FRAME_BYTES * len(messages) or not (messages or is_inside_a_frame):
+        frames = len(messages) + decoder.others
+        decoder.others = 0
+        if count < LARGE_FRAME_BYTES * frames:
             size_bytes = max(RECEIVE_LEAST_BYTES, size_bytes // 2)
         elif count == size_bytes:
             size_bytes = min(RECEIVE_MOST_BYTES, size_bytes * 2)

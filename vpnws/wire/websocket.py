@@ -6,11 +6,9 @@ messages; what it cannot yet cut stays in its `ReceiveState`, which is plain dat
 another process would need to go on, once `ping`, `texts` and `ending` have been acted on.
 Control frames never reach the caller as messages: the payload of the newest unanswered ping
 stands in `ping` (RFC 6455 5.5.3 lets an endpoint answer only that one, which bounds what a flood
-of pings can make us send), a close or a violation in `ending`. Nothing is raised: bytes come
-from strangers, and being wrong is what strangers do.
+of pings can make us send), a close or a violation in `ending`. Nothing is raised.
 
-The decoder serves both ends. It takes masked and unmasked frames alike: the C vpn-ws client
-sends its pings unmasked, and nothing is lost by hearing them.
+It takes masked and unmasked frames alike: the C vpn-ws client sends its pings unmasked.
 """
 
 from __future__ import annotations
@@ -84,7 +82,7 @@ class ReceiveState:
 class Decoder:
     """Cuts one connection's received bytes into messages, control frames and an ending."""
 
-    __slots__ = ("_accept_text", "_max_message_bytes", "ending", "ping", "state", "texts")
+    __slots__ = ("_accept_text", "_max_message_bytes", "ending", "others", "ping", "state", "texts")
 
     def __init__(
         self,
@@ -105,6 +103,7 @@ class Decoder:
         self.ping: bytes | None = None
         self.texts: list[str] = []
         self.ending: Ending | None = None
+        self.others = 0  # Fragments and control frames; whoever counts them sets it back.
 
     def feed(self, data: Buffer) -> list[bytes]:
         """Take the next received bytes; return the binary messages they completed.
@@ -200,6 +199,7 @@ class Decoder:
 
     def _take(self, first: int, content: bytes, messages: list[bytes]) -> None:
         """Act on any whole frame but an unfragmented binary message."""
+        self.others += 1
         opcode = first & 0x0F
         if opcode == PING:
             self.ping = content
