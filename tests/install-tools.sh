@@ -6,6 +6,7 @@ set -eu
 tools='build-essential python3-dev python3-venv libssl-dev'
 if [ "${1:-all}" != build ]; then
     tools="$tools nginx-light apache2 haproxy caddy iperf3 tcpdump iproute2 iputils-ping openssl git"
+    tools="$tools dnsmasq-base nftables busybox systemd"
 fi
 command -v apt-get >/dev/null || exit 0
 
@@ -25,7 +26,7 @@ if [ "$(id -u)" != 0 ]; then
     exit 0
 fi
 
-# Debian starts a service when it installs it, and the tests want no nginx but their own.
+# Debian starts a service when it installs it, and the tests want no web server but their own.
 # policy-rc.d with status 101 forbids that; one that is there already stays as it is.
 policy=/usr/sbin/policy-rc.d
 log=$(mktemp)
@@ -64,3 +65,10 @@ if [ -n "$nginx_now" ] && [ "$nginx_now" != "$nginx_before" ]; then
     echo 'install-tools: stop the nginx that its package started'
     nginx -s quit
 fi
+
+# The same for the others, and none of them shall come up with the machine.
+for service in apache2 haproxy caddy; do
+    case " $missing " in *" $service "*) ;; *) continue ;; esac
+    service "$service" stop >/dev/null 2>&1 || true
+    [ ! -d /run/systemd/system ] || systemctl --quiet disable "$service" >/dev/null 2>&1 || true
+done

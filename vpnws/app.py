@@ -130,6 +130,7 @@ def read_request(environ: Environ, settings: Settings) -> Session:
         wants_bridge=_text(environ, "HTTP_X_VPN_WS_BRIDGE").lower() == "on",
         subprotocol=_choose_subprotocol(_text(environ, "HTTP_SEC_WEBSOCKET_PROTOCOL")),
         announced_mac=mac,
+        answers_pings=bool(_text(environ, "HTTP_SEC_WEBSOCKET_VERSION")),
     )
 
 
@@ -179,17 +180,23 @@ def _identity(environ: Environ, settings: Settings) -> Identity:
     told = Identity(
         remote_user=_raw(environ, "REMOTE_USER"),
         dn=_raw(environ, "HTTPS_DN") or _raw(environ, "DN"),
-        remote_addr=_text(environ, "REMOTE_ADDR"),
+        remote_addr=_unmapped(_text(environ, "REMOTE_ADDR")),
     )
-    if not _is_trusted(told.remote_addr, settings):
+    # With a var the web server has spoken: a header beside it is what nginx passes on unread.
+    if told.remote_user or told.dn or not _is_trusted(told.remote_addr, settings):
         return told
     # A proxy appends the address it sees: whatever stands before came with the request.
     forwarded_for = _text(environ, "HTTP_X_FORWARDED_FOR").split(",")[-1].strip()
     return Identity(
-        remote_user=told.remote_user or _raw(environ, "HTTP_X_FORWARDED_USER"),
-        dn=told.dn or _raw(environ, "HTTP_X_FORWARDED_DN"),
+        remote_user=_raw(environ, "HTTP_X_FORWARDED_USER"),
+        dn=_raw(environ, "HTTP_X_FORWARDED_DN"),
         remote_addr=forwarded_for or told.remote_addr,
     )
+
+
+def _unmapped(address: str) -> str:
+    """Return an IPv4 address that came in over an IPv6 socket as itself (RFC 4291 2.5.5.2)."""
+    return address.removeprefix("::ffff:") if "." in address else address
 
 
 def _is_trusted(address: str, settings: Settings) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from vpnws.config import parse_taps
 from vpnws.errors import TapError, TapPermissionError, VpnwsError
 from vpnws.host.hooks import run_hook
-from vpnws.host.tap import exists, mark_as_ours, open_tap, read_mac
+from vpnws.host.tap import exists, is_up, mark_as_ours, open_tap, read_mac, release
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,37 +38,66 @@ def main() -> int:
 def set_up(environment: Mapping[str, str]) -> None:
     """Make the TAPs and run vpnws-exec for each, but not again in a reload.
 
-    Raises ConfigError, TapError or HookError.
+    When that fails, what it had made goes away again. Raises ConfigError, TapError or HookError.
     """
     is_reload = environment.get(RELOADS, "0") != "0"
     uid = _uid(environment.get(UID, ""))
     commands = environment.get(EXEC, "")
-    for network, device in parse_taps(environment.get(TAP, "")):
-        mac = _make(device, uid)
-        if commands and not is_reload:
-            run_hook("vpnws-exec", commands, network=network, device=device, mac=mac)
-
-
-def _make(device: str, uid: int | None) -> str:
-    """See that `device` is there and up; return its MAC as text."""
-    if exists(device) and os.geteuid() != 0:
-        return read_mac(device)
-    made = not exists(device)
+    taps = parse_taps(environment.get(TAP, ""))
+    made: list[str] = []
     try:
-        tap = open_tap(device)
+        for network, device in taps:
+            if os.geteuid() == 0:
+                _make(device, uid, made)
+            elif not is_reload:
+                _check_usable(device)
+            if commands and not is_reload:
+                mac = read_mac(device)
+                run_hook("vpnws-exec", commands, network=network, device=device, mac=mac)
+    except VpnwsError:
+        for device in made:
+            release(device)
+        raise
+
+
+def _make(device: str, uid: int | None, made: list[str]) -> None:
+    """See that `device` is there, up and open to `uid`; note it in `made` if it was not there."""
+    is_new = not exists(device)
+    tap = open_tap(device)
+    try:
+        if is_new:
+            # Marked first: a device that is neither marked nor persistent goes with this process.
+            mark_as_ours(device)
+            tap.set_persistent(True)
+            made.append(device)
+        if uid is not None:
+            tap.set_owner(uid)
+        tap.up()
+    finally:
+        tap.close()
+
+
+def _check_usable(device: str) -> None:
+    """See that this process, which is not root, may open `device`; say so if that is down."""
+    try:
+        open_tap(device).close()
     except TapPermissionError as error:
+        delete = f"ip link delete {device}; " if exists(device) else ""
         raise TapError(
-            f"{error}; or have an admin make it: ip tuntap add {device} mode tap user"
-            f" {pwd.getpwuid(os.geteuid()).pw_name}"
+            f"{error}; or have an admin make it: {delete}ip tuntap add {device} mode tap user"
+            f" {_user_name()}; ip link set {device} up"
         ) from error
-    if made:
-        tap.set_persistent(True)
-        mark_as_ours(device)
-    if uid is not None:
-        tap.set_owner(uid)
-    tap.up()
-    tap.close()
-    return read_mac(device)
+    if not exists(device):
+        raise TapError(f"the TAP device {device} must be made before: only root can keep it")
+    if not is_up(device):
+        print(f"vpnws: {device} is down: ip link set {device} up, as root", file=sys.stderr)
+
+
+def _user_name() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _uid(text: str) -> int | None:

@@ -84,6 +84,23 @@ def test_pings_come_to_a_quiet_station_and_its_pongs_keep_it() -> None:
                 reach(station, other)
 
 
+def test_a_c_client_that_only_listens_lives_and_is_not_pinged() -> None:
+    """It names no version, never pongs, and pings only when nothing came for 17 s."""
+    with (
+        TwoWorkers({"vpnws-ping-every": "1", "vpnws-dead-after": "3"}) as server,
+        server.station(2) as other,
+        server.connect(1) as listener,
+    ):
+        assert listener.upgrade(version=None).status == 101
+        for _ in range(12):
+            sent = other.send()
+            assert listener.read_frame().payload == sent
+            time.sleep(0.5)
+        other.client.close()
+        # Nothing comes and nothing is heard: now it is dead.
+        assert listener.is_closed(8)
+
+
 class Beat:
     """Frames from one station to another, a hundred per second, and which of them arrived."""
 

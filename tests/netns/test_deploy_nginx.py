@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from tests.support.netns import SERVER_ADDRESS, SERVER_ADDRESS_6, Lan
 from tests.support.nginx import Nginx
 from tests.support.prerequisites import require, require_root
 from tests.support.raw_client import RawClient, basic
+from tests.support.tell import read_told, write_tell
 from tests.support.uwsgi import Uwsgi
 from tests.support.waiting import wait_for
 
@@ -20,30 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.netns
-
-# A WSGI app that says what it was told: its first message is the request's variables.
-TELL_APP = """
-import json, uwsgi
-def application(environ, start_response):
-    uwsgi.websocket_handshake(environ["HTTP_SEC_WEBSOCKET_KEY"])
-    told = {name: value for name, value in environ.items() if isinstance(value, str)}
-    uwsgi.websocket_send_binary(json.dumps(told).encode())
-    while True:
-        uwsgi.websocket_send_binary(uwsgi.websocket_recv())
-"""
-TELL_INI = """
-[uwsgi]
-master = true
-processes = 1
-gevent = 32
-need-app = true
-die-on-term = true
-vacuum = true
-chdir = %d
-wsgi-file = tell.py
-socket = %(vpnws-socket)
-chmod-socket = 666
-"""
 
 ALICE = basic("alice", "wonderland")
 BOB = basic("bob", "builder")
@@ -59,6 +35,7 @@ FORGED = [
 class Bed:
     lan: Lan
     nginx: Nginx
+    uwsgi: Uwsgi
 
     def connect(
         self, context: ssl.SSLContext | None = None, host: str = SERVER_ADDRESS
@@ -78,7 +55,7 @@ class Bed:
         """Join with forged headers besides, and return what the app was told."""
         with self.connect(context) as client:
             assert client.upgrade(path, [*FORGED, *headers, *FORGED]).status == 101
-            variables: dict[str, str] = json.loads(client.read_message())
+            variables = read_told(client)
         believed = [name for name, value in variables.items() if LIE in value]
         assert [name for name in believed if not name.startswith("HTTP_")] == []
         return variables
@@ -88,15 +65,13 @@ class Bed:
 def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
     require_root()
     require("nginx", "openssl", "ip", "unshare")
-    place = tmp_path_factory.mktemp("tell")
-    (place / "tell.py").write_text(TELL_APP)
-    (place / "tell.ini").write_text(TELL_INI)
+    ini = write_tell(tmp_path_factory.mktemp("tell"))
     with (
         Lan(1) as lan,
         Nginx(lan.server, user="www-data", worker_processes=2) as nginx,
-        Uwsgi(ini=place / "tell.ini", namespace=lan.server, socket_path=nginx.socket_path),
+        Uwsgi(ini=ini, namespace=lan.server, socket_path=nginx.socket_path) as uwsgi,
     ):
-        yield Bed(lan, nginx)
+        yield Bed(lan, nginx, uwsgi)
 
 
 def test_nginx_finds_no_fault_with_it(bed: Bed) -> None:
@@ -186,3 +161,17 @@ def test_the_log_has_names_and_no_query_string(bed: Bed) -> None:
     assert bed.status("/vpn?token=secret", ALICE) == 101
     wait_for(lambda: '"alice"' in bed.nginx.access_log(), 5, "a line with the name in the log")
     assert "secret" not in bed.nginx.access_log()
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-Proto", "X_Forwarded_Proto", "x-forwarded_proto"])
+@pytest.mark.parametrize("path", ["/vpn", "/blue", "/red", "/cert"])
+def test_no_scheme_of_a_client_reaches_uwsgi_which_it_would_crash(
+    bed: Bed, path: str, name: str
+) -> None:
+    workers = bed.uwsgi.worker_pids()
+    context = bed.nginx.ca.client_context(bed.nginx.clients_ca.client("laptop"))
+    login = () if path == "/cert" else (ALICE,)
+    told = bed.told(path, *login, (name, "\xff"), context=context)
+    assert told["HTTP_X_FORWARDED_PROTO"] == "https"
+    assert bed.status("/", (name, "\xff")) == 200
+    assert bed.uwsgi.worker_pids() == workers

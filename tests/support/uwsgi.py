@@ -17,7 +17,7 @@ from . import processes
 from .waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from .netns import Namespace
@@ -28,6 +28,7 @@ BINARY = Path(sys.executable).parent / "uwsgi"
 
 START_S = 20.0
 STOP_S = 15.0
+MULE_S = 1.0
 LOG_TAIL_BYTES = 8000
 
 _NOWHERE = Path("/nonexistent")
@@ -67,6 +68,7 @@ class Uwsgi:
         uid: int | str | None = None,
         env: Mapping[str, str] | None = None,
         leaves_nothing: bool = True,
+        wrapper: Sequence[str] = (),
     ) -> None:
         """Plan a server.
 
@@ -76,7 +78,7 @@ class Uwsgi:
         namespace. `socket_path` is the Unix socket of the uwsgi protocol, else one in a
         directory of its own. `uid` runs all of uWSGI as that user from the start; to have uWSGI
         drop root itself, give its own `--uid`. A test that kills the master says
-        `leaves_nothing=False`.
+        `leaves_nothing=False`. `wrapper` are words that run the command after them (exec).
         """
         self._namespace = namespace
         self._workers = workers
@@ -84,6 +86,7 @@ class Uwsgi:
         self._user = _account(uid)
         self._env = dict(env or {})
         self._leaves_nothing = leaves_nothing
+        self._wrapper = wrapper
         self._directory = _NOWHERE
         self._socket_path = socket_path
         self._arguments = arguments
@@ -192,9 +195,10 @@ class Uwsgi:
         # Before --ini: the ini fills in its own addresses only where none were given by then.
         command = [str(BINARY), *given, "--ini", str(self._ini), *counted, *self._arguments]
         if not self._user:
-            return command
+            return [*self._wrapper, *command]
         uid, gid = self._user
-        return ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", *command]
+        become = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
+        return [*self._wrapper, *become, *command]
 
     def _start(self) -> None:
         if self._user:
@@ -208,6 +212,9 @@ class Uwsgi:
             wait_for(self._is_up_or_over, START_S, "uWSGI to spawn its workers")
         except TimeoutError as error:
             raise self._failure(str(error)) from None
+        # Its mule comes right after them; uWSGI 2.0 hangs on a SIGTERM that comes in between.
+        with suppress(TimeoutError):
+            wait_for(lambda: self.process.poll() is not None or self.mule_pids(), MULE_S, "a mule")
         if self._process.poll() is not None:
             raise self._failure(f"uWSGI ended at start, status {self._process.returncode}")
 

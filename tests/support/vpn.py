@@ -77,12 +77,17 @@ class Vpn:
         self._arguments = arguments
         self._placeholders = placeholders
         self._clients = 0
+        self.nginx = Nginx(self.lan.server)
+
+    def prepare(self, stack: ExitStack) -> None:
+        """Make what the server finds when it starts; a subclass has more than nothing."""
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             stack.enter_context(self.lan)
-            self.nginx = stack.enter_context(Nginx(self.lan.server))
+            self.prepare(stack)
+            stack.enter_context(self.nginx)
             self.uwsgi = stack.enter_context(
                 Uwsgi(
                     *self._arguments,

@@ -188,7 +188,7 @@ def test_user_bridge_and_own_headers_are_sent(waiter: Waiter) -> None:
     own = (("X-Token", "a"), ("X-Token", "b"), ("Host", "inner.example"))
     with server() as there:
         url = f"ws://al:p%3A%E2%82%AC@127.0.0.1:{there.port}/"
-        with connected(settings_for(url, headers=own, bridge=True), waiter):
+        with connected(settings_for(url, headers=own, bridge="br0"), waiter):
             pass
     headers = there.requests[0].headers
     assert base64.b64decode(headers["Authorization"].removeprefix("Basic ")) == "al:p:€".encode()

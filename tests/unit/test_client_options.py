@@ -40,19 +40,23 @@ def test_two_arguments_are_enough() -> None:
 def test_every_option_arrives() -> None:
     settings = settings_of(
         *("--address", "10.8.0.2/24", "--address", "FD00::2/64", "--mac", "02-00-00-00-00-0A"),
-        *("--mtu", "1486", "--bridge", "--once", "--ca", "ca.pem", "--crt", "me.pem"),
+        *("--mtu", "1486", "--once", "--ca", "ca.pem", "--crt", "me.pem"),
         *("--key", "me.key", "--no-verify", "--header", "X-A: b: c", "--header", "X-E:"),
         *("tap0", URL),
     )
     assert settings.addresses == ("10.8.0.2/24", "fd00::2/64")
     assert settings.mac == bytes.fromhex("02000000000a")
     assert settings.mtu_bytes == 1486
-    assert settings.bridge
+    assert settings.bridge == ""
     assert settings.once
     assert settings.headers == (("X-A", "b: c"), ("X-E", ""))
     assert not settings.tls.verify
     assert settings.tls.authority == Path("ca.pem")
     assert (settings.tls.certificate, settings.tls.key) == (Path("me.pem"), Path("me.key"))
+
+
+def test_the_bridge_is_named() -> None:
+    assert settings_of("--bridge", "br0", "tap0", URL).bridge == "br0"
 
 
 def test_the_password_is_the_first_line_of_its_file(tmp_path: Path) -> None:
@@ -89,6 +93,11 @@ def test_no_representation_of_the_settings_shows_a_secret() -> None:
         (["--header", "a: b\r\nc: d"], "of the form"),
         (["--header", "Sec-WebSocket-Key: x"], "handshake"),
         (["--header", "X-VPN-WS-MAC: x"], "see --mac"),
+        (["--header", "X-VPN-WS-Bridge: on"], "see --bridge"),
+        (["--bridge", "br0", "--address", "10.8.0.2/24"], "ip address add 10.8.0.2/24 dev br0"),
+        (["--bridge", "a/b"], "cannot name a bridge"),
+        (["--bridge", "bridge-16-bytes-"], "cannot name a bridge"),
+        (["--bridge", ""], "cannot name a bridge"),
         (["--key", "k.pem"], "--key needs --crt"),
         (["--user", "al"], "need each other"),
         (["--password-file", "x"], "need each other"),

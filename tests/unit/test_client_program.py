@@ -246,6 +246,27 @@ def test_the_interface_is_set_up_as_told(bed: Bed) -> None:
     assert client.stop() == Exit.STOPPED
 
 
+def test_the_device_is_put_into_the_bridge(bed: Bed) -> None:
+    bed.namespace.ip("link add br0 type bridge")
+    try:
+        client = bed.connect("--bridge", "br0")
+        (shown,) = json.loads(bed.namespace.ip(f"-j link show dev {TAP}"))
+        assert shown["master"] == "br0"
+        assert client.stop() == Exit.STOPPED
+    finally:
+        bed.namespace.ip("link del br0")
+
+
+@pytest.mark.parametrize(
+    ("device", "sentence"), [("br9", "there is no bridge br9: make it"), ("lo", "is no bridge")]
+)
+def test_what_is_no_bridge_is_one_sentence(bed: Bed, device: str, sentence: str) -> None:
+    client = bed.start("--bridge", device, TAP, bed.url)
+    assert client.ends() == Exit.TAP
+    assert sentence in client.printed
+    assert client.printed.count("\n") == 1
+
+
 def test_a_wrong_address_ends_the_program_with_a_sentence(bed: Bed) -> None:
     client = bed.start("--address", "::/64", "--mtu", "1000", TAP, bed.url)
     assert client.ends() == Exit.TAP

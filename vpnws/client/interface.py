@@ -1,10 +1,11 @@
-"""Sets the TAP device up: MAC, MTU, queue, up, addresses; iproute2 does what no TAP call can."""
+"""Sets the TAP up: MAC, MTU, queue, bridge, addresses; iproute2 does what no TAP call can."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import TapError, TapPermissionError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 IP_TIMEOUT_S: Final = 5.0
 TX_QUEUE_FRAMES: Final = 256
 """Frames the kernel may hold for us: a longer queue would only add latency under load."""
+_DEVICES: Final = Path("/sys/class/net")
 _SEARCH_PATH: Final = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 
@@ -29,9 +31,25 @@ def set_up(tap: Tap, settings: ClientSettings) -> None:
     tap.set_mtu(settings.mtu_bytes)
     if _find_ip() is not None:
         _run_ip("shorten the queue of", tap, "link", "set", "txqueuelen", str(TX_QUEUE_FRAMES))
+    if settings.bridge:
+        _join(tap, settings.bridge)
     tap.up()
     for address in settings.addresses:
         _run_ip(f"give the address {address} to", tap, "address", "replace", address)
+
+
+def _join(tap: Tap, bridge: str) -> None:
+    """Make `tap` a port of `bridge`."""
+    if not (_DEVICES / bridge).exists():
+        raise TapError(
+            f"there is no bridge {bridge}: make it (ip link add {bridge} type bridge), bring it up"
+            f" (ip link set {bridge} up) and put the LAN's device into it"
+        )
+    if not (_DEVICES / bridge / "bridge").exists():
+        raise TapError(
+            f"--bridge {bridge}: that device is no bridge; name the bridge that it is in"
+        )
+    _run_ip(f"put into the bridge {bridge} the device", tap, "link", "set", "master", bridge)
 
 
 def _run_ip(purpose: str, tap: Tap, *arguments: str) -> None:

@@ -13,6 +13,7 @@ from vpnws.client.exits import MEANINGS
 from vpnws.client.settings import DEFAULT_MTU_BYTES, ClientSettings, TlsSettings
 from vpnws.client.url import ServerUrl, check_user, hide_userinfo, parse_url
 from vpnws.errors import ConfigError
+from vpnws.host.tap import MAX_NAME_BYTES
 from vpnws.wire.ethernet import is_station_address, parse_mac
 
 PROGRAM: Final = "vpnws-client"
@@ -38,6 +39,8 @@ examples:
       a private authority and a client certificate; the kernel numbers the device
   vpnws-client --mac 02:00:00:00:00:0a --header 'Authorization: Bearer T0K' tap0 wss://...
       a fixed MAC, and a token instead of a user
+  vpnws-client --bridge br0 tap0 wss://vpn.example.org/branch
+      join the whole LAN on the bridge br0; addresses belong on br0, not on tap0
 
 exit codes:
 {exit_codes}
@@ -50,7 +53,9 @@ signals:
 
 _TOKEN: Final = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
-_OWN_HEADERS: Final = re.compile(r"upgrade|connection|sec-websocket-.*|x-vpn-ws-mac", re.IGNORECASE)
+_OWN_HEADERS: Final = re.compile(
+    r"upgrade|connection|sec-websocket-.*|x-vpn-ws-(mac|bridge)", re.IGNORECASE
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -103,8 +108,9 @@ def _add_interface_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--bridge",
-        action="store_true",
-        help="tell the server that more stations are behind this one; it decides",
+        metavar="BR",
+        help="put it into this machine's bridge BR, and ask the server to let the stations behind"
+        " that join too: only VPNWS_BRIDGE=on in the web server grants it",
     )
 
 
@@ -146,13 +152,18 @@ def read(options: argparse.Namespace) -> ClientSettings:
         raise ConfigError("the name of the TAP device comes first, then the URL")
     if options.key is not None and options.crt is None:
         raise ConfigError("--key needs --crt, the certificate that the key belongs to")
+    if options.bridge is not None and options.address:
+        raise ConfigError(
+            "--address and --bridge exclude each other: the port of a bridge has no address, give"
+            f" it to the bridge (ip address add {options.address[0]} dev {options.bridge})"
+        )
     url = parse_url(options.url)
     return ClientSettings(
         tap_name=options.tap,
         url=url,
         login=_read_login(options.user, options.password_file, url),
         headers=tuple(_read_header(text) for text in options.header),
-        bridge=options.bridge,
+        bridge=_read_bridge(options.bridge),
         tls=TlsSettings(not options.no_verify, options.ca, options.crt, options.key),
         addresses=tuple(_read_address(text) for text in options.address),
         mac=_read_mac(options.mac),
@@ -191,7 +202,8 @@ def _read_header(text: str) -> tuple[str, str]:
         # The value may be a secret, so only the name is shown.
         raise ConfigError(f"--header {name!r} is not of the form 'Name: value', in plain ASCII")
     if _OWN_HEADERS.fullmatch(name):
-        hint = ": see --mac" if name.lower() == "x-vpn-ws-mac" else ", so it cannot be replaced"
+        option = name.lower().removeprefix("x-vpn-ws-")
+        hint = f": see --{option}" if option in ("mac", "bridge") else ", so it cannot be replaced"
         raise ConfigError(f"--header {name} belongs to the WebSocket handshake{hint}")
     return name, value
 
@@ -204,6 +216,14 @@ def _read_address(text: str) -> str:
         return ipaddress.ip_interface(text).with_prefixlen
     except ValueError as error:
         raise ConfigError(sentence) from error
+
+
+def _read_bridge(text: str | None) -> str:
+    if text is None:
+        return ""
+    if not 0 < len(text.encode()) <= MAX_NAME_BYTES or "/" in text or text.split() != [text]:
+        raise ConfigError(f"--bridge {text!r} cannot name a bridge of this machine, like br0")
+    return text
 
 
 def _read_mac(text: str | None) -> bytes | None:

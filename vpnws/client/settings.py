@@ -32,7 +32,8 @@ class ClientSettings:
     login: tuple[str, str] | None = field(default=None, repr=False)
     """User and password for HTTP's Basic scheme."""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    bridge: bool = False
+    bridge: str = ""
+    """Bridge of this machine that the TAP joins, if any; the server is asked to allow it."""
     tls: TlsSettings = TlsSettings()
     addresses: tuple[str, ...] = ()
     """Addresses of the interface, each with its prefix length."""

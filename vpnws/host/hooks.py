@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
-from typing import Final
+import sys
+import tempfile
+from typing import IO, TYPE_CHECKING, Final
 
 from vpnws.errors import HookError
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 HOOK_S: Final = 30
-"""How long the commands for one TAP may take together."""
+"""How long the commands may take: at the start for one TAP, at the stop for all."""
 _SHOWN_BYTES: Final = 500
 
 
-def run_hook(name: str, commands: str, *, network: str, device: str, mac: str) -> None:
+def run_hook(
+    name: str,
+    commands: str,
+    *,
+    network: str,
+    device: str,
+    mac: str,
+    timeout_s: float = HOOK_S,
+) -> None:
     """Run `commands`, the setting `name`, in a shell that stops at the first failure.
 
-    They find the TAP in VPNWS_TAP, VPNWS_NETWORK and VPNWS_MAC. Raises HookError.
+    They find the TAP in VPNWS_TAP, VPNWS_NETWORK and VPNWS_MAC. What they print goes to stderr,
+    uWSGI's log. A program that they leave in the background lives on. Raises HookError.
     """
     environment = {
         **os.environ,
@@ -24,20 +40,51 @@ def run_hook(name: str, commands: str, *, network: str, device: str, mac: str) -
         "VPNWS_NETWORK": network,
         "VPNWS_MAC": mac,
     }
+    # A file and not a pipe: a program left in the background would keep a pipe open.
+    with tempfile.TemporaryFile() as output:
+        try:
+            status = _run(commands, environment, output, timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise HookError(
+                f"{name} ({commands}) for {device} was not done within {timeout_s:.0f} s;"
+                f" it said: {_said(output)}"
+            ) from error
+        if status:
+            raise HookError(
+                f"{name} ({commands}) failed for {device}, {_cause(status)}; it said:"
+                f" {_said(output)}"
+            )
+        output.seek(0)
+        sys.stderr.write(output.read().decode(errors="replace"))
+        sys.stderr.flush()
+
+
+def _run(commands: str, environment: Mapping[str, str], output: IO[bytes], timeout_s: float) -> int:
+    """Return the shell's status. Past `timeout_s` kill all it started, raise TimeoutExpired."""
+    # In a session of its own: Ctrl-C in uWSGI's terminal is not for these commands.
+    shell = subprocess.Popen(
+        ["/bin/sh", "-ec", commands],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
     try:
-        done = subprocess.run(
-            ["/bin/sh", "-ec", commands],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=HOOK_S,
-            check=False,
-            text=True,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise HookError(f"{name} ({commands}) was not done within {HOOK_S} s") from error
-    if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip() or "nothing")[-_SHOWN_BYTES:]
-        raise HookError(
-            f"{name} ({commands}) failed for {device}, status {done.returncode}; it said: {said}"
-        )
+        return shell.wait(timeout_s)
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGKILL)
+        shell.wait()
+        raise
+
+
+def _cause(status: int) -> str:
+    return f"status {status}" if status > 0 else f"killed by signal {-status}"
+
+
+def _said(output: IO[bytes]) -> str:
+    """Return the end of what the commands printed, as one line."""
+    output.seek(0)
+    lines = output.read()[-_SHOWN_BYTES:].decode(errors="replace").split()
+    return " ".join(lines) or "nothing"

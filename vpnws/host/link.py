@@ -49,7 +49,7 @@ class Link:
         self.port = port
         self.ended = False
         self.reason = ""
-        self.heard_s = self.opened_s = loop.now()
+        self.heard_s = self.wrote_s = self.opened_s = loop.now()
         self.writing = False
         """Whether the socket was full: the write watcher goes on when it is not."""
         self._pinged_s = self.heard_s
@@ -73,11 +73,16 @@ class Link:
         self.flush()
 
     def watch_over(self, now: float, ping_every_s: float, dead_after_s: float) -> None:
-        """Ping a quiet station; end one that has been silent for `dead_after_s`."""
-        silent_s = now - self.heard_s
+        """Ping a quiet station; end one that has been silent for `dead_after_s`.
+
+        The C vpn-ws client answers no ping, and sends its own only when nothing at all has come
+        for 17 s: that it takes what we write counts as life, and our pings would keep it from it.
+        """
+        asks = self.session.answers_pings
+        silent_s = now - (self.heard_s if asks else max(self.heard_s, self.wrote_s))
         if silent_s >= dead_after_s:
             self.end(websocket.GOING_AWAY, f"silent for {dead_after_s:.0f} s")
-        elif min(silent_s, now - self._pinged_s) >= ping_every_s:
+        elif asks and min(silent_s, now - self._pinged_s) >= ping_every_s:
             self._pinged_s = now
             self.send_control(websocket.PING, b"vpnws")
 
@@ -150,6 +155,7 @@ class Link:
         try:
             while queue.messages:
                 queue.written(os.writev(self.fd, queue.head(IOV_MOST)))
+                self.wrote_s = loop.now()
         except BlockingIOError:
             self._wait_to_write()
         except OSError as error:

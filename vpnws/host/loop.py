@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _READ = 1
 _WRITE = 2
+_for_good: list[Watcher] = []
+"""Watchers that are never closed: one that nothing refers to would be."""
 
 
 class Watcher(Protocol):
@@ -74,23 +76,29 @@ def on_reload(callback: Callable[[], None]) -> Watcher:
     return after(0.0, partial(watcher.start, callback))
 
 
-def wait_for_signal() -> int:
-    """Run the loop until SIGINT, SIGTERM or SIGHUP comes; return which."""
-    result: AsyncResult[int] = AsyncResult()
+def catch_signals() -> Callable[[], int]:
+    """Catch SIGINT, SIGTERM and SIGHUP from here on; the result waits for the first, returns it.
+
+    They stay caught, without effect, after that: Ctrl-C comes from the terminal and again from
+    uWSGI's master, and the second must not cut off what the caller does at the end.
+    """
+    caught: AsyncResult[int] = AsyncResult()
     watchers = [
-        _watch(get_hub().loop.signal(number), partial(result.set, number))
+        _watch(get_hub().loop.signal(number), partial(caught.set, number))
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     ]
-    number = result.get()
-    for watcher in watchers:
-        watcher.close()
-    return number or signal.SIGTERM
+    _for_good.extend(watchers)
+    return partial(_first_signal, caught)
 
 
 def in_main_greenlet() -> bool:
     """Tell whether this code runs outside every request and every callback of the loop."""
     current = gevent.getcurrent()
     return current.parent is None
+
+
+def _first_signal(caught: AsyncResult[int]) -> int:
+    return caught.get() or signal.SIGTERM
 
 
 def _wait(wait: Callable[..., None], fd: int, timeout_s: float) -> bool:

@@ -24,13 +24,7 @@ def check_options(
 
     Raises ConfigError with the option, the reason and what to use instead.
     """
-    for name in _TLS_IN_WORKER:
-        if name in options:
-            raise ConfigError(
-                f"{name} puts TLS inside the worker, where the switch cannot write to a station"
-                " directly; use uWSGI's https router (https = ... with http-websockets = true) or"
-                " nginx in front (deploy/nginx.conf)"
-            )
+    _check_tls(options)
     if "gevent" not in options:
         raise ConfigError("gevent is not set: the switch needs it (gevent = 64, as in uwsgi.ini)")
     for name in ("lazy-apps", "lazy"):
@@ -45,13 +39,23 @@ def check_options(
             "there is no cache for the FDB: set cache2 = name=fdb,... (see uwsgi.ini)"
         )
     _check_late(options, environment)
-    if settings.tap and "mule" not in options:
-        raise ConfigError("vpnws-tap is set and there is no mule for it: set mule = vpnws_app:mule")
+    if settings.tap:
+        _check_uplink(options, environment)
     if settings.receiver == "native" and "websockets-pong-tolerance" not in options:
         raise ConfigError(
             "vpnws-receiver = native needs a large websockets-pong-tolerance, or stations that"
             " never answer a ping are closed; set it as uwsgi.ini does"
         )
+
+
+def _check_tls(options: Mapping[str, str]) -> None:
+    for name in _TLS_IN_WORKER:
+        if name in options:
+            raise ConfigError(
+                f"{name} puts TLS inside the worker, where the switch cannot write to a station"
+                " directly; use uWSGI's https router (https = ... with http-websockets = true) or"
+                " nginx in front (deploy/nginx.conf)"
+            )
 
 
 def _check_late(options: Mapping[str, str], environment: Mapping[str, str]) -> None:
@@ -64,3 +68,18 @@ def _check_late(options: Mapping[str, str], environment: Mapping[str, str]) -> N
                 f"{setting} = {given} came after uwsgi.ini had used {seen!r}: give it before the"
                 f" file (uwsgi --set-placeholder {setting}={given} --ini uwsgi.ini)"
             )
+
+
+def _check_uplink(options: Mapping[str, str], environment: Mapping[str, str]) -> None:
+    """See that the mule is there, and that it may open what uwsgi.ini made before this."""
+    if "mule" not in options:
+        raise ConfigError("vpnws-tap is set and there is no mule for it: set mule = vpnws_app:mule")
+    seen = environment.get("VPNWS_INI_UID", "")
+    # uWSGI leaves a placeholder that it does not know as it is.
+    made_for = "" if seen.startswith("%(") else seen
+    uid = options.get("uid", "")
+    if "VPNWS_INI_UID" in environment and uid != made_for:
+        raise ConfigError(
+            f"uid is {uid or 'not set'}, and uwsgi.ini made the TAPs for {made_for or 'root'}:"
+            " give uid once, on the command line or in the site's ini"
+        )

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
 from typing import TYPE_CHECKING
 
-from vpnws.config import read_settings
-from vpnws.errors import ConfigError
+from vpnws.config import parse_taps, read_settings
+from vpnws.errors import ConfigError, VpnwsError
 from vpnws.host import uwsgi_api
 from vpnws.host.bus import SLOTS_MOST, Bus
 from vpnws.host.node import Node
 from vpnws.host.preflight import check_options
 from vpnws.host.shared_page import SharedPage
+from vpnws.host.tap import release
 
 if TYPE_CHECKING:
     from vpnws.config import Settings
@@ -66,7 +68,15 @@ def start() -> Server:
         if uwsgi_api.worker_id() or uwsgi_api.mule_id():
             # With lazy-apps this runs in a child, which the master would start again for ever.
             uwsgi_api.stop_all()
+        _release_taps(os.environ.get("VPNWS_INI_TAP", ""))
         sys.exit(1)
+
+
+def _release_taps(text: str) -> None:
+    """Remove what was made for this start, as far as the user may whom uWSGI has become."""
+    with contextlib.suppress(VpnwsError):
+        for _, device in parse_taps(text):
+            release(device)
 
 
 def log_as(process: str) -> None:

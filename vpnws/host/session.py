@@ -46,6 +46,8 @@ class Session:
     subprotocol: str = ""
     announced_mac: bytes | None = None
     rights: Rights = field(default_factory=Rights)
+    answers_pings: bool = True
+    """The C vpn-ws client does not, and is known by naming no Sec-WebSocket-Version."""
     wants_bridge: bool = False
     """Whether the station says that more stations are behind it: a request, not a right."""
     received: ReceiveState = field(default_factory=ReceiveState)

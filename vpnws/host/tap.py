@@ -16,6 +16,7 @@ DEVICE: Final = "/dev/net/tun"
 _DEVICES: Final = Path("/sys/class/net")
 _OURS: Final = "vpnws"
 _TUNSETOWNER: Final = 0x400454CC
+_IFF_UP: Final = 1
 READ_BYTES: Final = 65536
 """One read takes one frame; nothing a TAP gives is longer."""
 FRAME_ERRORS: Final = (errno.EIO, errno.EINVAL, errno.ENOBUFS, errno.ENOMEM)
@@ -98,6 +99,14 @@ def read_mac(name: str) -> str:
         return (_DEVICES / name / "address").read_text().strip()
     except OSError:
         return ""
+
+
+def is_up(name: str) -> bool:
+    """Tell whether there is a network device `name` and it is administratively up."""
+    try:
+        return bool(int((_DEVICES / name / "flags").read_text(), 16) & _IFF_UP)
+    except OSError:
+        return False
 
 
 def mark_as_ours(name: str) -> None:

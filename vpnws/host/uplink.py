@@ -99,9 +99,12 @@ class Uplink:
         self._node.forward(self._port, frames)
 
     def _lose(self, error: OSError) -> None:
-        what = f"failed: {error.strerror}" if exists(self._device) else "was deleted"
         self.close()
-        self._wait(f"the TAP device {self._device} {what}; waiting for it")
+        if exists(self._device):
+            self._wait(f"the TAP device {self._device} failed: {error.strerror}")
+        else:
+            # What opening says is what is said from now on, and so once.
+            self._open()
 
     def _wait(self, sentence: str) -> None:
         """Say `sentence` unless it was the last thing said, and try again later."""

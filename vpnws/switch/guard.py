@@ -7,7 +7,8 @@ from typing import Final
 ANONYMOUS: Final = bytes(8)
 """The claim of a port whose station the proxy did not name."""
 TRUSTED: Final = b"\xff" * 8
-"""The claim of a port that may bring any MAC: the uplink, or a station that bridges by right."""
+"""The claim of a port that may bring any MAC: a TAP of the server. A station that bridges by right
+keeps its own claim, or it could take the gateway's MAC from behind the TAP."""
 MOVES_MOST: Final = 5
 """So many moves of one MAC within the window are a loop or a fight, not a station that roams."""
 WINDOW_S: Final = 10.0

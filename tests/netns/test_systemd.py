@@ -1,0 +1,125 @@
+"""The units run for real: systemd as process 1 of a container does what docs/install.md says."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.markdown import blocks, commands
+from tests.support.prerequisites import require, require_tap
+from tests.support.systemd import can_boot, run_in_systemd
+from tests.support.uwsgi import REPOSITORY
+
+pytestmark = pytest.mark.netns
+
+PAGE = (REPOSITORY / "docs" / "install.md").read_text()
+
+
+def told(first: str) -> list[str]:
+    """Return the page's commands from the block that has one that begins with `first`."""
+    for block in blocks(PAGE):
+        texts = [command.text for command in commands(block)]
+        if any(text.startswith(first) for text in texts):
+            return texts
+    raise LookupError(first)
+
+
+# As on the page, but nginx, which is not there.
+INSTALL = "\n".join(
+    ["cd /opt/vpnws", *(text for text in told("systemd-sysusers") if "nginx" not in text), ""]
+)
+WITH_TAP = """
+sed -i 's/^#set-placeholder/set-placeholder/' /etc/vpnws/vpnws.ini
+mkdir -p /etc/systemd/system/vpnws-tap@vpn0.service.d
+printf '[Service]\\nExecStartPost=ip address add 10.8.0.1/24 dev %%i\\n' \
+    > /etc/systemd/system/vpnws-tap@vpn0.service.d/address.conf
+systemctl daemon-reload
+""" + "\n".join([*told("systemctl enable vpnws-tap@"), ""])
+LOG = "cat /var/log/vpnws-test.log"
+MAIN_PID = "$(systemctl show -p MainPID --value vpnws.service)"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prerequisites() -> None:
+    require_tap()
+    require("systemctl", "unshare")
+    if not can_boot():
+        pytest.skip("the kernel has no overlay or cgroup2, or there is no systemd")
+
+
+def test_the_service_runs_without_a_capability_and_only_nginx_reaches_its_socket() -> None:
+    said = run_in_systemd(
+        INSTALL
+        + f"""
+        for pid in $(cat /sys/fs/cgroup/system.slice/vpnws.service/cgroup.procs); do
+            grep -E '^(Uid|CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/$pid/status | tr '\\t\\n' '  '
+            echo of $(id -u vpnws)
+        done
+        connect='import socket; socket.socket(socket.AF_UNIX).connect("/run/vpnws/vpnws.sock")'
+        python=.venv/bin/python
+        setpriv --reuid www-data --regid www-data --init-groups $python -c "$connect"
+        echo nginx may
+        setpriv --reuid nobody --regid nogroup --clear-groups $python -c "$connect" ||
+            echo others not
+        {told("systemctl reload")[0]}; sleep 3
+        systemctl is-active vpnws.service && echo after reload
+        kill -9 {MAIN_PID}; sleep 4
+        systemctl is-active vpnws.service && echo after a crash
+        systemctl stop vpnws.service
+        systemctl show -p Result --value vpnws.service
+        test ! -e /run/vpnws && echo nothing is left
+        {LOG}
+        echo all done
+        """
+    )
+    rights = [line for line in said.splitlines() if line.startswith("Uid:")]
+    assert len(rights) == 4, said
+    for line in rights:
+        uid = line.rpartition(" of ")[2]
+        assert (
+            line.split()
+            == (
+                f"Uid: {uid} {uid} {uid} {uid} CapEff: {0:016x} CapBnd: {0:016x}"
+                f" NoNewPrivs: 1 Seccomp: 2 of {uid}"
+            ).split()
+        )
+    for sentence in (
+        "nginx may",
+        "others not",
+        "active\nafter reload",
+        "active\nafter a crash",
+        "\nsuccess\n",
+        "\nnothing is left\n",
+        "\nall done\n",
+    ):
+        assert sentence in said, f"{sentence!r} is not in:\n{said}"
+
+
+def test_the_tap_is_made_by_its_own_unit_and_outlives_the_switch() -> None:
+    said = run_in_systemd(
+        INSTALL
+        + WITH_TAP
+        + f"""
+        for i in $(seq 20); do
+            grep -q 'uplink vpn0 up' /var/log/vpnws-test.log || sleep 0.5
+        done
+        ip -d link show vpn0; ip address show vpn0
+        systemctl restart vpnws.service
+        systemctl stop vpnws.service
+        ip address show vpn0 | grep 10.8.0.1/24 && echo it stays
+        {LOG}
+        systemctl stop vpnws-tap@vpn0.service
+        ip link show vpn0 || echo it went
+        echo all done
+        """
+    )
+    for sentence in (
+        "user vpnws",
+        "LOWER_UP",
+        "inet 10.8.0.1/24 scope global vpn0",
+        "uplink vpn0 up network=default",
+        "\nit stays\n",
+        "\nit went\n",
+        "\nall done\n",
+    ):
+        assert sentence in said, f"{sentence!r} is not in:\n{said}"
+    assert " ERROR " not in said

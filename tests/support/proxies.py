@@ -1,0 +1,200 @@
+"""Runs Apache, HAProxy, Caddy or uWSGI's router in a namespace, set up as docs/proxies.md says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from . import processes
+from .ca import CertificateAuthority, password_line
+from .markdown import blocks, commands
+from .nginx import HTTPS_PORT, SERVER_NAMES
+from .traffic import is_listening
+from .uwsgi import BINARY, REPOSITORY
+from .waiting import wait_for
+
+if TYPE_CHECKING:
+    import subprocess
+    from types import TracebackType
+
+    from .netns import Namespace
+
+PAGE = REPOSITORY / "docs" / "proxies.md"
+START_S = 15.0
+USER, PASSWORD = "alice", "wonderland"
+
+# The machine's own /etc, /run and /var/log are neither seen nor touched: this mount namespace has
+# its own. $1 is a directory for them; the rest runs in a checkout, as the page's commands do.
+_ENTER = """
+set -e
+cp -a /etc/. "$1/etc"
+mount --bind "$1/etc" /etc
+mount --bind "$1/log" /var/log
+mount -t tmpfs tmpfs /run
+mkdir -p /run/lock /run/haproxy /run/vpnws /var/log/apache2
+mount --bind "$1/run" /run/vpnws
+test ! -d /var/lib/apache2 || mount -t tmpfs tmpfs /var/lib/apache2
+export HOME="$1/home"
+cd "$1/checkout"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is particular to a proxy; `name` is also the tag of its blocks in the page."""
+
+    name: str
+    tools: tuple[str, ...]
+    users: str = ""
+    """Where its users are; "" for a proxy that knows no passwords."""
+    run: str = ""
+    """The last command: what the service's unit runs, in the foreground."""
+
+    @property
+    def knows_passwords(self) -> bool:
+        """Whether it can ask for a name and a password; the one that cannot wants certificates."""
+        return bool(self.users)
+
+    def users_text(self, user: str, password: str) -> str:
+        """Return a file with one user, in this proxy's form."""
+        if self.name == "haproxy":
+            crypt = _output(["openssl", "passwd", "-6", "-stdin"], password)
+            return f"userlist vpnws\n    user {user} password {crypt}\n"
+        if self.name == "caddy":
+            return f"{user} {_output(['caddy', 'hash-password'], password)}\n"
+        return password_line(user, password)
+
+
+APACHE = Kind(
+    "apache",
+    ("apache2ctl", "a2enmod"),
+    users="/etc/apache2/vpnws/htpasswd",
+    run="exec apache2ctl -D FOREGROUND",
+)
+HAPROXY = Kind(
+    "haproxy",
+    ("haproxy",),
+    users="/etc/haproxy/vpnws/users.cfg",
+    run=". /etc/default/haproxy; exec haproxy -Ws -f /etc/haproxy/haproxy.cfg $EXTRAOPTS",
+)
+CADDY = Kind(
+    "caddy",
+    ("caddy", "setpriv"),
+    users="/etc/caddy/vpnws/users",
+    run="exec setpriv --reuid=caddy --regid=caddy --init-groups --inh-caps=+net_bind_service"
+    " --ambient-caps=+net_bind_service caddy run --config /etc/caddy/Caddyfile",
+)
+ROUTER = Kind("router", ("openssl",), run=f"exec {BINARY} --ini /etc/vpnws/uwsgi-router.ini")
+KINDS = (APACHE, HAPROXY, CADDY, ROUTER)
+
+
+class ProxyError(Exception):
+    """A proxy did not start; the text has what it said."""
+
+
+class Proxy:
+    """A proxy on port 443 of a namespace for as long as the `with` block lasts.
+
+    `ca` signs the server's certificate, `clients_ca` stations'. uWSGI belongs on 127.0.0.1:8080
+    of the namespace, for the router on `socket_path`.
+    """
+
+    def __init__(self, kind: Kind, namespace: Namespace) -> None:
+        self.kind = kind
+        self._namespace = namespace
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        self._temporary = tempfile.TemporaryDirectory(prefix=f"vpnws-{self.kind.name}-")
+        self._prefix = Path(self._temporary.name)
+        try:
+            self._lay_out()
+            self._start()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            print(f"--- {self.kind.name}:\n{self.log_text()}")
+        self._end()
+
+    @property
+    def socket_path(self) -> Path:
+        """What the proxy sees as /run/vpnws/vpnws.sock."""
+        return self._prefix / "run" / "vpnws.sock"
+
+    def log_text(self) -> str:
+        """Return what it and its log files have said so far."""
+        logs = [self._prefix / "output", *sorted((self._prefix / "log").glob("apache2/*"))]
+        return "".join(path.read_text(errors="replace") for path in logs if path.exists())
+
+    def _lay_out(self) -> None:
+        self._prefix.chmod(0o755)
+        for name in ("etc", "run", "log", "home", "checkout", "ca", "clients-ca"):
+            (self._prefix / name).mkdir()
+        (self._prefix / "home").chmod(0o1777)
+        # As the README says: a socket made in here belongs to www-data's group.
+        shutil.chown(self._prefix / "run", group="www-data")
+        (self._prefix / "run").chmod(0o2750)
+        self.ca = CertificateAuthority(self._prefix / "ca")
+        self.clients_ca = CertificateAuthority(self._prefix / "clients-ca", "vpnws clients' CA")
+        server = self.ca.server(*SERVER_NAMES)
+        checkout = self._prefix / "checkout"
+        (checkout / "deploy").symlink_to(REPOSITORY / "deploy")
+        shutil.copy(server.crt, checkout / "fullchain.pem")
+        shutil.copy(server.key, checkout / "privkey.pem")
+        shutil.copy(self.clients_ca.crt, checkout / "clients-ca.pem")
+        if self.kind.knows_passwords:
+            text = self.kind.users_text(USER, PASSWORD)
+            (self._prefix / "users").write_text(text)
+
+    def _script(self) -> str:
+        users = f'cat "$1/users" > {self.kind.users}' if self.kind.users else ""
+        steps = [documented(self.kind.name), users, documented(f"{self.kind.name}-check")]
+        return "\n".join([_ENTER, *steps, self.kind.run])
+
+    def _start(self) -> None:
+        enter = ["unshare", "--mount", "--propagation", "private", "sh", "-c", self._script()]
+        path = os.pathsep.join([str(BINARY.parent), os.environ.get("PATH", ""), "/usr/sbin"])
+        with (self._prefix / "output").open("w") as sink:
+            process = self._namespace.popen(
+                [*enter, "sh", str(self._prefix)], stdout=sink, stderr=sink, env={"PATH": path}
+            )
+        self._process = process
+        wait_for(
+            lambda: process.poll() is not None or is_listening(process.pid, HTTPS_PORT),
+            START_S,
+            f"{self.kind.name} to listen",
+        )
+        if process.poll() is not None:
+            raise ProxyError(f"{self.kind.name}: {self.log_text()}")
+
+    def _end(self) -> None:
+        try:
+            if self._process:
+                processes.stop(self._process)
+        finally:
+            self._temporary.cleanup()
+
+
+def documented(tag: str) -> str:
+    """Return the commands of the page's blocks with this tag. Raises LookupError without any."""
+    found = [block for block in blocks(PAGE.read_text()) if tag in block.tags]
+    if not found:
+        raise LookupError(f"{PAGE.name} has no block {tag!r}")
+    return "\n".join(command.text for block in found for command in commands(block))
+
+
+def _output(command: list[str], text: str) -> str:
+    return processes.run(command, input_text=f"{text}\n").stdout.strip()

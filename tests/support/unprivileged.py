@@ -1,0 +1,135 @@
+"""Lets a user without rights run the server: a view of the machine where /dev/net/tun is open."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from .uwsgi import REPOSITORY, Uwsgi
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .netns import Namespace
+
+NOBODY = 65534
+NOBODY_NAME, NOGROUP_NAME = "nobody", "nogroup"
+TAP = "vpn0"
+GATEWAY = "10.8.0.254"
+
+
+def as_seen_by_users(stage: Path) -> list[str]:
+    """Return words that run the command after them (exec) where users may do what they need.
+
+    The real /dev/net/tun may be root's alone (udev is not everywhere), and so may be a directory
+    that Python or the project lies in: both are opened in a mount namespace, and nowhere else.
+    `stage` is an empty directory; nothing of what happens in it is seen outside.
+    """
+    script = "\n".join(["set -e", *_opening_tun(stage), *_opening_places(stage), 'exec "$@"'])
+    return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
+
+
+def _opening_tun(stage: Path) -> list[str]:
+    return [
+        f"mount -t tmpfs -o mode=755 tmpfs {stage}",
+        f"mknod {stage}/tun c 10 200",
+        f"chmod 666 {stage}/tun",
+        f"mount --bind {stage}/tun /dev/net/tun",
+    ]
+
+
+def _opening_places(stage: Path) -> list[str]:
+    """Put an empty directory over each that keeps users out, and what they need back into it."""
+    places = {Path(sys.base_prefix), Path(sys.prefix), REPOSITORY}
+    barred = {place: bar for place in places if (bar := _bar(place))}
+    held = {place: stage / f"held{number}" for number, place in enumerate(barred)}
+    lines = []
+    for place, hold in held.items():
+        lines += [f"mkdir {hold}", f"mount --bind {quote(str(place))} {hold}"]
+    for bar in set(barred.values()):
+        lines.append(f"mount -t tmpfs -o mode=755 tmpfs {quote(str(bar))}")
+    for place, hold in sorted(held.items()):
+        there = quote(str(place))
+        lines += [f"mkdir -p {there}", f"mount --bind {hold} {there}"]
+    return lines
+
+
+def _bar(place: Path) -> Path | None:
+    """Return the topmost directory above `place` that users cannot enter."""
+    above = reversed(place.parents)
+    return next((path for path in above if not path.stat().st_mode & 0o001), None)
+
+
+@contextmanager
+def tap_server(
+    namespace: Namespace,
+    *arguments: str,
+    settings: Mapping[str, str] | None = None,
+    site: str = "",
+    uid: int | None = None,
+) -> Iterator[Uwsgi]:
+    """Run uWSGI with the TAP `vpn0` in a namespace, on port 8080, so that users may run it.
+
+    `site` is the text of a site's own ini, where {ini} stands for the project's; without it
+    that is run itself. `uid` is whom it runs as from the start. Raises UwsgiError.
+    """
+    with tempfile.TemporaryDirectory(prefix="vpnws-users-") as name:
+        root = Path(name)
+        root.chmod(0o755)
+        (root / "stage").mkdir()
+        (root / "run").mkdir()
+        os.chown(root / "run", NOBODY, NOBODY)
+        ini = REPOSITORY / "uwsgi.ini"
+        if site:
+            (root / "site.ini").write_text("[uwsgi]\n" + site.format(ini=ini, run=root / "run"))
+            ini = root / "site.ini"
+        given = {"vpnws-mode": "bridge", "vpnws-tap": TAP, **(settings or {})}
+        with Uwsgi(
+            *arguments,
+            namespace=namespace,
+            placeholders={key: value for key, value in given.items() if value},
+            socket_path=root / "run" / "vpnws.sock",
+            ini=ini,
+            uid=uid,
+            workers=2,
+            wrapper=as_seen_by_users(root / "stage"),
+        ) as server:
+            yield server
+
+
+def capabilities(pid: int) -> int:
+    """Return a process's effective capabilities as a bit set (proc_pid_status(5))."""
+    return int(_status(pid, "CapEff").strip(), 16)
+
+
+def users(pid: int) -> set[int]:
+    """Return a process's real, effective, saved and file system user."""
+    return set(map(int, _status(pid, "Uid").split()))
+
+
+def devices(namespace: Namespace) -> list[str]:
+    """Return the names of the TAP devices in a namespace."""
+    lines = namespace.ip("-o link show type tun").splitlines()
+    return [line.split(": ")[1] for line in lines]
+
+
+def add_device(namespace: Namespace, *, user: int | None = None, up: bool = True) -> None:
+    """Make vpn0 as an admin does."""
+    owner = ["user", str(user)] if user is not None else []
+    # With a name only `ip netns exec` will do: `ip -n` opens the tun device outside.
+    namespace.run(["ip", "tuntap", "add", "dev", TAP, "mode", "tap", *owner])
+    if up:
+        namespace.ip(f"link set {TAP} up")
+
+
+def _status(pid: int, field: str) -> str:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return value
+    raise LookupError(field)
