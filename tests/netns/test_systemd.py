@@ -50,7 +50,9 @@ def test_the_service_runs_without_a_capability_and_only_nginx_reaches_its_socket
     said = run_in_systemd(
         INSTALL
         + f"""
-        for pid in $(cat /sys/fs/cgroup/system.slice/vpnws.service/cgroup.procs); do
+        processes=/sys/fs/cgroup/system.slice/vpnws.service/cgroup.procs
+        for i in $(seq 50); do test $(wc -l < $processes) -ge 4 || sleep 0.1; done
+        for pid in $(cat $processes); do
             grep -E '^(Uid|CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/$pid/status | tr '\\t\\n' '  '
             echo of $(id -u vpnws)
         done

@@ -99,6 +99,9 @@ def tap_server(
             workers=2,
             wrapper=as_seen_by_users(root / "stage"),
         ) as server:
+            if given["vpnws-tap"]:
+                # A mule that is told to stop in its first milliseconds does not hear it.
+                server.wait_for_log("vpnws[mule]")
             yield server
 
 
