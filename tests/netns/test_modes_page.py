@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live.test_readme import Shell
 from tests.support.markdown import Block, Command, blocks, commands, table
 from tests.support.netns import Namespace
 from tests.support.nginx import Nginx
 from tests.support.prerequisites import require, require_tap
 from tests.support.raw_client import RawClient, basic
 from tests.support.routing import MODES_PAGE
+from tests.support.shell import Shell
 from tests.support.site import make_bridge, with_locations
 from tests.support.uwsgi import BINARY, Uwsgi
 from vpnws.config import Settings
