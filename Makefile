@@ -9,7 +9,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: run test lint demo bench clean
+.PHONY: help run test lint demo bench clean
+
+help:
+	@sed -n '/^# make/s/^# //p' Makefile
 
 run: $(READY)
 	$(BIN)/uwsgi --ini uwsgi.ini
@@ -36,6 +39,7 @@ clean:
 $(READY): requirements.txt pyproject.toml
 	tests/install-tools.sh build
 	$(PYTHON) -m venv $(VENV)
+	@echo "installing the requirements into $(VENV); uWSGI may be compiled, which takes a minute"
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@

@@ -157,7 +157,8 @@ def _check_upgrade(environ: Environ) -> None:
         raise UpgradeError(
             "426 Upgrade Required",
             "This is a vpnws switch: a layer-2 VPN that speaks WebSocket. Join it with\n\n"
-            "    vpnws-client vpn0 wss://THIS-HOST/THIS-PATH\n\n"
+            "    vpnws-client tap0 wss://THIS-HOST/THIS-PATH\n\n"
+            "(ws:// where a browser would need http://)\n"
             "or with any client that carries one Ethernet frame per binary message.",
         )
     if method != "GET":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Any, Final
 
@@ -75,6 +77,14 @@ def parse_addresses(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
         raise ConfigError(
             f"vpnws-trusted-proxies = {text!r} is not a list of addresses and networks: {error}"
         ) from error
+
+
+def parse_listen(text: str) -> str:
+    """Check `127.0.0.1:8080`, `[::1]:8080`, `:8080` or nothing. Raises ConfigError."""
+    found = re.fullmatch(r"(?:[0-9.]*|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})", text)
+    if text and (found is None or not 0 < int(found[1]) < 65536):
+        raise ConfigError(f"vpnws-http = {text!r} is not address:port, like 127.0.0.1:8080")
+    return text
 
 
 def is_network_name(text: str) -> bool:
@@ -166,7 +176,9 @@ class Settings:
         2_000_000, 65_536, 1 << 30, "bytes", "Longest queue toward another worker's process."
     )
     socket: str = _for_ini("", "Where uwsgi.ini listens for nginx: a unix socket's path.")
-    http: str = _for_ini("", "Where uwsgi.ini listens for plain HTTP: address:port.")
+    http: str = _parsed_by(
+        "", parse_listen, "Where uwsgi.ini listens for plain HTTP: address:port; empty is nowhere."
+    )
 
 
 def placeholder_names() -> dict[str, str]:
@@ -184,10 +196,14 @@ def read_settings(options: Mapping[str, str]) -> Settings:
     by_name = {item.name: item for item in fields(Settings)}
     values: dict[str, Any] = {}
     for name, text in options.items():
-        if not name.startswith(PREFIX):
+        if not name.lower().replace("_", "-").startswith(PREFIX):
             continue
         if name not in known:
-            raise ConfigError(f"{name} is not a setting; the settings are {', '.join(known)}")
+            near = get_close_matches(name.lower().replace("_", "-"), known, n=3, cutoff=0.5)
+            raise ConfigError(
+                f"{name} is not a setting; did you mean {' or '.join(near) or 'another'}?"
+                " docs/settings.md has them all"
+            )
         values[known[name]] = _parsed(name, text.strip(), by_name[known[name]])
     settings = Settings(**values)
     _check_together(settings)

@@ -27,10 +27,10 @@ class TwoWorkers(Uwsgi):
         """`placeholders` are settings, `arguments` more options of uWSGI."""
         self.second = free_port()
         self.receiver = placeholders.get("vpnws-receiver", "stream")
-        # Socket 0 is the unix socket, which both workers serve.
+        # Socket 1 is the unix socket, which both workers serve.
         super().__init__(
             f"--http-socket=127.0.0.1:{self.second}",
-            "--map-socket=1:1",
+            "--map-socket=0:1",
             "--map-socket=2:2",
             *arguments,
             placeholders=placeholders,

@@ -81,7 +81,7 @@ class TestTwoStations:
 
 def test_four_stations_on_two_workers_reach_each_other_and_overhear_nothing() -> None:
     second = f"0.0.0.0:{8081}"
-    arguments = (f"--http-socket={second}", "--map-socket=1:1", "--map-socket=2:2")
+    arguments = (f"--http-socket={second}", "--map-socket=0:1", "--map-socket=2:2")
     with Vpn(4, *arguments) as vpn:
         for index in range(4):
             vpn.join(index, f"ws://{SERVER_ADDRESS}:{8080 + index % 2}/")
@@ -105,7 +105,7 @@ def _ports(vpn: Vpn) -> set[str]:
 
 
 def test_a_station_that_moves_to_the_other_worker_is_reached_within_a_second() -> None:
-    arguments = ("--http-socket=0.0.0.0:8081", "--map-socket=1:1", "--map-socket=2:2")
+    arguments = ("--http-socket=0.0.0.0:8081", "--map-socket=0:1", "--map-socket=2:2")
     mac = ("--mac", "02:00:00:00:0a:0b")
     with Vpn(2, *arguments) as vpn:
         vpn.join(0, f"ws://{SERVER_ADDRESS}:8080/")
@@ -139,7 +139,7 @@ def test_two_networks_on_one_server_do_not_touch() -> None:
 
 
 def test_a_killed_worker_costs_the_others_no_ping_and_its_own_come_back() -> None:
-    arguments = ("--http-socket=0.0.0.0:8081", "--map-socket=1:1", "--map-socket=2:2")
+    arguments = ("--http-socket=0.0.0.0:8081", "--map-socket=0:1", "--map-socket=2:2")
     with Vpn(4, *arguments) as vpn:
         clients = [
             vpn.join(index, f"ws://{SERVER_ADDRESS}:{8080 + index // 2}/") for index in range(4)

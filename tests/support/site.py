@@ -32,7 +32,7 @@ ROUTER_SIDE, INTERNET_ADDRESS = "198.51.100.1", "198.51.100.2"
 ROUTER_SIDE_6, INTERNET_ADDRESS_6 = "2001:db8:1::1", "2001:db8:1::2"
 HTTP = f"ws://{SERVER_ADDRESS}:8080/"
 SECOND_HTTP = f"ws://{SERVER_ADDRESS}:8081/"
-TWO_WORKERS = ("--http-socket=0.0.0.0:8081", "--map-socket=1:1", "--map-socket=2:2")
+TWO_WORKERS = ("--http-socket=0.0.0.0:8081", "--map-socket=0:1", "--map-socket=2:2")
 """Arguments for uWSGI: stations at HTTP are the first worker's, at SECOND_HTTP the second's."""
 EVERY_PROTOCOL = 3
 """ETH_P_ALL (packet(7))."""

@@ -54,7 +54,9 @@ def test_a_bad_value_is_named_with_what_is_allowed(name: str, value: str, allowe
 
 
 def test_a_name_that_is_no_setting_is_refused_with_those_that_are() -> None:
-    with pytest.raises(ConfigError, match=r"vpnws-recevier is not a setting.*vpnws-receiver"):
+    with pytest.raises(
+        ConfigError, match=r"vpnws-recevier is not a setting; did you mean vpnws-receiver"
+    ):
         read_settings({"vpnws-recevier": "stream"})
 
 
@@ -132,6 +134,12 @@ def test_what_is_no_list_of_taps_is_refused(text: str) -> None:
     [
         ({"vpnws-mode": "bridge"}, "vpnws-mode = bridge goes with a TAP"),
         ({"vpnws-tap": "vpn0"}, "vpnws-mode = switch goes without a TAP"),
+        ({"vpnws-http": "8080"}, "vpnws-http = '8080' is not address:port"),
+        ({"vpnws-http": "0.0.0.0:99999"}, "vpnws-http = '0.0.0.0:99999' is not address:port"),
+        (
+            {"vpnws_max_ports": "5"},
+            "vpnws_max_ports is not a setting; did you mean vpnws-max-ports",
+        ),
         ({"vpnws-no-broadcast": "yes"}, "vpnws-no-broadcast = 'yes' is not on or off"),
         ({"vpnws-trusted-proxies": "localhost"}, "vpnws-trusted-proxies = 'localhost' is not"),
         (

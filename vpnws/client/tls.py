@@ -41,10 +41,13 @@ def _trusting(authority: Path | None) -> ssl.SSLContext:
 def explain(error: ssl.SSLError, host: str) -> TlsError:
     """Return the sentence for a TLS handshake with `host` that ended in `error`."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return TlsError(
-            f"the certificate of {host} is not accepted: {error.verify_message.rstrip('.')};"
-            " use --ca FILE for a private authority (--no-verify accepts anyone)"
+        why = error.verify_message.rstrip(".")
+        hint = (
+            "join by a name that is in the certificate"
+            if "mismatch" in why
+            else "use --ca FILE for a private authority (--no-verify accepts anyone)"
         )
+        return TlsError(f"the certificate of {host} is not accepted: {why}; {hint}")
     reason = (error.reason or "unknown reason").replace("_", " ").lower()
     return TlsError(f"TLS with {host} failed: {reason}; {_hint(reason)}")
 

@@ -148,7 +148,7 @@ class Node:
         """End every link because the service restarts, and take no more."""
         self._stopping = True
         for link in list(self.links.values()):
-            link.end(websocket.SERVICE_RESTART, "the server is restarting")
+            link.end(websocket.SERVICE_RESTART, "the server restarts or stops")
             link.close()
 
     def _add_trunk(self, other: int, end: socket.socket) -> None:

@@ -8,6 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from vpnws import __version__
 from vpnws.config import parse_taps, read_settings
 from vpnws.errors import ConfigError, VpnwsError
 from vpnws.host import uwsgi_api
@@ -62,7 +63,7 @@ def start() -> Server:
         options = uwsgi_api.options()
         settings = read_settings(options)
         check_options(options, settings, os.environ)
-        return Server(settings, uwsgi_api.workers())
+        server = Server(settings, uwsgi_api.workers())
     except ConfigError as error:
         log.critical("cannot start: %s", error)
         if uwsgi_api.worker_id() or uwsgi_api.mule_id():
@@ -70,6 +71,17 @@ def start() -> Server:
             uwsgi_api.stop_all()
         _release_taps(os.environ.get("VPNWS_INI_TAP", ""))
         sys.exit(1)
+    log.info(
+        "vpnws %s is ready: mode %s, receiver %s, %d workers, socket %s, http %s, TAPs %s",
+        __version__,
+        settings.mode,
+        settings.receiver,
+        uwsgi_api.workers(),
+        settings.socket or "none",
+        settings.http or "none",
+        " ".join(":".join(pair) for pair in settings.tap) or "none",
+    )
+    return server
 
 
 def _release_taps(text: str) -> None:

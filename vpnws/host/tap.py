@@ -148,7 +148,8 @@ def open_tap(name: str, *, create: bool = True) -> Tap:
     if not os.access(DEVICE, os.R_OK | os.W_OK):
         raise TapPermissionError(
             f"no permission to open {DEVICE}, which every TAP device needs: run as root, or"
-            f" let others open it (chmod 666 {DEVICE}; Debian's udev does so)"
+            f" let others open it (chmod 666 {DEVICE}; Debian's udev does so) and give them"
+            " CAP_NET_ADMIN or a device of their own"
         )
     if not create and not exists(name):
         raise TapError(f"there is no TAP device {name}: make it (ip tuntap add {name} mode tap)")
