@@ -117,7 +117,9 @@ def read_request(environ: Environ, settings: Settings) -> Session:
             f" 1 to {NETWORK_NAME_MOST_BYTES} letters, digits, dots, dashes and underscores.",
         )
     try:
-        rights = read_rights({name: _text(environ, name) for name in RIGHTS}, settings.mode)
+        rights = read_rights(
+            {name: _text(environ, name) for name in RIGHTS if name in environ}, settings.mode
+        )
     except RightsError as error:
         raise UpgradeError(
             "500 Internal Server Error", f"The web server grants a right wrongly: {error}."

@@ -216,6 +216,11 @@ def _check_together(settings: Settings) -> None:
             f"vpnws-ping-every = {settings.ping_every_s} must be less than vpnws-dead-after ="
             f" {settings.dead_after_s}, or a quiet station is closed before it is asked"
         )
+    if len(settings.tap) > settings.max_networks:
+        raise ConfigError(
+            f"vpnws-tap names {len(settings.tap)} networks and vpnws-max-networks is"
+            f" {settings.max_networks}"
+        )
     learned = settings.uplink_limit * len(settings.tap)
     if learned >= settings.fdb_items:
         raise ConfigError(

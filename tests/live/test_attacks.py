@@ -226,3 +226,14 @@ def test_on_native_a_fragment_ends_the_port(data: bytes) -> None:
             assert bad.client.is_closed(5)
             reach(a, b)
         assert server.worker_pids() == pids
+
+
+def test_a_full_fdb_is_no_news_for_the_log_and_hurts_nobody() -> None:
+    settings = {"vpnws-fdb-items": "64", "vpnws-station-limit": "500", "vpnws-storm-limit": "0"}
+    with TwoWorkers(settings) as server:
+        with server.station(1) as a, server.station(2) as b, server.station(1) as attacker:
+            for number in range(2000):
+                source = b"\x06\x00\x00\x00" + number.to_bytes(2, "big")
+                attacker.client.send_frame(b.mac + source + b"\x08\x00" + bytes(46))
+            reach(a, b)
+        assert "DANGER" not in server.log_text()

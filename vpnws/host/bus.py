@@ -6,6 +6,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from vpnws.host import loop
+from vpnws.switch.port import Drop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,4 +87,7 @@ class TrunkLink:
             except BlockingIOError:
                 queue.push_back(batch)
                 return False
+            except OSError:
+                # No memory for it, or more than the socket ever takes: these frames are lost.
+                self.port.drops[Drop.DEVICE] += len(batch)
         return True

@@ -134,6 +134,10 @@ class Node:
         self.switch.attach(port)
         return port
 
+    def announce(self, port: AccessPort, mac: bytes) -> None:
+        """Learn `mac` on `port` without a frame from it."""
+        self.switch.announce(port, mac, loop.now())
+
     def detach_uplink(self, port: AccessPort) -> None:
         """Take the port of a TAP off the switch."""
         self._outlets.pop(port, None)

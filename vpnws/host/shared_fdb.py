@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from vpnws.host import loop, uwsgi_api
-from vpnws.switch.guard import ANONYMOUS, TRUSTED
+from vpnws.switch.guard import ANONYMOUS
 from vpnws.switch.location import NOWHERE, Location
 
 if TYPE_CHECKING:
@@ -17,6 +17,12 @@ BUMP_EVERY_S: Final = 0.05
 """The epoch is moved at most so often: each move makes every process read its busy MACs again."""
 
 
+COUNTED_PER_S: Final = 16384
+"""The keys of the cache are counted at most so fast: it holds the cache's lock."""
+SPARE_PART: Final = 16
+"""So much of the cache is left free for what other processes add between two counts."""
+
+
 class SharedFdb:
     """Location of each MAC by network; a `SharedTable` for the switch."""
 
@@ -25,7 +31,12 @@ class SharedFdb:
         self._page = page
         self._slot = slot
         self._age_s = age_s
-        self._most = items - 1
+        # Between two counts others add entries too, and uWSGI logs each one that finds no room.
+        self._most = items - 1 - max(4, items // SPARE_PART)
+        # uWSGI's own count of a cache's items is always 0, and counting the keys takes time.
+        self._count_every_s = max(1.0, items / COUNTED_PER_S)
+        self._counted_s = -self._count_every_s
+        self._count = 0
         self._bumped_s = 0.0
         self._pending: loop.Watcher | None = None
 
@@ -38,10 +49,15 @@ class SharedFdb:
         """Write an entry for another age; False when the table is full."""
         key = mac + network.encode()
         # uWSGI would say so in the log for every frame of a flood, so it is not asked.
-        if uwsgi_api.cache_count() >= self._most and uwsgi_api.cache_get(key) is None:
+        is_new = uwsgi_api.cache_get(key) is None
+        if is_new and self._entries() >= self._most:
             return False
+        self._count += is_new
         value = _VALUE.pack(location.slot, location.port_id, location.claim)
-        return uwsgi_api.cache_put(key, value, self._age_s)
+        if uwsgi_api.cache_put(key, value, self._age_s):
+            return True
+        self._count = self._most
+        return False
 
     def delete(self, network: str, mac: bytes) -> None:
         """Remove an entry."""
@@ -50,10 +66,17 @@ class SharedFdb:
     def reserve(self, network: str, mac: bytes, claim: bytes) -> None:
         """Keep `mac` for whoever has `claim`, for an age; half of the table is for the living."""
         key = mac + network.encode()
-        if uwsgi_api.cache_count() < self._most // 2:
+        if self._entries() < self._most // 2:
             uwsgi_api.cache_put(key, _VALUE.pack(NOWHERE, 0, claim), self._age_s)
         else:
             uwsgi_api.cache_delete(key)
+
+    def _entries(self) -> int:
+        """Return how many entries there are, counted lately; others may have added some since."""
+        if loop.now() - self._counted_s >= self._count_every_s:
+            self._counted_s = loop.now()
+            self._count = len(uwsgi_api.cache_keys())
+        return self._count
 
     def epoch(self) -> bytes:
         """Return the epochs of all processes."""
@@ -78,7 +101,7 @@ class SharedFdb:
             if there is None or there.slot != self._slot:
                 continue
             purged += 1
-            if there.claim in (ANONYMOUS, TRUSTED):
+            if there.claim == ANONYMOUS:
                 uwsgi_api.cache_delete(key)
             else:
                 self.reserve(key[6:].decode(), key[:6], there.claim)

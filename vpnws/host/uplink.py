@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import TapError
 from vpnws.host import loop
-from vpnws.host.tap import FRAME_ERRORS, exists, open_tap
+from vpnws.host.tap import FRAME_ERRORS, exists, open_tap, read_mac
 from vpnws.switch.port import AccessPort, Drop
+from vpnws.wire.ethernet import parse_mac
 
 if TYPE_CHECKING:
     from vpnws.host.node import Node
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 READ_MOST: Final = 64
 """Frames read from the TAP before others have their turn."""
+ANNOUNCE_S: Final = 5.0
+"""How often the MACs of the server itself are learned anew; vpnws-age is at least twice that."""
 RETRY_S: Final = 1.0
 """How often a device that went away is looked for."""
 
@@ -34,6 +37,7 @@ class Uplink:
         self._port: AccessPort | None = None
         self._reader: loop.Watcher | None = None
         self._retry: loop.Watcher | None = None
+        self._announcer: loop.Watcher | None = None
         self._failure = ""
         self._open()
 
@@ -52,10 +56,10 @@ class Uplink:
 
     def close(self) -> None:
         """Detach from the switch and close the device."""
-        for watcher in (self._reader, self._retry):
+        for watcher in (self._reader, self._retry, self._announcer):
             if watcher is not None:
                 watcher.close()
-        self._reader = self._retry = None
+        self._reader = self._retry = self._announcer = None
         if self._port is not None:
             self._node.detach_uplink(self._port)
             self._port = None
@@ -82,7 +86,16 @@ class Uplink:
         self._failure = ""
         self._port = self._node.attach_uplink(self._network, self)
         self._reader = loop.on_readable(self._tap.fd, self._readable)
+        self._announcer = loop.every(ANNOUNCE_S, self._announce)
+        self._announce()
         log.info("uplink %s up network=%s", self._device, self._network)
+
+    def _announce(self) -> None:
+        """Keep the gateway's MACs ours even while it is silent: the TAP's and its bridge's."""
+        for name in (self._device, f"{self._device}/master"):
+            mac = parse_mac(read_mac(name))
+            if self._port is not None and mac is not None:
+                self._node.announce(self._port, mac)
 
     def _readable(self) -> None:
         if self._tap is None or self._port is None:

@@ -88,10 +88,5 @@ def cache_keys() -> list[bytes]:
     return uwsgi.cache_keys(FDB_CACHE)
 
 
-def cache_count() -> int:
-    """Return how many entries the FDB cache has."""
-    return uwsgi.cache_num(FDB_CACHE)
-
-
 def _as_text(value: bytes | bool) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value).lower()

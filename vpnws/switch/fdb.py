@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from vpnws.switch.guard import ANONYMOUS, TRUSTED, MoveGuard, may_claim
+from vpnws.switch.guard import ANONYMOUS, MoveGuard, may_claim
 from vpnws.switch.location import Location, SharedTable
 from vpnws.switch.port import AccessPort, Drop, Port, Trunk
 
@@ -256,7 +256,7 @@ class Fdb:
         there = self._shared.get(self._network, mac)
         if there is None or not there.is_at(Location(self._slot, port.id, port.claim)):
             return
-        if reserve and port.claim not in (ANONYMOUS, TRUSTED):
+        if reserve and port.claim != ANONYMOUS:
             self._shared.reserve(self._network, mac, port.claim)
         else:
             self._shared.delete(self._network, mac)

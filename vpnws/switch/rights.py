@@ -38,14 +38,14 @@ def read_rights(variables: Mapping[str, str], mode: str) -> Rights:
     read is not guessed.
     """
     return Rights(
-        _read_role(variables.get(ROLE, ""), STATION_ROLES[mode]),
-        _read_allow(variables.get(ALLOW, "")),
+        _read_role(variables.get(ROLE), STATION_ROLES[mode]),
+        _read_allow(variables.get(ALLOW)),
         _read_bridge(variables.get(BRIDGE, "")),
     )
 
 
-def _read_role(text: str, default: Role) -> Role:
-    if not text:
+def _read_role(text: str | None, default: Role) -> Role:
+    if text is None:
         return default
     name = text.removeprefix("community:")
     if name != text and is_network_name(name):
@@ -55,8 +55,9 @@ def _read_role(text: str, default: Role) -> Role:
     raise RightsError(f"{ROLE} = {text!r} is not isolated, promiscuous or community:NAME")
 
 
-def _read_allow(text: str) -> tuple[Network, ...] | None:
-    if not text:
+def _read_allow(text: str | None) -> tuple[Network, ...] | None:
+    # Empty is no "everywhere": a web server's map that matched nothing gives that.
+    if text is None:
         return None
     try:
         return parse_networks(text)

@@ -12,8 +12,11 @@ _ARP: Final = b"\x08\x06"
 _IPV6: Final = b"\x86\xdd"
 _UDP: Final = 17
 _ICMPV6: Final = 58
-_ND_TYPES: Final = range(133, 137)
-"""Router and neighbour solicitation and advertisement (RFC 4861)."""
+_ND_TYPES: Final = (133, 135, 136)
+"""Router solicitation, neighbour solicitation and advertisement (RFC 4861): what a host sends."""
+_ROUTING: Final = 43
+_ND_SCOPES: Final = (b"\xff\x02", b"\xfe\x80")
+"""Where a host's ND goes and no router forwards: the link's groups, and link-local addresses."""
 _DHCP_SERVER: Final = (67).to_bytes(2, "big")
 _DHCPV6_SERVER: Final = (547).to_bytes(2, "big")
 _TAGS_MOST: Final = 2
@@ -64,10 +67,11 @@ def read_payload(frame: bytes) -> Payload:
 
 def _read_ipv4(packet: bytes) -> Payload:
     """Read an IPv4 header (RFC 791); a DHCP request goes to a server's port (RFC 2131)."""
-    if len(packet) < 20 or packet[0] >> 4 != 4 or (header := (packet[0] & 15) * 4) < 20:
+    # With options, a source route for one, the destination here may not be the last.
+    if len(packet) < 20 or packet[0] != 0x45:
         return _OTHER
     is_first_fragment = not int.from_bytes(packet[6:8], "big") & 0x1FFF
-    to_dhcp = packet[header + 2 : header + 4] == _DHCP_SERVER
+    to_dhcp = packet[22:24] == _DHCP_SERVER
     destination = packet[16:20]
     if packet[9] == _UDP and is_first_fragment and to_dhcp and destination == b"\xff" * 4:
         return _OWN
@@ -79,8 +83,10 @@ def _read_ipv6(packet: bytes) -> Payload:
     if len(packet) < 40 or packet[0] >> 4 != 6:
         return _OTHER
     following, hop_limit, destination = packet[6], packet[7], packet[24:40]
+    if following == _ROUTING:
+        return _OTHER
     is_nd = following == _ICMPV6 and len(packet) > 40 and packet[40] in _ND_TYPES
-    if is_nd and hop_limit == 255:
+    if is_nd and hop_limit == 255 and destination[:2] in _ND_SCOPES:
         return _OWN
     to_link = destination[:2] == b"\xff\x02"
     if following == _UDP and to_link and packet[42:44] == _DHCPV6_SERVER:
