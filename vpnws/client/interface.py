@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import TapError, TapPermissionError
+from vpnws.host.tap import exists
 
 if TYPE_CHECKING:
     from vpnws.client.settings import ClientSettings
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 IP_TIMEOUT_S: Final = 5.0
 TX_QUEUE_FRAMES: Final = 256
 """Frames the kernel may hold for us: a longer queue would only add latency under load."""
-_DEVICES: Final = Path("/sys/class/net")
 _SEARCH_PATH: Final = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 
@@ -40,12 +39,12 @@ def set_up(tap: Tap, settings: ClientSettings) -> None:
 
 def _join(tap: Tap, bridge: str) -> None:
     """Make `tap` a port of `bridge`."""
-    if not (_DEVICES / bridge).exists():
+    if not exists(bridge):
         raise TapError(
             f"there is no bridge {bridge}: make it (ip link add {bridge} type bridge), bring it up"
             f" (ip link set {bridge} up) and put the LAN's device into it"
         )
-    if not (_DEVICES / bridge / "bridge").exists():
+    if not exists(f"{bridge}/bridge"):
         raise TapError(
             f"--bridge {bridge}: that device is no bridge; name the bridge that it is in"
         )

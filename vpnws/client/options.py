@@ -13,7 +13,7 @@ from vpnws.client.exits import MEANINGS
 from vpnws.client.settings import DEFAULT_MTU_BYTES, ClientSettings, TlsSettings
 from vpnws.client.url import ServerUrl, check_user, hide_userinfo, parse_url
 from vpnws.errors import ConfigError
-from vpnws.host.tap import MAX_NAME_BYTES
+from vpnws.host.tap import is_device_name
 from vpnws.wire.ethernet import is_station_address, parse_mac
 
 PROGRAM: Final = "vpnws-client"
@@ -221,7 +221,7 @@ def _read_address(text: str) -> str:
 def _read_bridge(text: str | None) -> str:
     if text is None:
         return ""
-    if not 0 < len(text.encode()) <= MAX_NAME_BYTES or "/" in text or text.split() != [text]:
+    if not is_device_name(text):
         raise ConfigError(f"--bridge {text!r} cannot name a bridge of this machine, like br0")
     return text
 

@@ -96,15 +96,15 @@ class SharedFdb:
         """Remove what this slot's earlier process left behind; return how many entries it was."""
         purged = 0
         for key in uwsgi_api.cache_keys():
-            value = uwsgi_api.cache_get(key)
-            there = Location(*_VALUE.unpack(value)) if value is not None else None
+            mac, network = key[:6], key[6:].decode()
+            there = self.get(network, mac)
             if there is None or there.slot != self._slot:
                 continue
             purged += 1
             if there.claim == ANONYMOUS:
-                uwsgi_api.cache_delete(key)
+                self.delete(network, mac)
             else:
-                self.reserve(key[6:].decode(), key[:6], there.claim)
+                self.reserve(network, mac, there.claim)
         self._bump_now()
         return purged
 

@@ -88,6 +88,11 @@ class Tap:
             raise _explained(error, self.name, f"set the {what} of") from error
 
 
+def is_device_name(text: str) -> bool:
+    """Tell whether `text` can name a network device: short enough, no spaces, no '/'."""
+    return 0 < len(text.encode()) <= MAX_NAME_BYTES and "/" not in text and text.split() == [text]
+
+
 def exists(name: str) -> bool:
     """Tell whether there is a network device `name`."""
     return (_DEVICES / name).exists()
@@ -139,7 +144,7 @@ def open_tap(name: str, *, create: bool = True) -> Tap:
     TapBusyError when another process holds the device, TapError for everything else, each with a
     sentence that says what to do.
     """
-    if not 0 < len(name.encode()) <= MAX_NAME_BYTES or "/" in name or name.split() != [name]:
+    if not is_device_name(name):
         raise TapError(
             f"{name!r} cannot name a device: use 1 to {MAX_NAME_BYTES} bytes, no spaces, no '/'"
         )

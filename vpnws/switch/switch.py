@@ -232,9 +232,7 @@ class Switch:
             egress.drops[Drop.EGRESS_FULL] += 1
 
     def _notice_epoch(self, network: Network) -> None:
-        epoch = self._shared_epoch()
-        if epoch is not network.fdb.epoch:
-            network.fdb.epoch = epoch
+        network.fdb.epoch = self._shared_epoch()
 
     def _shared_epoch(self) -> bytes:
         """Return the shared epoch, as the same object for as long as it has not moved."""
