@@ -27,7 +27,7 @@ from vpnws.client.stream import Stream
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import ConnectError, TapError
 from vpnws.host.tap import Tap
-from vpnws.wire.websocket import ReceiveState
+from vpnws.wire.websocket import Buffer, ReceiveState
 
 WAIT_S = 5.0
 MTU = 1500
@@ -58,7 +58,7 @@ class FailingTap(Tap):
 
     code = 0
 
-    def write(self, frame: bytes) -> None:
+    def write(self, frame: Buffer) -> None:
         raise OSError(self.code, "it failed")
 
 

@@ -5,20 +5,32 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytun
 
 from vpnws.errors import TapBusyError, TapError, TapPermissionError
+from vpnws.wire.offload import FRAME_MOST_BYTES, NOTHING_TO_DO, VNET_BYTES
+
+if TYPE_CHECKING:
+    from vpnws.wire.websocket import Buffer
 
 DEVICE: Final = "/dev/net/tun"
 _DEVICES: Final = Path("/sys/class/net")
 _OURS: Final = "vpnws"
 _TUNSETOWNER: Final = 0x400454CC
+_TUNSETOFFLOAD: Final = 0x400454D0
+_TUNSETVNETHDRSZ: Final = 0x400454D8
+_TUNSETVNETLE: Final = 0x400454DC
+_CHECKSUM_AND_TCP: Final = 0x1 | 0x2 | 0x4 | 0x8
+"""TUN_F_CSUM, _TSO4, _TSO6 and _TSO_ECN of linux/if_tun.h."""
+_UDP: Final = 0x20 | 0x40
+"""TUN_F_USO4 and _USO6, which Linux has since 6.2."""
 _IFF_UP: Final = 1
-READ_BYTES: Final = 65536
-"""One read takes one frame; nothing a TAP gives is longer."""
+READ_BYTES: Final = VNET_BYTES + FRAME_MOST_BYTES
+"""One read takes one frame and its virtio header; nothing a TAP gives is longer."""
 FRAME_ERRORS: Final = (errno.EIO, errno.EINVAL, errno.ENOBUFS, errno.ENOMEM)
 """What writing a frame fails with when the device lives: it is down (EIO), or will not have it."""
 MAX_NAME_BYTES: Final = 15
@@ -28,10 +40,12 @@ MAX_NAME_BYTES: Final = 15
 class Tap:
     """An open TAP device; frames go in and out without packet information (IFF_NO_PI)."""
 
-    def __init__(self, device: pytun.TunTapDevice) -> None:
+    def __init__(self, device: pytun.TunTapDevice, *, has_vnet: bool = False) -> None:
         self._device = device
         self.fd: int = device.fileno()
         self.name: str = device.name
+        self.has_vnet = has_vnet
+        """Whether a virtio header stands before each frame at the descriptor (IFF_VNET_HDR)."""
         os.set_blocking(self.fd, False)
         os.set_inheritable(self.fd, False)
 
@@ -69,17 +83,63 @@ class Tap:
         except (pytun.Error, OSError) as error:
             raise _explained(error, self.name, "keep") from error
 
-    def read(self) -> bytes:
-        """Return the next frame. Raises BlockingIOError when there is none, OSError if gone."""
-        return os.read(self.fd, READ_BYTES)
+    def set_offload(self, on: bool) -> bool:
+        """Have the kernel leave segmentation and checksums to us, or complete every frame itself.
 
-    def write(self, frame: bytes) -> None:
-        """Hand one frame to the kernel. Raises BlockingIOError when its queue is full, OSError."""
-        os.write(self.fd, frame)
+        Return whether it leaves them to us now: never without `has_vnet`, nor on a kernel that
+        cannot. What it queued before keeps the header it has.
+        """
+        if on and self.has_vnet:
+            for features in (_CHECKSUM_AND_TCP | _UDP, _CHECKSUM_AND_TCP):
+                if self._leaves(features):
+                    return True
+        self._leaves(0)
+        return False
+
+    def read(self) -> bytes:
+        """Return the next frame. Raises BlockingIOError when there is none, OSError if gone.
+
+        It is a frame without its virtio header: use `read_into` while offload is on.
+        """
+        data = os.read(self.fd, READ_BYTES)
+        return data[VNET_BYTES:] if self.has_vnet else data
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Read the next frame into `buffer`, after its virtio header if `has_vnet`.
+
+        Return the length of both; what is longer than `buffer` is cut off, so give it READ_BYTES.
+        Raises BlockingIOError when there is none, OSError if gone.
+        """
+        return os.readv(self.fd, (buffer,))
+
+    def write(self, frame: Buffer) -> None:
+        """Hand one whole frame to the kernel.
+
+        Raises BlockingIOError when its queue is full, OSError.
+        """
+        if self.has_vnet:
+            os.writev(self.fd, (NOTHING_TO_DO, frame))
+        else:
+            os.write(self.fd, frame)
+
+    def write_record(self, vnet_and_frame: Buffer) -> None:
+        """Hand one frame to the kernel, its virtio header before it; only with `has_vnet`.
+
+        Raises as `write` does, with EINVAL also for a header that the kernel finds untrue.
+        """
+        os.write(self.fd, vnet_and_frame)
 
     def close(self) -> None:
         """Close the device; unless it is persistent it goes away with this."""
         self._device.close()
+
+    def _leaves(self, features: int) -> bool:
+        """Ask the kernel to leave `features` to us; return whether it agreed."""
+        try:
+            fcntl.ioctl(self.fd, _TUNSETOFFLOAD, features)
+        except OSError:
+            return False
+        return True
 
     def _set(self, attribute: str, value: object, what: str) -> None:
         try:
@@ -137,12 +197,13 @@ def release(name: str) -> None:
         tap.close()
 
 
-def open_tap(name: str, *, create: bool = True) -> Tap:
+def open_tap(name: str, *, create: bool = True, offload: bool = False) -> Tap:
     """Open the TAP device `name`, creating it if need be (a `%d` in it is filled by the kernel).
 
-    Without `create` it must be there already. Raises TapPermissionError without CAP_NET_ADMIN,
-    TapBusyError when another process holds the device, TapError for everything else, each with a
-    sentence that says what to do.
+    Without `create` it must be there already. With `offload` each frame has a virtio header
+    (`Tap.has_vnet`) and `Tap.set_offload` may be switched on; it is off now. Raises
+    TapPermissionError without CAP_NET_ADMIN, TapBusyError when another process holds the device,
+    TapError for everything else, each with a sentence that says what to do.
     """
     if not is_device_name(name):
         raise TapError(
@@ -158,10 +219,22 @@ def open_tap(name: str, *, create: bool = True) -> Tap:
         )
     if not create and not exists(name):
         raise TapError(f"there is no TAP device {name}: make it (ip tuntap add {name} mode tap)")
+    flags = pytun.IFF_TAP | pytun.IFF_NO_PI | (pytun.IFF_VNET_HDR if offload else 0)
     try:
-        return Tap(pytun.TunTapDevice(name=name, flags=pytun.IFF_TAP | pytun.IFF_NO_PI))
+        tap = Tap(pytun.TunTapDevice(name=name, flags=flags), has_vnet=offload)
+        if offload:
+            _agree_on_header(tap.fd)
     except (pytun.Error, OSError) as error:
         raise _explained(error, name, "open") from error
+    # A device that persists may still be as another program left it.
+    tap.set_offload(on=False)
+    return tap
+
+
+def _agree_on_header(fd: int) -> None:
+    """Have virtio headers of 10 bytes, little-endian on every machine. Raises OSError."""
+    fcntl.ioctl(fd, _TUNSETVNETHDRSZ, VNET_BYTES.to_bytes(4, sys.byteorder))
+    fcntl.ioctl(fd, _TUNSETVNETLE, (1).to_bytes(4, sys.byteorder))
 
 
 def _explained(error: Exception, name: str, verb: str) -> TapError:

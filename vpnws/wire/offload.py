@@ -27,7 +27,7 @@ NOTHING_TO_DO: Final = bytes(VNET_BYTES)
 FRAME_MOST_BYTES: Final = 65535 + HEADER_BYTES + 8
 """The longest IP packet, its Ethernet header and two tags (IEEE 802.1Q and 802.1ad)."""
 SEGMENTS_MOST: Final = 128
-"""Most packets that one record may be cut into: what the kernel takes for UDP (UDP_MAX_SEGMENTS)."""
+"""Most packets that one record may be cut into: what the kernel takes (UDP_MAX_SEGMENTS)."""
 PREFIX: Final = Struct(">I10s12s")
 """A record's prefix and its frame's two addresses: length, virtio header, addresses."""
 
