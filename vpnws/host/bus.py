@@ -6,7 +6,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from vpnws.host import loop
-from vpnws.switch.port import Drop
+from vpnws.switch.drop import Drop
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 from vpnws.errors import TapError
 from vpnws.host import loop
 from vpnws.host.tap import FRAME_ERRORS, exists, open_tap, read_mac
-from vpnws.switch.port import AccessPort, Drop
+from vpnws.switch.drop import Drop
 from vpnws.wire.ethernet import parse_mac
 
 if TYPE_CHECKING:
     from vpnws.host.node import Node
     from vpnws.host.tap import Tap
+    from vpnws.switch.port import AccessPort
 
 READ_MOST: Final = 64
 """Frames read from the TAP before others have their turn."""

@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 from vpnws.switch.guard import ANONYMOUS
 
 if TYPE_CHECKING:
+    from collections import Counter
+
+    from vpnws.switch.drop import Drop
     from vpnws.switch.isolation import Role
     from vpnws.switch.network import Network
     from vpnws.switch.policer import StormControl
     from vpnws.switch.policy import Policy
     from vpnws.switch.queue import EgressQueue
-
-
-class Drop(StrEnum):
-    """Why a frame was not delivered; those from egress_full on are counted at egress."""
-
-    LENGTH = "length"
-    SOURCE = "source"
-    RESERVED = "reserved"
-    NOT_ALLOWED = "not_allowed"
-    STATION_LIMIT = "station_limit"
-    MAC_TAKEN = "mac_taken"
-    MOVE_GUARD = "move_guard"
-    STORM = "storm"
-    NO_BROADCAST = "no_broadcast"
-    NO_MULTICAST = "no_multicast"
-    FILTERED = "filtered"
-    EGRESS_FULL = "egress_full"
-    EGRESS_LENGTH = "egress_length"
-    DEVICE = "device"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +62,8 @@ class Port:
         self.rx_bytes = 0
         self.tx_frames = 0
         self.tx_bytes = 0
-        self.drops: Counter[Drop] = Counter()
+        self.drops: Counter[Drop] = egress.drops
+        """One counter for port and queue: what the queue drops, the port has dropped."""
 
 
 class AccessPort(Port):

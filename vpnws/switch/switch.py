@@ -22,9 +22,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vpnws.errors import CapacityError
+from vpnws.switch.drop import Drop
 from vpnws.switch.isolation import Kind, Role, may_talk
 from vpnws.switch.network import Network
-from vpnws.switch.port import AccessPort, Drop, Origin, Port, Trunk
+from vpnws.switch.port import AccessPort, Origin, Port, Trunk
 from vpnws.wire import trunk
 from vpnws.wire.ethernet import BROADCAST, HEADER_BYTES, RESERVED, ZERO, is_station_address
 
