@@ -74,8 +74,7 @@ class Bed:
         """Take away what is queued."""
         self.switch.backlog.clear()
         for port in self.ports:
-            port.egress.messages.clear()
-            port.egress.size_bytes = 0
+            port.egress.take(_LIMIT_BYTES, _LIMIT_BYTES, _NOW_S)
 
     def _attach(self, number: int) -> AccessPort:
         port = AccessPort(
@@ -170,15 +169,15 @@ def encode(frames: list[bytes]) -> Work:
 
 
 def queue(frames: list[bytes]) -> Work:
-    """Queue messages, take them for gathered writes, and note them as written."""
+    """Queue messages, and take them for gathered writes."""
     messages = [websocket.encode_binary(one) for one in frames]
     egress = EgressQueue(_LIMIT_BYTES)
 
     def run() -> None:
         for message in messages:
-            egress.push(message)
-        while egress.messages:
-            egress.written(sum(map(len, egress.head(IOV_MOST))))
+            egress.push(message, 1, _NOW_S)
+        while egress.waiting:
+            egress.take(_LIMIT_BYTES, IOV_MOST, _NOW_S)
 
     return Work(run)
 
@@ -260,7 +259,7 @@ def _frames(size: int) -> list[bytes]:
 
 def _forwarding(bed: Bed, frames: list[bytes], receivers: int) -> Work:
     bed.switch.receive(bed.sender, frames, _NOW_S)
-    queued = sum(len(port.egress.messages) for port in bed.ports)
+    queued = sum(len(port.egress.take(_LIMIT_BYTES, _LIMIT_BYTES, _NOW_S)) for port in bed.ports)
     if queued != len(frames) * receivers:
         raise AssertionError(f"{queued} messages are queued for {len(frames)} frames")
     bed.empty()

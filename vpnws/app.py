@@ -7,6 +7,7 @@ import os
 import re
 import socket
 from collections.abc import Callable, Iterable
+from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -17,6 +18,7 @@ from vpnws.host.receiver import receive_native, receive_stream
 from vpnws.host.session import Identity, Session
 from vpnws.switch.queue import EgressQueue
 from vpnws.switch.rights import ALLOW, BRIDGE, ROLE, read_rights
+from vpnws.wire import offload
 from vpnws.wire.ethernet import parse_mac
 
 if TYPE_CHECKING:
@@ -89,13 +91,16 @@ class Application:
             connection.close()
             return ()
 
-        def forward(frames: list[bytes]) -> None:
-            node.forward(link.port, frames)
-
+        if session.subprotocol == offload.SUBPROTOCOL:
+            forward = partial(node.forward_records, link.port)
+            longest = offload.MESSAGE_MOST_BYTES
+        else:
+            forward = partial(node.forward, link.port)
+            longest = self._settings.max_frame_bytes
         if self._settings.receiver == "native":
             receive_native(link, fd, forward)
         else:
-            receive_stream(link, self._settings.max_frame_bytes, forward)
+            receive_stream(link, longest, forward)
         return ()
 
 
@@ -130,7 +135,9 @@ def read_request(environ: Environ, settings: Settings) -> Session:
         network=network,
         rights=rights,
         wants_bridge=_text(environ, "HTTP_X_VPN_WS_BRIDGE").lower() == "on",
-        subprotocol=_choose_subprotocol(_text(environ, "HTTP_SEC_WEBSOCKET_PROTOCOL")),
+        subprotocol=choose_subprotocol(
+            _text(environ, "HTTP_SEC_WEBSOCKET_PROTOCOL"), offload_allowed=settings.offload
+        ),
         announced_mac=mac,
         answers_pings=bool(_text(environ, "HTTP_SEC_WEBSOCKET_VERSION")),
     )
@@ -210,14 +217,18 @@ def _is_trusted(address: str, settings: Settings) -> bool:
     return any(peer in network for network in settings.trusted_proxies)
 
 
-def _choose_subprotocol(offer: str) -> str:
-    """Choose the first name offered: browsers hang up when none of their offer is chosen."""
-    if not offer:
-        return ""
-    name = offer.split(",")[0].strip()
-    if _TOKEN.fullmatch(name) is None:
+def choose_subprotocol(offer: str, *, offload_allowed: bool) -> str:
+    """Choose from the names that a station offers, comma between them; empty is none.
+
+    Ours where it is allowed; else the first other one, because browsers hang up when none of
+    their offer is chosen. Raises UpgradeError.
+    """
+    names = [name.strip() for name in offer.split(",")] if offer else []
+    if not all(map(_TOKEN.fullmatch, names)):
         raise UpgradeError("400 Bad Request", "Sec-WebSocket-Protocol is not a list of names.")
-    return name
+    if offload_allowed and offload.SUBPROTOCOL in names:
+        return offload.SUBPROTOCOL
+    return next((name for name in names if name != offload.SUBPROTOCOL), "")
 
 
 def _text(environ: Environ, name: str) -> str:

@@ -169,6 +169,11 @@ class Settings:
         "Broadcast, multicast and unknown unicast frames per second that one station may send"
         " before more are dropped; 0 is no limit.",
     )
+    offload: bool = _switched(
+        True,
+        "Take and give frames with virtio headers (vpnws.offload.1): large TCP and UDP frames cross"
+        " whole, at a TAP and at stations that can do it.",
+    )
     egress_limit_bytes: int = _number(
         300_000, 65_536, 1 << 30, "bytes", "Longest egress queue of a station."
     )

@@ -1,4 +1,4 @@
-"""The small parts of the core: queue, storm control, roles, guard, trunk records, addresses."""
+"""The small parts of the core: storm control, roles, guard, trunk records, addresses."""
 
 from __future__ import annotations
 
@@ -20,75 +20,8 @@ from vpnws.switch.guard import (
 )
 from vpnws.switch.isolation import ISOLATED, PROMISCUOUS, SAME_COMMUNITY, Kind, Role, may_talk
 from vpnws.switch.policer import StormControl
-from vpnws.switch.queue import CONTROL_RESERVE_BYTES, EgressQueue
 from vpnws.wire import trunk
 from vpnws.wire.ethernet import format_mac, is_station_address, parse_mac
-
-MESSAGES = st.lists(st.binary(min_size=1, max_size=50), max_size=30)
-
-
-class TestEgressQueue:
-    @given(MESSAGES, st.lists(st.integers(1, 120), max_size=60), st.integers(1, 8))
-    def test_whatever_is_written_how_ever_the_bytes_come_out_in_order(
-        self, messages: list[bytes], writes: list[int], most: int
-    ) -> None:
-        queue = EgressQueue(10_000)
-        assert all(queue.push(message) for message in messages)
-        out = b""
-        for size in itertools.chain(writes, itertools.repeat(1000)):
-            head = b"".join(queue.head(most))
-            if not head:
-                break
-            out += head[:size]
-            queue.written(min(size, len(head)))
-            assert queue.size_bytes == len(b"".join(messages)) - len(out)
-        assert out == b"".join(messages)
-        assert not queue.begun
-
-    @given(MESSAGES, st.integers(1, 200))
-    def test_batches_are_whole_messages_in_order(self, messages: list[bytes], most: int) -> None:
-        queue = EgressQueue(10_000)
-        for message in messages:
-            queue.push(message)
-        batches = []
-        while queue.messages:
-            batch = queue.pop_batch(most)
-            queue.push_back(batch)
-            assert queue.pop_batch(most) == batch
-            assert sum(map(len, batch)) <= most or len(batch) == 1
-            batches += batch
-        assert batches == messages
-        assert queue.size_bytes == 0
-
-    def test_the_bound_holds_but_one_message_always_fits(self) -> None:
-        queue = EgressQueue(10)
-        assert queue.push(bytes(11))
-        assert not queue.push(b"x")
-        queue.written(11)
-        assert queue.push(bytes(10))
-        assert not queue.push(b"x")
-
-    def test_control_messages_go_first_and_have_room_of_their_own(self) -> None:
-        queue = EgressQueue(10)
-        queue.push(b"frame-1")
-        queue.written(3)
-        assert not queue.push(b"frame-2")
-        assert queue.push_control(b"PONG")
-        assert queue.head(9) == [b"me-1", b"PONG"]
-        pongs = 1
-        while queue.push_control(b"PONG"):
-            pongs += 1
-        assert 4 * pongs <= CONTROL_RESERVE_BYTES + 10
-        queue.written(4 + 4 * pongs)
-        assert queue.head(9) == []
-
-    def test_a_begun_message_is_known(self) -> None:
-        queue = EgressQueue(100)
-        queue.push(b"abc")
-        queue.written(1)
-        assert queue.begun
-        queue.written(2)
-        assert not queue.begun
 
 
 class TestStormControl:

@@ -16,7 +16,7 @@ from tests.support.markdown import blocks, commands, links, slugs, table
 from vpnws.client import counters, exits
 from vpnws.client.options import make_parser
 from vpnws.config import Settings, placeholder_names
-from vpnws.switch import port, switch
+from vpnws.switch import drop, switch
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -128,7 +128,7 @@ def test_every_reason_for_a_drop_is_told() -> None:
     text = DESIGN.read_text()
     in_switch = [unquoted(row[0]) for row in table(text, "in the switch")]
     in_client = [unquoted(row[0]) for row in table(text, "in the client")]
-    assert in_switch == [reason.value for reason in port.Drop]
+    assert in_switch == [reason.value for reason in drop.Drop]
     assert in_client == [reason.value for reason in counters.Drop]
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests.support.fabric import Fabric, frame, mac
 from vpnws.errors import CapacityError
+from vpnws.switch.drop import Drop
 from vpnws.switch.fdb import MISS_S, RECHECK_S, REPLACE_IDLE_S
 from vpnws.switch.guard import HOLD_S, MOVES_MOST, TRUSTED
 from vpnws.switch.isolation import ISOLATED, PROMISCUOUS, Kind, Role
 from vpnws.switch.policy import Policy, parse_networks
-from vpnws.switch.port import AccessPort, Drop
 from vpnws.wire.ethernet import BROADCAST, ZERO
+
+if TYPE_CHECKING:
+    from vpnws.switch.port import AccessPort
 
 MULTICAST = b"\x01\x00\x5e\x00\x00\xfb"
 ALICE, BOB = b"alice...", b"bob....."

@@ -6,17 +6,21 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from vpnws.host import loop
-from vpnws.switch.port import Drop
+from vpnws.switch.drop import Drop
+from vpnws.wire.trunk import frames_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vpnws.switch.port import Trunk
+    from vpnws.wire.websocket import Buffer
 
 SLOTS_MOST: Final = 64
 """Most processes on one bus: the pairs, and their descriptors, grow with the square."""
+IOV_MOST: Final = 512
+"""Buffers in one gathered write (the kernel takes 1024)."""
 BATCH_BYTES: Final = 128 * 1024
-"""Records that are ready together travel in one message of at most so many bytes, or alone."""
+"""Runs that are ready together travel in one message of at most so many bytes, or alone."""
 RECEIVE_BYTES: Final = BATCH_BYTES + 1024
 _SOCKET_BUFFER_BYTES: Final = 1 << 20
 
@@ -45,13 +49,17 @@ class Bus:
             self._ends.pop(pair).close()
 
 
+_buffer = bytearray(RECEIVE_BYTES)
+_view = memoryview(_buffer)
+
+
 class TrunkLink:
     """This process's side of one trunk: reads messages, writes what is queued."""
 
     def __init__(
-        self, port: Trunk, end: socket.socket, receive: Callable[[Trunk, bytes], None]
+        self, port: Trunk, end: socket.socket, receive: Callable[[Trunk, Buffer], None]
     ) -> None:
-        """`receive` is given every message that comes in."""
+        """`receive` is given every message that comes in; it is not valid after that."""
         self.port = port
         self._end = end
         self._receive = receive
@@ -63,14 +71,15 @@ class TrunkLink:
         if self._writer is not None:
             return
         if not self._write_some():
+            self.port.egress.backed_up = True
             self._writer = loop.on_writable(self._end.fileno(), self._writable)
 
     def _readable(self) -> None:
         try:
-            message = self._end.recv(RECEIVE_BYTES)
+            count = self._end.recv_into(_buffer)
         except BlockingIOError:
             return
-        self._receive(self.port, message)
+        self._receive(self.port, _view[:count])
 
     def _writable(self) -> None:
         if self._write_some() and self._writer is not None:
@@ -79,15 +88,16 @@ class TrunkLink:
 
     def _write_some(self) -> bool:
         """Write batches until the queue is empty (True) or the socket is full (False)."""
-        queue = self.port.egress
-        while queue.messages:
-            batch = queue.pop_batch(BATCH_BYTES)
+        port = self.port
+        queue = port.egress
+        while batch := queue.rest or port.format.gather(queue, BATCH_BYTES, IOV_MOST, loop.now()):
             try:
-                self._end.send(b"".join(batch))
+                self._end.sendmsg(batch)
             except BlockingIOError:
-                queue.push_back(batch)
+                queue.keep(batch)
                 return False
             except OSError:
                 # No memory for it, or more than the socket ever takes: these frames are lost.
-                self.port.drops[Drop.DEVICE] += len(batch)
+                port.drops[Drop.DEVICE] += sum(frames_of(item) for item in batch)
+            queue.keep([])
         return True

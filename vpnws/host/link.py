@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
     from vpnws.host.session import Session
     from vpnws.switch.port import AccessPort
+    from vpnws.wire.websocket import Buffer
 
 IOV_MOST: Final = 512
 """Buffers in one gathered write (the kernel takes 1024)."""
+WRITE_BYTES: Final = 131072
+"""One write is offered about so much: what is not taken stands before all that comes later."""
 LINGER_S: Final = 2.0
 """A link that we ended hears its station's answer for so long, or our close frame may be lost:
 closing a socket with unread bytes resets it."""
@@ -121,8 +124,7 @@ class Link:
 
     def _send_close(self, code: int, reason: str) -> None:
         """Write a close frame behind a message half written, before everything else."""
-        queue = self.port.egress
-        begun = [queue.head(1)[0]] if queue.begun else []
+        begun = self.port.egress.begun_message()
         payload = websocket.close_payload(code, reason)
         try:
             os.writev(self.fd, [*begun, websocket.encode(websocket.CLOSE, payload)])
@@ -151,21 +153,33 @@ class Link:
         self.close()
 
     def _write(self) -> None:
+        """Write until nothing waits or the socket is full, whose watcher then goes on."""
         queue = self.port.egress
         try:
-            while queue.messages:
-                queue.written(os.writev(self.fd, queue.head(IOV_MOST)))
+            while buffers := queue.rest or self._gather():
+                size_bytes = sum(map(len, buffers))
+                written = os.writev(self.fd, buffers)
                 self.wrote_s = loop.now()
+                if written < size_bytes:
+                    queue.keep(_after(buffers, written))
+                    self._wait_to_write()
+                    return
+                queue.keep([])
         except BlockingIOError:
+            queue.keep(buffers)
             self._wait_to_write()
         except OSError as error:
             self.end(websocket.ABNORMAL, f"cannot write: {error.strerror}")
         else:
             self._stop_waiting()
 
+    def _gather(self) -> list[Buffer]:
+        port = self.port
+        return port.format.gather(port.egress, WRITE_BYTES, IOV_MOST, loop.now())
+
     def _wait_to_write(self) -> None:
         if not self.writing and not self.ended:
-            self.writing = True
+            self.writing = self.port.egress.backed_up = True
             self._writer = loop.on_writable(self.fd, self._write)
 
     def _stop_waiting(self) -> None:
@@ -173,3 +187,12 @@ class Link:
             self._writer.close()
             self._writer = None
         self.writing = False
+
+
+def _after(buffers: list[Buffer], count_bytes: int) -> list[Buffer]:
+    """Return what stands behind the first `count_bytes` of `buffers`."""
+    for index, buffer in enumerate(buffers):
+        if count_bytes < len(buffer):
+            return [memoryview(buffer)[count_bytes:], *buffers[index + 1 :]]
+        count_bytes -= len(buffer)
+    return []

@@ -12,13 +12,14 @@ from vpnws.host import loop
 from vpnws.host.bus import TrunkLink
 from vpnws.host.link import Link
 from vpnws.host.shared_fdb import SharedFdb
+from vpnws.switch.format import TRUNK_ITEMS, for_station
 from vpnws.switch.guard import TRUSTED
 from vpnws.switch.isolation import PROMISCUOUS
 from vpnws.switch.policer import StormControl
 from vpnws.switch.policy import Policy
 from vpnws.switch.port import AccessPort, Port, Trunk
 from vpnws.switch.queue import EgressQueue
-from vpnws.switch.switch import Switch, encode_for_trunk
+from vpnws.switch.switch import Switch
 from vpnws.wire import websocket
 from vpnws.wire.ethernet import format_mac
 
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from vpnws.host.bus import Bus
     from vpnws.host.session import Session
     from vpnws.host.shared_page import SharedPage
-    from vpnws.switch.port import Origin
+    from vpnws.switch.format import Format
+    from vpnws.wire.websocket import Buffer
 
 TICK_S: Final = 1.0
 AGE_EVERY_TICKS: Final = 5
@@ -88,7 +90,7 @@ class Node:
             raise CapacityError("the switch is stopping")
         if self._page.ports() >= self.settings.max_ports:
             raise CapacityError(f"there are {self.settings.max_ports} stations already")
-        self.switch.check_room(session.network)
+        self.switch.networks.check_room(session.network)
 
     def attach(self, connection: socket.socket, session: Session) -> Link:
         """Make a port of a connection whose handshake is done; it is owned here from now on.
@@ -99,10 +101,10 @@ class Node:
         settings, rights = self.settings, session.rights
         port = AccessPort(
             next(self._ids),
-            encode_for_station,
+            for_station(session.subprotocol),
             session.unsent,
             settings.max_frame_bytes,
-            origin=self.switch.origin(session.network, rights.role),
+            origin=self.switch.networks.origin(session.network, rights.role),
             storm=StormControl(settings.storm_limit, loop.now()),
             station_limit=settings.bridge_limit if rights.may_bridge else settings.station_limit,
             claim=session.identity.claim(),
@@ -117,15 +119,15 @@ class Node:
         log.info("port %s up %s", self._name(port), describe(session))
         return link
 
-    def attach_uplink(self, network: str, outlet: Outlet) -> AccessPort:
+    def attach_uplink(self, network: str, outlet: Outlet, format_: Format) -> AccessPort:
         """Make a port for a TAP of the server; `outlet` writes what is queued for it."""
         settings = self.settings
         port = AccessPort(
             next(self._ids),
-            encode_for_tap,
+            format_,
             EgressQueue(settings.trunk_limit_bytes),
             settings.max_frame_bytes,
-            origin=self.switch.origin(network, PROMISCUOUS),
+            origin=self.switch.networks.origin(network, PROMISCUOUS),
             storm=StormControl(0, loop.now()),
             station_limit=settings.uplink_limit,
             claim=TRUSTED,
@@ -143,10 +145,20 @@ class Node:
         self._outlets.pop(port, None)
         self.switch.detach(port)
 
-    def forward(self, ingress: AccessPort, frames: Iterable[bytes]) -> None:
-        """Run `frames` from `ingress` through the switch and write what it queued."""
-        self.switch.receive(ingress, frames, loop.now())
+    def forward(self, ingress: AccessPort, frames: Iterable[bytes]) -> int:
+        """Run plain `frames` from `ingress` through the switch and write what it queued.
+
+        Returns how many there were.
+        """
+        count = self.switch.receive(ingress, frames, loop.now())
         self._flush_backlog()
+        return count
+
+    def forward_records(self, ingress: AccessPort, messages: Iterable[bytes]) -> int:
+        """Do the same with messages of records."""
+        count = self.switch.receive_records(ingress, messages, loop.now())
+        self._flush_backlog()
+        return count
 
     def stop(self) -> None:
         """End every link because the service restarts, and take no more."""
@@ -158,12 +170,12 @@ class Node:
     def _add_trunk(self, other: int, end: socket.socket) -> None:
         settings = self.settings
         egress = EgressQueue(settings.trunk_limit_bytes)
-        trunk = Trunk(other, encode_for_trunk, egress, settings.max_frame_bytes)
+        trunk = Trunk(other, TRUNK_ITEMS, egress, settings.max_frame_bytes)
         self.switch.trunks[other] = trunk
-        self._outlets[trunk] = TrunkLink(trunk, end, self._forward_records)
+        self._outlets[trunk] = TrunkLink(trunk, end, self._forward_items)
 
-    def _forward_records(self, ingress: Trunk, message: bytes) -> None:
-        self.switch.receive_records(ingress, message, loop.now())
+    def _forward_items(self, ingress: Trunk, message: Buffer) -> None:
+        self.switch.receive_items(ingress, message, loop.now())
         self._flush_backlog()
 
     def _flush_backlog(self) -> None:
@@ -219,16 +231,6 @@ class Node:
             self.switch.age(now)
 
 
-def encode_for_station(_origin: Origin, frame: bytes) -> bytes:
-    """Write a frame as one binary message; the encoder of every plain station."""
-    return websocket.encode_binary(frame)
-
-
-def encode_for_tap(_origin: Origin, frame: bytes) -> bytes:
-    """Write a frame as it is; the encoder of every uplink."""
-    return frame
-
-
 def describe(session: Session) -> str:
     """Write who and where a station is, in one line that a station cannot forge or break."""
     identity = session.identity
@@ -239,6 +241,7 @@ def describe(session: Session) -> str:
         ("dn", identity.dn),
         ("addr", identity.remote_addr),
         ("mac", mac),
+        ("subprotocol", session.subprotocol),
         ("rights", describe_rights(session)),
     )
     return " ".join(f"{key}={printable(value) or '-'}" for key, value in pairs)

@@ -30,9 +30,11 @@ _view = memoryview(_buffer)
 
 
 def receive_stream(
-    link: Link, max_message_bytes: int, forward: Callable[[list[bytes]], None]
+    link: Link, max_message_bytes: int, forward: Callable[[list[bytes]], int]
 ) -> None:
     """Read `link` from the event loop and `forward` its messages; returns at once.
+
+    `forward` returns how many frames there were in them.
 
     Every connection of the process is read into one buffer: what is left uncut is copied out.
     """
@@ -53,14 +55,12 @@ def receive_stream(
             return
         link.heard_s = loop.now()
         messages = decoder.feed(_view[:count])
-        frames = len(messages) + decoder.others
+        frames = decoder.others + (forward(messages) if messages else 0)
         decoder.others = 0
         if count < LARGE_FRAME_BYTES * frames:
             size_bytes = max(RECEIVE_LEAST_BYTES, size_bytes // 2)
         elif count == size_bytes:
             size_bytes = min(RECEIVE_MOST_BYTES, size_bytes * 2)
-        if messages:
-            forward(messages)
         if decoder.ping is not None:
             link.send_control(websocket.PONG, decoder.take_ping() or b"")
         if decoder.ending is not None:
@@ -69,7 +69,7 @@ def receive_stream(
     link.read_with(readable)
 
 
-def receive_native(link: Link, fd: int, forward: Callable[[list[bytes]], None]) -> None:
+def receive_native(link: Link, fd: int, forward: Callable[[list[bytes]], object]) -> None:
     """Serve the current request's messages until its port ends; holds the request's core.
 
     `fd` is uWSGI's own descriptor of the connection: it stays open until the request is over.
@@ -81,7 +81,7 @@ def receive_native(link: Link, fd: int, forward: Callable[[list[bytes]], None]) 
             _receive_ready(link, forward)
 
 
-def _receive_ready(link: Link, forward: Callable[[list[bytes]], None]) -> None:
+def _receive_ready(link: Link, forward: Callable[[list[bytes]], object]) -> None:
     if link.ended or link.port.egress.begun:
         return
     messages: list[bytes] = []

@@ -7,20 +7,32 @@ from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import TapError
 from vpnws.host import loop
-from vpnws.host.tap import FRAME_ERRORS, exists, open_tap, read_mac
-from vpnws.switch.port import AccessPort, Drop
+from vpnws.host.tap import FRAME_ERRORS, READ_BYTES, exists, open_tap, read_mac
+from vpnws.switch.drop import Drop
+from vpnws.switch.format import PLAIN_FRAMES, TAP_RECORDS
 from vpnws.wire.ethernet import parse_mac
+from vpnws.wire.offload import LENGTH_BYTES, VNET_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vpnws.host.node import Node
     from vpnws.host.tap import Tap
+    from vpnws.switch.port import AccessPort
+    from vpnws.wire.websocket import Buffer
 
 READ_MOST: Final = 64
 """Frames read from the TAP before others have their turn."""
+READ_MOST_BYTES: Final = 131072
+"""The same in bytes; a frame more may come."""
 ANNOUNCE_S: Final = 5.0
 """How often the MACs of the server itself are learned anew; vpnws-age is at least twice that."""
 RETRY_S: Final = 1.0
 """How often a device that went away is looked for."""
+
+WRITE_BYTES: Final = 131072
+"""Taken from the queue at once."""
+_buffer = memoryview(bytearray(READ_MOST_BYTES + LENGTH_BYTES + READ_BYTES))
 
 log = logging.getLogger("vpnws")
 
@@ -45,11 +57,12 @@ class Uplink:
         """Write what is queued for the device; a frame that it refuses is dropped and counted."""
         if self._port is None or self._tap is None:
             return
-        queue = self._port.egress
-        while queue.messages:
+        port, tap = self._port, self._tap
+        write = tap.write_record if tap.has_vnet else tap.write
+        while frames := port.format.gather(port.egress, WRITE_BYTES, READ_MOST, loop.now()):
             try:
-                for frame in queue.pop_batch(queue.limit_bytes):
-                    self._write(self._tap, self._port, frame)
+                for frame in frames:
+                    self._write(write, port, frame)
             except OSError as error:
                 self._lose(error)
                 return
@@ -67,9 +80,10 @@ class Uplink:
             self._tap.close()
             self._tap = None
 
-    def _write(self, tap: Tap, port: AccessPort, frame: bytes) -> None:
+    @staticmethod
+    def _write(write: Callable[[Buffer], None], port: AccessPort, frame: Buffer) -> None:
         try:
-            tap.write(frame)
+            write(frame)
         except BlockingIOError:
             port.drops[Drop.DEVICE] += 1
         except OSError as error:
@@ -79,16 +93,27 @@ class Uplink:
 
     def _open(self) -> None:
         try:
-            self._tap = open_tap(self._device, create=False)
+            tap = open_tap(self._device, create=False, offload=self._node.settings.offload)
         except TapError as error:
             self._wait(str(error))
             return
         self._failure = ""
-        self._port = self._node.attach_uplink(self._network, self)
-        self._reader = loop.on_readable(self._tap.fd, self._readable)
+        self._tap = tap
+        offloads = tap.set_offload(tap.has_vnet)
+        self._port = self._node.attach_uplink(
+            self._network, self, TAP_RECORDS if tap.has_vnet else PLAIN_FRAMES
+        )
+        self._reader = loop.on_readable(
+            tap.fd, self._read_records if tap.has_vnet else self._read_frames
+        )
         self._announcer = loop.every(ANNOUNCE_S, self._announce)
         self._announce()
-        log.info("uplink %s up network=%s", self._device, self._network)
+        log.info(
+            "uplink %s up network=%s offload=%s",
+            self._device,
+            self._network,
+            "on" if offloads else "off",
+        )
 
     def _announce(self) -> None:
         """Keep the gateway's MACs ours even while it is silent: the TAP's and its bridge's."""
@@ -97,7 +122,19 @@ class Uplink:
             if self._port is not None and mac is not None:
                 self._node.announce(self._port, mac)
 
-    def _readable(self) -> None:
+    def _read_records(self) -> None:
+        """Read frames behind each other, as the records of one message."""
+        if self._tap is None or self._port is None:
+            return
+        try:
+            message = read_message(self._tap)
+        except OSError as error:
+            self._lose(error)
+            return
+        if message:
+            self._node.forward_records(self._port, (message,))
+
+    def _read_frames(self) -> None:
         if self._tap is None or self._port is None:
             return
         frames: list[bytes] = []
@@ -125,3 +162,21 @@ class Uplink:
             self._failure = sentence
             log.warning("uplink %s down network=%s: %s", self._device, self._network, sentence)
         self._retry = loop.after(RETRY_S, self._open)
+
+
+def read_message(tap: Tap) -> bytes:
+    """Return the frames that `tap` has ready as records, READ_MOST of them or about
+    READ_MOST_BYTES; empty when there are none. Raises OSError when the device is gone.
+    """
+    at = 0
+    try:
+        for _ in range(READ_MOST):
+            frame_at = at + LENGTH_BYTES
+            count = tap.read_into(_buffer[frame_at:])
+            _buffer[at:frame_at] = (count - VNET_BYTES).to_bytes(LENGTH_BYTES, "big")
+            at = frame_at + count
+            if at >= READ_MOST_BYTES:
+                break
+    except BlockingIOError:
+        pass
+    return bytes(_buffer[:at])

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Final
 
+from vpnws.switch.drop import Drop
 from vpnws.switch.guard import ANONYMOUS, MoveGuard, may_claim
 from vpnws.switch.location import Location, SharedTable
-from vpnws.switch.port import AccessPort, Drop, Port, Trunk
+from vpnws.switch.port import AccessPort, Port, Trunk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

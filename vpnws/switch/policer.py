@@ -14,8 +14,11 @@ class StormControl:
         self._tokens = float(rate)
         self._updated_s = now
 
-    def admit(self, now: float) -> bool:
-        """Take one frame at `now` seconds; False when it is one too many."""
+    def admit(self, packets: int, now: float) -> bool:
+        """Take what stands for `packets` frames at `now` seconds; False when it is too much.
+
+        Several that come as one may take more than there is left: those after them pay for it.
+        """
         rate = self._rate
         if not rate:
             return True
@@ -24,5 +27,5 @@ class StormControl:
         if tokens < 1:
             self._tokens = tokens
             return False
-        self._tokens = tokens - 1
+        self._tokens = tokens - packets
         return True

@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from vpnws.switch.guard import ANONYMOUS
 
 if TYPE_CHECKING:
+    from vpnws.switch.format import Format
     from vpnws.switch.isolation import Role
     from vpnws.switch.network import Network
     from vpnws.switch.policer import StormControl
     from vpnws.switch.policy import Policy
     from vpnws.switch.queue import EgressQueue
-
-
-class Drop(StrEnum):
-    """Why a frame was not delivered; those from egress_full on are counted at egress."""
-
-    LENGTH = "length"
-    SOURCE = "source"
-    RESERVED = "reserved"
-    NOT_ALLOWED = "not_allowed"
-    STATION_LIMIT = "station_limit"
-    MAC_TAKEN = "mac_taken"
-    MOVE_GUARD = "move_guard"
-    STORM = "storm"
-    NO_BROADCAST = "no_broadcast"
-    NO_MULTICAST = "no_multicast"
-    FILTERED = "filtered"
-    EGRESS_FULL = "egress_full"
-    EGRESS_LENGTH = "egress_length"
-    DEVICE = "device"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,40 +26,50 @@ class Origin:
     """Network and role as the trunk record writes them, made once per port."""
 
 
-Encoder: TypeAlias = Callable[[Origin, bytes], bytes]
-"""How a port writes a frame: ports with the same encoder share the bytes of a flood."""
-
-
 class Port:
     """Anything attached to the switch."""
 
     __slots__ = (
         "drops",
         "egress",
-        "encode",
+        "format",
         "id",
         "max_frame_bytes",
+        "queued_bytes",
+        "queued_frames",
         "rx_bytes",
         "rx_frames",
-        "tx_bytes",
-        "tx_frames",
     )
 
     is_trunk = False
 
     def __init__(
-        self, port_id: int, encode: Encoder, egress: EgressQueue, max_frame_bytes: int
+        self, port_id: int, format_: Format, egress: EgressQueue, max_frame_bytes: int
     ) -> None:
-        """`port_id` is unique in the process; `max_frame_bytes` bounds a frame either way."""
+        """`port_id` is unique in the process; `max_frame_bytes` bounds a packet either way.
+
+        A record may be longer, if no packet is that comes of it.
+        """
         self.id = port_id
-        self.encode = encode
+        self.format = format_
+        egress.layout = format_.layout
         self.egress = egress
         self.max_frame_bytes = max_frame_bytes
         self.rx_frames = 0
         self.rx_bytes = 0
-        self.tx_frames = 0
-        self.tx_bytes = 0
-        self.drops: Counter[Drop] = Counter()
+        self.queued_frames = 0
+        self.queued_bytes = 0
+        self.drops = egress.drops
+
+    @property
+    def tx_frames(self) -> int:
+        """Frames queued and not dropped since."""
+        return self.queued_frames - self.egress.discarded_frames
+
+    @property
+    def tx_bytes(self) -> int:
+        """Their bytes."""
+        return self.queued_bytes - self.egress.discarded_bytes
 
 
 class AccessPort(Port):
@@ -91,7 +80,7 @@ class AccessPort(Port):
     def __init__(
         self,
         port_id: int,
-        encode: Encoder,
+        format_: Format,
         egress: EgressQueue,
         max_frame_bytes: int,
         *,
@@ -105,7 +94,7 @@ class AccessPort(Port):
 
         `policy` bounds where its stations may send to; None is anywhere.
         """
-        super().__init__(port_id, encode, egress, max_frame_bytes)
+        super().__init__(port_id, format_, egress, max_frame_bytes)
         self.origin = origin
         self.storm = storm
         self.station_limit = station_limit
@@ -125,8 +114,8 @@ class Trunk(Port):
     is_trunk = True
 
     def __init__(
-        self, slot: int, encode: Encoder, egress: EgressQueue, max_frame_bytes: int
+        self, slot: int, format_: Format, egress: EgressQueue, max_frame_bytes: int
     ) -> None:
         """`slot` is the other process's place on the bus."""
-        super().__init__(slot, encode, egress, max_frame_bytes)
+        super().__init__(slot, format_, egress, max_frame_bytes)
         self.slot = slot

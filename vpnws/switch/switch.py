@@ -3,7 +3,8 @@
 One `Switch` serves one process; trunks join the switches of all processes into one. Every frame
 takes these steps, in this order; the comments in the code bear the same numbers.
 
-1. Length: at least a header, at most the ingress port's longest frame.
+1. Length: at least a header, at most the ingress port's longest frame; of a record (see
+   wire/offload) also whether its header is true of its frame.
 2. Source: a station's own address, neither a group's nor zero; and only where its policy lets it.
 3. Reserved group addresses 01-80-C2-00-00-0X are never forwarded (8.6.3).
 4. Learn the source, within the port's station limit and the move guard.
@@ -15,26 +16,40 @@ takes these steps, in this order; the comments in the code bear the same numbers
 8. Queue on egress, within the queue's bound.
 
 A frame from a trunk was admitted by the process it came in at and begins at step 5.
+
+A frame with the addresses of the one before, if that was known unicast, goes the same way without
+being asked again: within one call neither time nor tables move. Records that do so one after the
+other are queued as one run, without being rebuilt.
 """
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING
 
-from vpnws.errors import CapacityError
-from vpnws.switch.isolation import Kind, Role, may_talk
-from vpnws.switch.network import Network
-from vpnws.switch.port import AccessPort, Drop, Origin, Port, Trunk
-from vpnws.wire import trunk
+from vpnws.switch.drop import Drop
+from vpnws.switch.ingress import cut_runs
+from vpnws.switch.isolation import may_talk
+from vpnws.switch.networks import Networks
+from vpnws.switch.port import AccessPort, Port, Trunk
+from vpnws.wire import run, trunk
 from vpnws.wire.ethernet import BROADCAST, HEADER_BYTES, RESERVED, ZERO, is_station_address
+from vpnws.wire.offload import PREFIX_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from vpnws.switch.format import Format, Item
     from vpnws.switch.location import SharedTable
+    from vpnws.switch.port import Origin
+    from vpnws.wire.websocket import Buffer
 
-ORIGINS_MOST = 4096
-"""Most kinds of origin remembered from trunks; a full table is begun anew."""
+
+class _Verdict(Enum):
+    """What becomes of a frame that is no known unicast to a port."""
+
+    DROP = 0
+    FLOOD = 1
 
 
 class Switch:
@@ -53,63 +68,45 @@ class Switch:
     ) -> None:
         """`slot` is this process's place on the bus; `shared` the FDB that all processes share."""
         self.slot = slot
-        self.networks: dict[str, Network] = {}
         self.trunks: dict[int, Trunk] = {}
+        self.networks = Networks(
+            self.trunks,
+            slot=slot,
+            shared=shared,
+            age_s=age_s,
+            fdb_limit=fdb_limit,
+            networks_limit=networks_limit,
+        )
         self.backlog: set[Port] = set()
         """Ports with something newly queued; whoever writes to ports empties it."""
         self._shared = shared
-        self._age_s = age_s
-        self._fdb_limit = fdb_limit
-        self._networks_limit = networks_limit
         self._no_broadcast = no_broadcast
         self._no_multicast = no_multicast
-        self._origins: dict[bytes, Origin | None] = {}
         self._epoch = b""
-
-    def check_room(self, network: str) -> None:
-        """Raise CapacityError if `network` is new and would pass the bound."""
-        if network not in self.networks and len(self.networks) >= self._networks_limit:
-            raise CapacityError(f"there are {self._networks_limit} networks already")
-
-    def origin(self, network: str, role: Role) -> Origin:
-        """Return the origin for a port of `role` in `network`, which comes to be if it is new.
-
-        Attach the port at once: a network without ports does not last. Raises CapacityError when
-        a new network would pass the bound.
-        """
-        label = trunk.encode_label(role.kind, role.community, network)
-        return Origin(self._network(network), role, label)
 
     def attach(self, port: AccessPort) -> None:
         """Add `port` to its origin's network."""
-        port.origin.network.ports[port.id] = port
+        self.networks.attach(port)
 
     def detach(self, port: AccessPort) -> None:
         """Remove `port` and everything learned on it; its queue is dropped with it."""
-        network = port.origin.network
-        network.fdb.forget_port(port)
-        network.ports.pop(port.id, None)
+        self.networks.detach(port)
         self.backlog.discard(port)
-        if not network.ports:
-            self.networks.pop(network.name, None)
-            self._origins.clear()
 
     def announce(self, port: AccessPort, mac: bytes, now: float) -> None:
         """Learn a MAC that a station names when it connects, as from a frame of its own."""
-        self._notice_epoch(port.origin.network)
+        self._notice_epoch(port.origin)
         if is_station_address(mac):
             port.origin.network.fdb.learn(port, mac, now)
 
-    def receive(self, ingress: AccessPort, frames: Iterable[bytes], now: float) -> None:
-        """Forward `frames` that came in at `ingress`, in order; `now` is in seconds.
+    def receive(self, ingress: AccessPort, frames: Iterable[bytes], now: float) -> int:
+        """Forward plain `frames` that came in at `ingress`, in order; `now` is in seconds.
 
-        A frame with the addresses of the one before, if that was known unicast, goes the same
-        way without being asked again: within one call neither time nor tables move.
+        Returns how many there were.
         """
         origin, policy = ingress.origin, ingress.policy
-        self._notice_epoch(origin.network)
+        self._notice_epoch(origin)
         longest = ingress.max_frame_bytes
-        learn = origin.network.fdb.learn
         count = size_bytes = 0
         path = b""
         egress: Port | None = None
@@ -121,118 +118,183 @@ class Switch:
             if not HEADER_BYTES <= size <= longest:
                 ingress.drops[Drop.LENGTH] += 1
                 continue
-            addresses = frame[:12]
             if policy is not None and not policy.permits(frame):
                 ingress.drops[Drop.NOT_ALLOWED] += 1
                 continue
+            addresses = frame[:12]
             if egress is not None and addresses == path:
-                # 8
-                self._queue(egress, egress.encode(origin, frame), size)
+                self._queue(egress, egress.format.one(origin, frame), 1, size, now)
                 continue
-            # 2
-            source = frame[6:12]
-            if source[0] & 1 or source == ZERO:
-                ingress.drops[Drop.SOURCE] += 1
-                continue
-            # 3
-            destination = frame[:6]
-            if destination in RESERVED:
-                ingress.drops[Drop.RESERVED] += 1
-                continue
-            # 4
-            egress = None
-            refused = learn(ingress, source, now)
-            if refused is not None:
-                ingress.drops[refused] += 1
-                continue
-            egress = self._relay(origin, ingress, destination, frame, now)
-            path = addresses
+            egress, path = None, addresses
+            if self._admit(ingress, addresses, 1, now):
+                egress = self._relay_frame(origin, ingress, frame, now)
         ingress.rx_frames += count
         ingress.rx_bytes += size_bytes
+        return count
 
-    def receive_records(self, ingress: Trunk, message: bytes, now: float) -> None:
-        """Forward the frames of one bus message from another process; `now` is in seconds."""
+    def receive_records(self, ingress: AccessPort, messages: Iterable[bytes], now: float) -> int:
+        """Forward the records in `messages` that came in at `ingress`; `now` is in seconds.
+
+        Returns how many there were.
+        """
+        origin = ingress.origin
+        self._notice_epoch(origin)
+        before = ingress.rx_frames
+        path = b""
+        egress: Port | None = None
+        for message in messages:
+            # 1
+            for addresses, records, frames in cut_runs(ingress, message):
+                if egress is not None and addresses == path:
+                    self._queue_run(egress, origin, records, frames, now)
+                    continue
+                egress, path = None, addresses
+                if self._admit(ingress, addresses, frames, now):
+                    egress = self._relay_run(origin, ingress, records, frames, now)
+        return ingress.rx_frames - before
+
+    def receive_items(self, ingress: Trunk, message: Buffer, now: float) -> None:
+        """Forward the runs of one bus message from another process; `now` is in seconds."""
         read_label = path = b""
         origin: Origin | None = None
         egress: Port | None = None
-        for label, frame in trunk.decode_records(message):
-            ingress.rx_frames += 1
-            ingress.rx_bytes += len(frame)
+        for label, records, frames in trunk.decode_items(message):
+            ingress.rx_frames += frames
+            ingress.rx_bytes += len(records) - frames * PREFIX_BYTES
             if label != read_label:
                 read_label, egress = label, None
-                origin = self._origins.get(label) or self._read_label(label)
+                origin = self.networks.named_by(label)
                 if origin is not None:
-                    self._notice_epoch(origin.network)
+                    self._notice_epoch(origin)
             if origin is None:
-                ingress.drops[Drop.FILTERED] += 1
+                ingress.drops[Drop.FILTERED] += frames
                 continue
-            addresses = frame[:12]
+            addresses = records[PREFIX_BYTES : PREFIX_BYTES + 12]
             if egress is not None and addresses == path:
-                self._queue(egress, egress.encode(origin, frame), len(frame))
+                self._queue_run(egress, origin, records, frames, now)
                 continue
-            egress = self._relay(origin, ingress, frame[:6], frame, now)
             path = addresses
+            egress = self._relay_run(origin, ingress, records, frames, now)
 
     def age(self, now: float) -> None:
         """Forget MACs not seen for the ageing time; call it every few seconds."""
-        for network in self.networks.values():
-            self._notice_epoch(network)
+        for network in self.networks:
+            network.fdb.epoch = self._shared_epoch()
             network.fdb.age(now)
 
-    def _relay(
-        self, origin: Origin, ingress: Port, destination: bytes, frame: bytes, now: float
+    def _admit(self, ingress: AccessPort, addresses: bytes, frames: int, now: float) -> bool:
+        """Take frames with these addresses through steps 2 to 4; False, and counted, if refused."""
+        # 2
+        source = addresses[6:]
+        if source[0] & 1 or source == ZERO:
+            ingress.drops[Drop.SOURCE] += frames
+            return False
+        # 3
+        if addresses[:6] in RESERVED:
+            ingress.drops[Drop.RESERVED] += frames
+            return False
+        # 4
+        refused = ingress.origin.network.fdb.learn(ingress, source, now)
+        if refused is not None:
+            ingress.drops[refused] += frames
+            return False
+        return True
+
+    def _relay_frame(self, origin: Origin, ingress: Port, frame: bytes, now: float) -> Port | None:
+        """Take a plain frame through steps 5 to 8; return the port of a known unicast."""
+        egress = self._look_up(origin, ingress, frame[:6], 1, now)
+        if isinstance(egress, Port):
+            self._queue(egress, egress.format.one(origin, frame), 1, len(frame), now)
+            return egress
+        # 6
+        if egress is _Verdict.FLOOD and self._calm(ingress, 1, 1, now):
+
+            def write(format_: Format) -> list[Item]:
+                return [(format_.one(origin, frame), 1, len(frame))]
+
+            self._flood(origin, ingress, write, now)
+        return None
+
+    def _relay_run(
+        self, origin: Origin, ingress: Port, records: bytes, frames: int, now: float
     ) -> Port | None:
-        """Take an admitted frame through steps 5 to 8; return the one port it went to, if one."""
+        """Take a run through steps 5 to 8; return the port of a known unicast."""
+        destination = records[PREFIX_BYTES : PREFIX_BYTES + 6]
+        egress = self._look_up(origin, ingress, destination, frames, now)
+        if isinstance(egress, Port):
+            self._queue_run(egress, origin, records, frames, now)
+            return egress
+        # 6
+        if egress is _Verdict.FLOOD and self._calm(ingress, frames, run.packets(records), now):
+
+            def write(format_: Format) -> list[Item]:
+                return list(format_.run(origin, records, frames))
+
+            self._flood(origin, ingress, write, now)
+        return None
+
+    def _look_up(
+        self, origin: Origin, ingress: Port, destination: bytes, frames: int, now: float
+    ) -> Port | _Verdict:
+        """Classify by destination and find the port of a known unicast; count what is dropped."""
         # 5
         if not destination[0] & 1:
             egress = origin.network.fdb.find(destination, now)
-            if egress is not None:
-                # 7
-                if _should_deliver(origin, ingress, egress):
-                    self._queue(egress, egress.encode(origin, frame), len(frame))
-                    return egress
-                ingress.drops[Drop.FILTERED] += 1
-                return None
+            if egress is None:
+                return _Verdict.FLOOD
+            # 7
+            if _should_deliver(origin, ingress, egress):
+                return egress
+            ingress.drops[Drop.FILTERED] += frames
         elif destination == BROADCAST:
-            if self._no_broadcast:
-                ingress.drops[Drop.NO_BROADCAST] += 1
-                return None
-        elif self._no_multicast:
-            ingress.drops[Drop.NO_MULTICAST] += 1
-            return None
-        # 6
-        if isinstance(ingress, AccessPort) and not ingress.storm.admit(now):
-            ingress.drops[Drop.STORM] += 1
-            return None
-        self._flood(origin, ingress, frame)
-        return None
+            if not self._no_broadcast:
+                return _Verdict.FLOOD
+            ingress.drops[Drop.NO_BROADCAST] += frames
+        else:
+            if not self._no_multicast:
+                return _Verdict.FLOOD
+            ingress.drops[Drop.NO_MULTICAST] += frames
+        return _Verdict.DROP
 
-    def _flood(self, origin: Origin, ingress: Port, frame: bytes) -> None:
-        written: dict[object, bytes] = {}
-        for candidates in (origin.network.ports, self.trunks):
-            for egress in candidates.values():
+    @staticmethod
+    def _calm(ingress: Port, frames: int, packets: int, now: float) -> bool:
+        """Ask storm control, which trunks have behind them; count what it refuses."""
+        if isinstance(ingress, AccessPort) and not ingress.storm.admit(packets, now):
+            ingress.drops[Drop.STORM] += frames
+            return False
+        return True
+
+    def _flood(
+        self, origin: Origin, ingress: Port, write: Callable[[Format], list[Item]], now: float
+    ) -> None:
+        """Queue on every port where it may go what `write` makes of it, once for each format."""
+        written: dict[Format, list[Item]] = {}
+        for ports in (origin.network.ports, self.trunks):
+            for egress in ports.values():
                 # 7
                 if not _should_deliver(origin, ingress, egress):
                     continue
-                encode = egress.encode
-                message = written.get(encode)
-                if message is None:
-                    message = written[encode] = encode(origin, frame)
-                self._queue(egress, message, len(frame))
+                items = written.get(egress.format)
+                if items is None:
+                    items = written[egress.format] = write(egress.format)
+                for item in items:
+                    self._queue(egress, *item, now)
 
-    def _queue(self, egress: Port, message: bytes, size_bytes: int) -> None:
+    def _queue_run(
+        self, egress: Port, origin: Origin, records: bytes, frames: int, now: float
+    ) -> None:
+        for item, in_item, size_bytes in egress.format.run(origin, records, frames):
+            self._queue(egress, item, in_item, size_bytes, now)
+
+    def _queue(self, egress: Port, item: bytes, frames: int, size_bytes: int, now: float) -> None:
         # 8
-        if size_bytes > egress.max_frame_bytes:
-            egress.drops[Drop.EGRESS_LENGTH] += 1
-        elif egress.egress.push(message):
-            egress.tx_frames += 1
-            egress.tx_bytes += size_bytes
+        if egress.egress.push(item, frames, now):
+            egress.queued_frames += frames
+            egress.queued_bytes += size_bytes
             self.backlog.add(egress)
-        else:
-            egress.drops[Drop.EGRESS_FULL] += 1
 
-    def _notice_epoch(self, network: Network) -> None:
-        network.fdb.epoch = self._shared_epoch()
+    def _notice_epoch(self, origin: Origin) -> None:
+        origin.network.fdb.epoch = self._shared_epoch()
 
     def _shared_epoch(self) -> bytes:
         """Return the shared epoch, as the same object for as long as it has not moved."""
@@ -240,37 +302,6 @@ class Switch:
         if epoch != self._epoch:
             self._epoch = epoch
         return self._epoch
-
-    def _network(self, name: str) -> Network:
-        network = self.networks.get(name)
-        if network is not None:
-            return network
-        self.check_room(name)
-        network = self.networks[name] = Network(
-            name,
-            self.trunks,
-            slot=self.slot,
-            shared=self._shared,
-            age_s=self._age_s,
-            limit=self._fdb_limit,
-        )
-        self._origins.clear()
-        return network
-
-    def _read_label(self, label: bytes) -> Origin | None:
-        """Find the origin that a trunk's label names; None when no port here is in its network."""
-        if len(self._origins) >= ORIGINS_MOST:
-            self._origins.clear()
-        kind, community, name = trunk.decode_label(label)
-        network = self.networks.get(name)
-        origin = None if network is None else Origin(network, Role(Kind(kind), community), label)
-        self._origins[label] = origin
-        return origin
-
-
-def encode_for_trunk(origin: Origin, frame: bytes) -> bytes:
-    """Write a frame as a trunk's record; the encoder of every trunk."""
-    return trunk.encode_record(origin.label, frame)
 
 
 def _should_deliver(origin: Origin, ingress: Port, egress: Port) -> bool:

@@ -1,14 +1,17 @@
-"""The record in which a frame crosses from one process of the server to another."""
+"""The item in which frames cross from one process of the server to another."""
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HEADER_BYTES: Final = 5
-"""A 4-byte length of the frame and a 1-byte length of the label, big-endian."""
+    from vpnws.wire.websocket import Buffer
+
+_PREFIX: Final = Struct(">IHB")
+"""The length of the run in bytes, how many records it has, the length of the label."""
 LABEL_MOST_BYTES: Final = 255
 
 
@@ -27,20 +30,33 @@ def decode_label(label: bytes) -> tuple[int, str, str]:
     return label[0], label[2 + length :].decode(), label[2 : 2 + length].decode()
 
 
-def encode_record(label: bytes, frame: bytes) -> bytes:
-    """Write one frame with its label; records may follow each other in one bus message."""
-    return len(frame).to_bytes(4, "big") + bytes((len(label),)) + label + frame
+def encode_item(label: bytes, run: bytes, frames: int) -> bytes:
+    """Write a run of `frames` records (see wire/offload) with the label of where it came in.
+
+    Items may follow each other in one bus message.
+    """
+    return _PREFIX.pack(len(run), frames, len(label)) + label + run
 
 
-def decode_records(message: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (label, frame) for each record of a bus message; what is cut short is left out."""
-    start = 0
-    end = len(message)
-    while end - start >= HEADER_BYTES:
-        label_at = start + HEADER_BYTES
-        frame_at = label_at + message[start + 4]
-        stop = frame_at + int.from_bytes(message[start : start + 4], "big")
-        if stop > end:
+def run_at(item: bytes) -> int:
+    """Return where the run begins in an item."""
+    return _PREFIX.size + item[_PREFIX.size - 1]
+
+
+def frames_of(item: Buffer) -> int:
+    """Return how many records an item has."""
+    frames: int = _PREFIX.unpack_from(item)[1]
+    return frames
+
+
+def decode_items(message: Buffer) -> Iterator[tuple[bytes, bytes, int]]:
+    """Yield (label, run, frames) for each item of a bus message; what is cut short is left out."""
+    start, end = 0, len(message)
+    while end - start >= _PREFIX.size:
+        run_bytes, frames, label_bytes = _PREFIX.unpack_from(message, start)
+        label_at = start + _PREFIX.size
+        at = label_at + label_bytes
+        start = at + run_bytes
+        if start > end:
             return
-        yield message[label_at:frame_at], message[frame_at:stop]
-        start = stop
+        yield bytes(message[label_at:at]), bytes(message[at:start]), frames
