@@ -22,14 +22,13 @@ from tests.support import processes
 from tests.support.ca import CertificateAuthority
 from tests.support.prerequisites import require
 from vpnws.client import dial, resolve, tls
-from vpnws.client.connection import Connection, ConnectionRecord
+from vpnws.client.connection import Connection
 from vpnws.client.handshake import MAX_HEAD_BYTES, Upgrade
 from vpnws.client.settings import ClientSettings, TlsSettings
 from vpnws.client.stream import Stream
 from vpnws.client.url import parse_url
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import ConfigError, ConnectError, RefusedError, TlsError
-from vpnws.wire.websocket import ReceiveState
 
 MAC = bytes.fromhex("02000000000a")
 WAIT_S = 5.0
@@ -145,8 +144,7 @@ def settings_for(url: str, **changes: object) -> ClientSettings:
 @contextmanager
 def connected(settings: ClientSettings, waiter: Waiter) -> Iterator[Connection]:
     context = tls.make_context(settings.tls) if settings.url.secure else None
-    stream, early = dial.connect(settings, context, MAC, waiter)
-    connection = Connection(stream, ConnectionRecord(ReceiveState(bytearray(early))))
+    connection = dial.connect(settings, context, MAC, waiter)
     try:
         yield connection
     finally:
@@ -154,11 +152,11 @@ def connected(settings: ClientSettings, waiter: Waiter) -> Iterator[Connection]:
 
 
 def next_messages(connection: Connection, count: int) -> list[bytes]:
-    messages = connection.take_early()
+    messages = [bytes(message) for message in connection.take_early()]
     until_s = time.monotonic() + WAIT_S
     while len(messages) < count and time.monotonic() < until_s and not connection.failure:
         connection.flush()
-        messages += connection.receive()
+        messages += [bytes(message) for message in connection.receive()]
     return messages
 
 

@@ -19,15 +19,18 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from tests.support.waiting import wait_for
-from vpnws.client.connection import Connection, ConnectionRecord, MaskKeys
+from vpnws.client.carrier import BATCH_BYTES
+from vpnws.client.connection import Connection
 from vpnws.client.counters import Counters, Drop
+from vpnws.client.device import DRAIN_FRAMES, drain
 from vpnws.client.keepalive import DEAD_AFTER_S, PING_AFTER_S
-from vpnws.client.pump import BATCH_BYTES, DRAIN_FRAMES, Pump, drain
+from vpnws.client.masking import MaskKeys
+from vpnws.client.pump import Pump
 from vpnws.client.stream import Stream
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import ConnectError, TapError
 from vpnws.host.tap import Tap
-from vpnws.wire.websocket import Buffer, ReceiveState
+from vpnws.wire.websocket import Buffer
 
 WAIT_S = 5.0
 MTU = 1500
@@ -101,8 +104,7 @@ class Bed:
         self.tap = tap_type(Device(inner))  # type: ignore[arg-type]
         self.stop = StopRequest()
         self.counters = Counters()
-        self.record = ConnectionRecord(ReceiveState(bytearray(early)))
-        self.connection = Connection(Stream(near), self.record)
+        self.connection = Connection(Stream(near), early)
         self.skipped_s = 0.0
         waiter = Waiter(self.stop, lambda: time.monotonic() + self.skipped_s)
         self.pump = Pump(self.tap, self.connection, waiter, self.counters, MTU)
@@ -263,7 +265,7 @@ def test_the_tap_is_not_read_while_the_server_takes_nothing(bed: Bed) -> None:
     sent = bed.fill()
     paused = bed.counters.frames_sent
     assert 0 < paused < len(sent)
-    assert 0 < len(bed.record.unsent) < BATCH_BYTES + 65536
+    assert 0 < bed.connection.unsent_bytes < BATCH_BYTES + 65536
     assert binary(bed.far.frames(len(sent))) == sent
     assert not bed.counters.drops
 
@@ -413,12 +415,12 @@ def test_mask_keys_do_not_repeat() -> None:
 
 def test_a_full_stream_sends_later_what_it_could_not_take() -> None:
     near, far = socket.socketpair()
-    connection = Connection(Stream(near), ConnectionRecord())
+    connection = Connection(Stream(near))
     end = FarEnd(far)
     try:
         frames = [frame(number, 1400) for number in range(2000)]
         connection.send_frames(frames)
-        assert connection.record.unsent
+        assert connection.unsent_bytes
         assert connection.events() & select.POLLOUT
         got: list[Any] = []
         while len(got) < len(frames):

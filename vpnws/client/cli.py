@@ -66,7 +66,7 @@ def _run_device(
     settings: ClientSettings, context: ssl.SSLContext | None, waiter: Waiter
 ) -> NoReturn:
     """Hold the device for as long as the session lives. Raises Stopped, VpnwsError."""
-    with closing(open_tap(settings.tap_name)) as tap:
+    with closing(open_tap(settings.tap_name, offload=settings.offload)) as tap:
         interface.set_up(tap, settings)
         # Jitter needs to differ between stations, not to be secret.
         session = Session(settings, context, tap, waiter, random.random)

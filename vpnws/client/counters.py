@@ -12,6 +12,7 @@ class Drop(Enum):
 
     SHORT = "too short"
     OVERSIZE = "longer than the MTU allows"
+    RECORD = "record does not fit its frame"
     TAP_FULL = "device queue full"
     TAP_REFUSED = "refused by the device"
     STALE = "queued while not connected"

@@ -11,9 +11,10 @@ import ssl
 from typing import TYPE_CHECKING, Final
 
 from vpnws.client import tls
+from vpnws.client.connection import Connection
 from vpnws.client.handshake import Upgrade
 from vpnws.client.resolve import resolve
-from vpnws.client.stream import Stream
+from vpnws.client.stream import Stream, TlsStream
 from vpnws.errors import ConnectError
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ _ENDINGS: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 def connect(
     settings: ClientSettings, context: ssl.SSLContext | None, mac: bytes, waiter: Waiter
-) -> tuple[Stream, bytes]:
-    """Return a stream that speaks WebSocket from here on, and the bytes that came early.
+) -> Connection:
+    """Return a WebSocket, which may have received something already.
 
     `context` is for wss, None for ws; `mac` is what the station announces. Raises ConnectError,
     RefusedError, TlsError, and Stopped when told to stop.
@@ -43,10 +44,8 @@ def connect(
     sock = _connect_any(resolve(url.host, url.port, waiter), url.authority, waiter)
     until_s = waiter.now() + HANDSHAKE_TIMEOUT_S
     try:
-        if context is not None:
-            sock = _start_tls(sock, context, url.server_name, waiter, until_s)
-        stream = Stream(sock)
-        return stream, _upgrade(stream, settings, mac, waiter, until_s)
+        stream = _start(sock, context, url.server_name, waiter, until_s)
+        return _upgrade(stream, settings, mac, waiter, until_s)
     except BaseException as error:
         sock.close()
         if isinstance(error, ssl.SSLError) and not isinstance(error, _ENDINGS):
@@ -90,36 +89,22 @@ def _connect_one(
     return sock
 
 
-def _start_tls(
-    sock: socket.socket, context: ssl.SSLContext, name: str, waiter: Waiter, until_s: float
-) -> ssl.SSLSocket:
-    secure = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
-    try:
-        while not _handshake_step(secure, waiter, until_s):
-            pass
-    except BaseException:
-        secure.close()
-        raise
-    return secure
-
-
-def _handshake_step(secure: ssl.SSLSocket, waiter: Waiter, until_s: float) -> bool:
-    """Go on with TLS's handshake; return whether it is complete."""
-    try:
-        secure.do_handshake()
-    except ssl.SSLWantReadError:
-        waiter.wait(secure.fileno(), select.POLLIN, until_s)
-    except ssl.SSLWantWriteError:
-        waiter.wait(secure.fileno(), select.POLLOUT, until_s)
-    else:
-        return True
-    return False
+def _start(
+    sock: socket.socket, context: ssl.SSLContext | None, name: str, waiter: Waiter, until_s: float
+) -> Stream:
+    """Return a stream over `sock`; with a `context` TLS's handshake is done."""
+    if context is None:
+        return Stream(sock)
+    stream = TlsStream(sock, context, name)
+    while not stream.handshake():
+        waiter.wait(stream.fd, select.POLLOUT if stream.unsent_bytes else select.POLLIN, until_s)
+    return stream
 
 
 def _upgrade(
     stream: Stream, settings: ClientSettings, mac: bytes, waiter: Waiter, until_s: float
-) -> bytes:
-    """Ask for the upgrade; return the bytes that followed the answer."""
+) -> Connection:
+    """Ask for the upgrade; return what it makes of the stream."""
     upgrade = Upgrade(settings, mac)
     # A server that refuses our certificate says so and hangs up before it reads: listen anyway.
     with contextlib.suppress(ssl.SSLEOFError, ConnectionError):
@@ -132,7 +117,7 @@ def _upgrade(
                 f"{settings.url.authority} hung up instead of answering the request to upgrade"
             )
         if upgrade.feed(buffer[:count]):
-            return upgrade.early
+            return Connection(stream, upgrade.early, has_offload=upgrade.has_offload)
 
 
 def _reason(error: OSError) -> str:

@@ -6,12 +6,14 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from websockets.client import ClientProtocol
+from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
 from vpnws.client.text import printable
 from vpnws.client.url import hide_userinfo
 from vpnws.errors import ConnectError, RefusedError
 from vpnws.wire.ethernet import format_mac
+from vpnws.wire.offload import SUBPROTOCOL
 
 if TYPE_CHECKING:
     from vpnws.client.settings import ClientSettings
@@ -39,12 +41,18 @@ class Upgrade:
     def __init__(self, settings: ClientSettings, mac: bytes) -> None:
         """`mac` is the station's, announced in X-vpn-ws-MAC."""
         self._login = settings.login
-        self._protocol = ClientProtocol(_library_url(settings))
+        offered = [Subprotocol(SUBPROTOCOL)] if settings.offload else None
+        self._protocol = ClientProtocol(_library_url(settings), subprotocols=offered)
         self.request = self._build_request(settings, mac)
         """The bytes to send first."""
         self.early = b""
         """What came after the response's head: the first frames, once `feed` returned True."""
         self._received = bytearray()
+
+    @property
+    def has_offload(self) -> bool:
+        """Tell whether the server has chosen vpnws.offload.1, which was offered."""
+        return self._protocol.subprotocol == SUBPROTOCOL
 
     def feed(self, data: bytes | memoryview) -> bool:
         """Take received bytes; return whether the connection is a WebSocket now.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import TapError, TapPermissionError
 from vpnws.host.tap import exists
+from vpnws.wire.offload import SEGMENTS_MOST
 
 if TYPE_CHECKING:
     from vpnws.client.settings import ClientSettings
@@ -30,11 +31,23 @@ def set_up(tap: Tap, settings: ClientSettings) -> None:
     tap.set_mtu(settings.mtu_bytes)
     if _find_ip() is not None:
         _run_ip("shorten the queue of", tap, "link", "set", "txqueuelen", str(TX_QUEUE_FRAMES))
+        _bound_segments(tap)
     if settings.bridge:
         _join(tap, settings.bridge)
     tap.up()
     for address in settings.addresses:
         _run_ip(f"give the address {address} to", tap, "address", "replace", address)
+
+
+def _bound_segments(tap: Tap) -> None:
+    """Have the kernel put no more packets into one frame than a record may stand for.
+
+    An `ip` that does not know how says so, and nothing is lost: `records` cuts such a frame.
+    """
+    program = _find_ip()
+    if tap.has_vnet and program is not None:
+        segments = ("link", "set", "gso_max_segs", str(SEGMENTS_MOST))
+        _failure_of([program, *segments, "dev", tap.name])
 
 
 def _join(tap: Tap, bridge: str) -> None:

@@ -85,6 +85,11 @@ def make_parser() -> argparse.ArgumentParser:
     _add_login_options(parser.add_argument_group("who you are"))
     _add_tls_options(parser.add_argument_group("TLS (wss)"))
     group = parser.add_argument_group("running")
+    group.add_argument(
+        "--no-offload",
+        action="store_true",
+        help="send and take one whole frame in each message, also where the server can do better",
+    )
     group.add_argument("--once", action="store_true", help="end instead of connecting again")
     group.add_argument("--quiet", action="store_true", help="print only what goes wrong")
     group.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
@@ -168,6 +173,7 @@ def read(options: argparse.Namespace) -> ClientSettings:
         addresses=tuple(_read_address(text) for text in options.address),
         mac=_read_mac(options.mac),
         mtu_bytes=_read_mtu(options.mtu),
+        offload=not options.no_offload,
         once=options.once,
     )
 

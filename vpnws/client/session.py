@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from typing import TYPE_CHECKING, NoReturn
 
 from vpnws.client import dial
 from vpnws.client.backoff import Backoff
-from vpnws.client.connection import Connection, ConnectionRecord
 from vpnws.client.counters import Counters
+from vpnws.client.device import drain
 from vpnws.client.exits import ends_first_attempt
-from vpnws.client.pump import Pump, drain
+from vpnws.client.pump import Pump
 from vpnws.errors import ConnectError
 from vpnws.wire.ethernet import format_mac
-from vpnws.wire.websocket import ReceiveState
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    from vpnws.client.connection import Connection
     from vpnws.client.settings import ClientSettings
     from vpnws.client.waiting import Waiter
     from vpnws.host.tap import Tap
@@ -39,7 +40,7 @@ class Session:
     ) -> None:
         """`context` is for wss, None for ws; `random` returns floats from 0 to 1."""
         self.counters = Counters()
-        self._settings = settings
+        self._settings = _within_reach(settings, tap)
         self._context = context
         self._tap = tap
         self._waiter = waiter
@@ -66,6 +67,8 @@ class Session:
         """Connect and carry frames until that ends."""
         connection = self._connect()
         try:
+            # What is queued from here on is as this connection wants it.
+            self._tap.set_offload(connection.has_offload)
             drain(self._tap, self.counters)
             self._pump(connection).run()
         finally:
@@ -73,13 +76,17 @@ class Session:
 
     def _connect(self) -> Connection:
         mac = self._tap.mac
-        stream, early = dial.connect(self._settings, self._context, mac, self._waiter)
+        connection = dial.connect(self._settings, self._context, mac, self._waiter)
         self._was_connected = True
         self._backoff.connected(self._waiter.now())
         log.info(
-            "connected to %s as %s %s", self._settings.url.shown, self._tap.name, format_mac(mac)
+            "connected to %s as %s %s, offload %s",
+            self._settings.url.shown,
+            self._tap.name,
+            format_mac(mac),
+            "on" if connection.has_offload else "off",
         )
-        return Connection(stream, ConnectionRecord(ReceiveState(bytearray(early))))
+        return connection
 
     def _pump(self, connection: Connection) -> Pump:
         mtu_bytes = self._settings.mtu_bytes
@@ -89,3 +96,11 @@ class Session:
         if self._settings.once:
             return True
         return not self._was_connected and ends_first_attempt(error)
+
+
+def _within_reach(settings: ClientSettings, tap: Tap) -> ClientSettings:
+    """Return `settings` without offload if the kernel does not leave work to us."""
+    if not settings.offload or tap.set_offload(on=True):
+        return settings
+    log.warning("this kernel completes the frames of %s itself: offload is not offered", tap.name)
+    return dataclasses.replace(settings, offload=False)

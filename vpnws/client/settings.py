@@ -39,4 +39,6 @@ class ClientSettings:
     """Addresses of the interface, each with its prefix length."""
     mac: bytes | None = None
     mtu_bytes: int = DEFAULT_MTU_BYTES
+    offload: bool = True
+    """Whether the server is offered vpnws.offload.1."""
     once: bool = False

@@ -80,17 +80,16 @@ class Waiter:
         Raises TimeoutError, Stopped, and what `Stream.read_into` raises.
         """
         while (count := stream.read_into(buffer)) is None:
-            self.wait(stream.fd, stream.events_to_read(), until_s)
+            self.wait(stream.fd, select.POLLIN, until_s)
         return count
 
     def write(self, stream: Stream, data: bytes, until_s: float) -> None:
-        """Write all of `data`. Raises TimeoutError, Stopped, and what `Stream.write` raises."""
-        rest = memoryview(data)
-        while rest:
-            written = stream.write(rest)
-            rest = rest[written:]
-            if not written:
-                self.wait(stream.fd, stream.events_to_write(), until_s)
+        """Write all of `data`. Raises TimeoutError, Stopped, and what `Stream.flush` raises."""
+        stream.write(data)
+        stream.flush()
+        while stream.unsent_bytes:
+            self.wait(stream.fd, select.POLLOUT, until_s)
+            stream.flush()
 
     def _poll(self, until_s: float, fd: int | None = None, events: int = 0) -> bool:
         """Wait; return whether `fd` became ready rather than the time being up."""

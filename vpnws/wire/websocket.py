@@ -7,7 +7,6 @@ another process would need to go on, once `ping`, `texts` and `ending` have been
 Control frames never reach the caller as messages: the payload of the newest unanswered ping
 stands in `ping` (RFC 6455 5.5.3 lets an endpoint answer only that one, which bounds what a flood
 of pings can make us send), a close or a violation in `ending`. Nothing is raised.
-
 It takes masked and unmasked frames alike: the C vpn-ws client sends its pings unmasked.
 """
 
@@ -83,6 +82,7 @@ class Decoder:
     """Cuts one connection's received bytes into messages, control frames and an ending."""
 
     __slots__ = ("_accept_text", "_max_message_bytes", "ending", "others", "ping", "state", "texts")
+    _own: Any = bytes  # Makes an unmasked payload the receiver's own.
 
     def __init__(
         self,
@@ -163,7 +163,7 @@ class Decoder:
             if stop > end:
                 break
             payload = view[body:stop]
-            content: bytes = _mask(payload, view[body - 4 : body]) if masked else bytes(payload)
+            content = _mask(payload, view[body - 4 : body]) if masked else self._own(payload)
             start = stop
             if first == plain:
                 messages.append(content)

@@ -1,0 +1,107 @@
+"""Carries frames between a TAP and a connection that takes one frame for one message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from vpnws.client.counters import Drop
+from vpnws.client.device import gone
+from vpnws.host.tap import FRAME_ERRORS, READ_BYTES
+from vpnws.wire.ethernet import HEADER_BYTES
+from vpnws.wire.offload import NOTHING_TO_DO, VNET_BYTES, is_sound, plain_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vpnws.client.connection import Connection
+    from vpnws.client.counters import Counters
+    from vpnws.host.tap import Tap
+    from vpnws.wire.websocket import Buffer
+
+BATCH_FRAMES: Final = 64
+"""Most frames in one write."""
+BATCH_BYTES: Final = 131072
+"""A batch is closed once it has this many bytes; the unsent bytes stay below it and a frame."""
+TAG_BYTES: Final = 8
+"""Two tags (IEEE 802.1Q and 802.1ad) may stand in a frame beside what the MTU counts."""
+
+
+class Carrier:
+    """Moves what is ready, in both directions; it waits for nothing."""
+
+    def __init__(
+        self, tap: Tap, connection: Connection, counters: Counters, mtu_bytes: int
+    ) -> None:
+        """Borrow everything."""
+        self._tap = tap
+        self._connection = connection
+        self._counters = counters
+        self._longest = mtu_bytes + HEADER_BYTES + TAG_BYTES
+        self._buffer = memoryview(bytearray(READ_BYTES))
+
+    def deliver(self, messages: list[Buffer]) -> None:
+        """Hand received messages to the TAP; what cannot be a frame is dropped and counted.
+
+        Raises TapError when the device is gone.
+        """
+        for frame in messages:
+            if HEADER_BYTES <= len(frame) <= self._longest:
+                self._hand_over(self._tap.write, frame)
+            else:
+                short = len(frame) < HEADER_BYTES
+                self._counters.drops[Drop.SHORT if short else Drop.OVERSIZE] += 1
+
+    def take(self, most: int) -> int:
+        """Send the frames that the TAP has ready, up to `most` or a batch; return how many it had.
+
+        Call it only while the connection has nothing unsent. Raises TapError when the device is
+        gone.
+        """
+        frames: list[bytes] = []
+        size_bytes = count = 0
+        while count < most and size_bytes < BATCH_BYTES:
+            length = self._read(self._buffer)
+            if not length:
+                break
+            count += 1
+            size_bytes += length
+            frames += self._as_on_a_wire(length)
+        if frames:
+            self._counters.frames_sent += len(frames)
+            self._connection.send_frames(frames)
+        return count
+
+    def _read(self, buffer: memoryview) -> int:
+        """Read what the TAP has next into `buffer`; return its length, 0 when there is none."""
+        try:
+            return self._tap.read_into(buffer)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise gone(self._tap, error) from error
+
+    def _as_on_a_wire(self, length: int) -> list[bytes]:
+        """Return the frame in the buffer, cut up if it was queued while offload was on."""
+        if not self._tap.has_vnet:
+            return [bytes(self._buffer[:length])]
+        vnet = bytes(self._buffer[:VNET_BYTES])
+        frame = bytes(self._buffer[VNET_BYTES:length])
+        if vnet == NOTHING_TO_DO:
+            return [frame]
+        if is_sound(vnet, frame, 0, len(frame), self._longest):
+            return plain_frames(vnet, frame)
+        self._counters.drops[Drop.RECORD] += 1
+        return []
+
+    def _hand_over(self, write: Callable[[Buffer], None], data: Buffer) -> None:
+        """Hand one frame to the TAP; what it does not take now is dropped and counted."""
+        try:
+            write(data)
+        except BlockingIOError:
+            self._counters.drops[Drop.TAP_FULL] += 1
+        except OSError as error:
+            if error.errno not in FRAME_ERRORS:
+                raise gone(self._tap, error) from error
+            self._counters.drops[Drop.TAP_REFUSED] += 1
+        else:
+            self._counters.frames_received += 1

@@ -1,0 +1,106 @@
+"""Carries frames between a TAP and a connection that speaks vpnws.offload.1."""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+
+from vpnws.client.carrier import BATCH_BYTES, Carrier
+from vpnws.client.counters import Drop
+from vpnws.client.masking import HEAD_ROOM_BYTES
+from vpnws.host.tap import READ_BYTES
+from vpnws.wire.ethernet import HEADER_BYTES
+from vpnws.wire.offload import LENGTH_BYTES, PREFIX_BYTES, VNET_BYTES, is_sound
+
+if TYPE_CHECKING:
+    from vpnws.client.connection import Connection
+    from vpnws.client.counters import Counters
+    from vpnws.host.tap import Tap
+    from vpnws.wire.websocket import Buffer
+
+MESSAGE_BYTES: Final = 16384 - 8
+"""Most bytes of records in one message: with its header it fills one TLS record, and a slow path
+need not wait for more. A longer record goes alone."""
+_LENGTH: Final = Struct(">I")
+_PREFIX: Final = Struct(">I10s")
+_FULL: Final = HEAD_ROOM_BYTES + MESSAGE_BYTES
+
+
+class RecordCarrier(Carrier):
+    """Moves what is ready, in both directions, as records; it waits for nothing."""
+
+    def __init__(
+        self, tap: Tap, connection: Connection, counters: Counters, mtu_bytes: int
+    ) -> None:
+        """Borrow everything; `tap` has virtio headers."""
+        super().__init__(tap, connection, counters, mtu_bytes)
+        # Room for the header, then records, the last of them as long as any may be.
+        self._memory = bytearray(_FULL + LENGTH_BYTES + READ_BYTES)
+        self._buffer = memoryview(self._memory)
+
+    def deliver(self, messages: list[Buffer]) -> None:
+        """Hand the records of received messages to the TAP; an untrue one is dropped and counted.
+
+        Raises TapError when the device is gone.
+        """
+        for message in messages:
+            self._deliver(message)
+
+    def _deliver(self, message: Buffer) -> None:
+        start, end, longest = 0, len(message), self._longest
+        write = self._tap.write_record
+        while end - start >= PREFIX_BYTES:
+            size, vnet = _PREFIX.unpack_from(message, start)
+            at = start + PREFIX_BYTES
+            stop = at + size
+            if not HEADER_BYTES <= size <= end - at:
+                break
+            if is_sound(vnet, message, at, size, longest):
+                self._hand_over(write, message[start + LENGTH_BYTES : stop])
+            else:
+                self._counters.drops[Drop.RECORD] += 1
+            start = stop
+        if start != end:
+            # Where the next one would begin cannot be known.
+            self._counters.drops[Drop.RECORD] += 1
+
+    def take(self, most: int) -> int:
+        """Send the frames that the TAP has ready, up to `most` or a batch; return how many it had.
+
+        Call it only while the connection has nothing unsent. Raises TapError when the device is
+        gone.
+        """
+        count = size_bytes = 0
+        end = HEAD_ROOM_BYTES
+        while count < most and size_bytes < BATCH_BYTES:
+            length = self._read(self._buffer[end + LENGTH_BYTES :])
+            if not length:
+                break
+            count += 1
+            size_bytes += length
+            _LENGTH.pack_into(self._memory, end, length - VNET_BYTES)
+            end = self._close_full(end, end + LENGTH_BYTES + length)
+        if end > HEAD_ROOM_BYTES:
+            self._connection.write_message(self._buffer[:end])
+        if count:
+            self._counters.frames_sent += count
+            self._connection.flush()
+        return count
+
+    def _close_full(self, start: int, end: int) -> int:
+        """Write the message out if the record from `start` to `end` makes it too long.
+
+        Return where the next record goes.
+        """
+        if end <= _FULL:
+            return end
+        write, buffer = self._connection.write_message, self._buffer
+        if start > HEAD_ROOM_BYTES:
+            write(buffer[:start])
+        # The room before the record is free now.
+        if end - start >= MESSAGE_BYTES:
+            write(buffer[start - HEAD_ROOM_BYTES : end])
+            return HEAD_ROOM_BYTES
+        first = HEAD_ROOM_BYTES + end - start
+        buffer[HEAD_ROOM_BYTES:first] = buffer[start:end]
+        return first
