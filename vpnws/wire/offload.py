@@ -26,6 +26,8 @@ NOTHING_TO_DO: Final = bytes(VNET_BYTES)
 """The virtio header of a frame that is complete."""
 FRAME_MOST_BYTES: Final = 65535 + HEADER_BYTES + 8
 """The longest IP packet, its Ethernet header and two tags (IEEE 802.1Q and 802.1ad)."""
+MESSAGE_MOST_BYTES: Final = 131072
+"""Most bytes of the records in one message."""
 SEGMENTS_MOST: Final = 128
 """Most packets that one record may be cut into: what the kernel takes (UDP_MAX_SEGMENTS)."""
 PREFIX: Final = Struct(">I10s12s")
@@ -65,3 +67,7 @@ def plain_frames(vnet: bytes, frame: bytes) -> list[bytes]:
     if vnet != NOTHING_TO_DO:
         raise NotImplementedError
     return [frame]
+
+
+def segment_count(vnet: bytes, size: int) -> int:
+    return 1
