@@ -11,6 +11,23 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from vpnws.wire.ethernet import HEADER_BYTES
+from vpnws.wire.transport import (
+    CHECKSUM_AT,
+    FRAGMENT,
+    IPV4_BYTES,
+    IPV6_BYTES,
+    LEAST_BYTES,
+    TAG_BYTES,
+    TAGS_MOST,
+    TCP,
+    TCP_BYTES,
+    TYPE_IPV4,
+    TYPE_IPV6,
+    UDP,
+    UDP_BYTES,
+    read_layout,
+    read_payload_at,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,14 +41,40 @@ LENGTH_BYTES: Final = 4
 VNET_BYTES: Final = PREFIX_BYTES - LENGTH_BYTES
 NOTHING_TO_DO: Final = bytes(VNET_BYTES)
 """The virtio header of a frame that is complete."""
-FRAME_MOST_BYTES: Final = 65535 + HEADER_BYTES + 8
+FRAME_MOST_BYTES: Final = 65535 + 14 + 8
 """The longest IP packet, its Ethernet header and two tags (IEEE 802.1Q and 802.1ad)."""
 MESSAGE_MOST_BYTES: Final = 131072
 """Most bytes of the records in one message."""
 SEGMENTS_MOST: Final = 128
-"""Most packets that one record may be cut into: what the kernel takes (UDP_MAX_SEGMENTS)."""
+"""Most packets of one record: what the kernel lets a UDP socket ask for (UDP_MAX_SEGMENTS)."""
 PREFIX: Final = Struct(">I10s12s")
 """A record's prefix and its frame's two addresses: length, virtio header, addresses."""
+
+VNET: Final = Struct("<BBHHHH")
+"""virtio_net_hdr: flags, gso_type, hdr_len, gso_size, csum_start, csum_offset."""
+NEEDS_CSUM: Final = 1
+DATA_VALID: Final = 2
+GSO_NONE: Final = 0
+GSO_TCPV4: Final = 1
+GSO_TCPV6: Final = 4
+GSO_UDP_L4: Final = 5
+GSO_ECN: Final = 0x80
+
+_VALID: Final = VNET.pack(DATA_VALID, GSO_NONE, 0, 0, 0, 0)
+"""The virtio header of a frame that is complete, and whose checksum somebody has verified."""
+_COMPLETE: Final = (NOTHING_TO_DO, _VALID)
+_PADDED_MOST_BYTES: Final = 60 + TAGS_MOST * TAG_BYTES
+"""The shortest frame of IEEE 802.3 without FCS, and its tags: up to here a frame may be padded."""
+_GSO_TYPES: Final = {
+    (TYPE_IPV4, TCP): (GSO_TCPV4, GSO_TCPV4 | GSO_ECN),
+    (TYPE_IPV6, TCP): (GSO_TCPV6, GSO_TCPV6 | GSO_ECN),
+    (TYPE_IPV4, UDP): (GSO_UDP_L4,),
+    (TYPE_IPV6, UDP): (GSO_UDP_L4,),
+}
+_IPV4_FIELDS: Final = Struct(">12xHBxH2xHxB14xH")
+"""Type, version and length, total length, fragment offset, protocol, UDP's length."""
+_IPV6_FIELDS: Final = Struct(">12xHB3xHB37xH")
+"""Type, version, payload length, next header, UDP's length."""
 
 
 def encode_record(frame: Buffer, vnet: bytes = NOTHING_TO_DO) -> bytes:
@@ -54,9 +97,121 @@ def decode_records(message: bytes) -> Iterator[tuple[bytes, bytes]]:
 def is_sound(vnet: bytes, buffer: Buffer, at: int, size: int, longest: int) -> bool:
     """Tell whether `vnet` is true of the frame of `size` bytes that stands at `at` in `buffer`.
 
-    `longest` bounds every packet that would come of it, in bytes with the Ethernet header.
+    `longest` bounds every packet that would come of it, in bytes with the Ethernet header. Whoever
+    completes the checksum of a sound record, or cuts it, changes no address and no port, and makes
+    no more than SEGMENTS_MOST packets. Never raises.
     """
-    return vnet == NOTHING_TO_DO and HEADER_BYTES <= size <= longest and len(buffer) >= at + size
+    if not HEADER_BYTES <= size <= FRAME_MOST_BYTES or len(buffer) - at < size:
+        return False
+    if vnet in _COMPLETE:
+        return size <= longest
+    is_common = _COMMON.get(vnet)
+    if is_common is not None and is_common(buffer, at, size):
+        return size <= longest
+    return len(vnet) == VNET_BYTES and _holds(vnet, buffer, at, size, longest, SEGMENTS_MOST)
+
+
+def segment_count(vnet: bytes, size: int) -> int:
+    """Return how many packets a sound record stands for, whose frame has `size` bytes: 1 without
+    GSO. TCP options are taken for payload: with them it may be more than are there, never fewer.
+    """
+    if not vnet[1]:
+        return 1
+    _, gso_type, _, gso_size, start, _ = VNET.unpack(vnet)
+    headers = start + (UDP_BYTES if gso_type == GSO_UDP_L4 else TCP_BYTES)
+    count: int = -(-(size - headers) // gso_size)
+    return count
+
+
+def _holds(
+    vnet: bytes, buffer: Buffer, at: int, size: int, longest: int, segments_most: int
+) -> bool:
+    """Look closely at a record that needs a checksum."""
+    flags, gso_type, headers_bytes, gso_size, start, offset = VNET.unpack(vnet)
+    layout = read_layout(buffer, at, size) if flags == NEEDS_CSUM else None
+    if layout is None or start != layout.transport or offset != CHECKSUM_AT[layout.protocol]:
+        return False
+    if gso_type == GSO_NONE:
+        is_whole = layout.end == size or size <= _PADDED_MOST_BYTES
+        return is_whole and headers_bytes == gso_size == 0 and size <= longest
+    payload_at = read_payload_at(buffer, at, layout)
+    return (
+        gso_type in _GSO_TYPES[layout.kind, layout.protocol]
+        and layout.end == size > payload_at >= start + LEAST_BYTES[layout.protocol]
+        # The kernel counts what is in its first buffer, and puts a tag in after that.
+        and payload_at <= headers_bytes + TAG_BYTES
+        and headers_bytes <= size
+        and 0 < gso_size <= longest - payload_at
+        and size - payload_at <= gso_size * segments_most
+    )
+
+
+def _is_tcp4(buffer: Buffer, at: int, size: int) -> bool:
+    if size < HEADER_BYTES + IPV4_BYTES + TCP_BYTES:
+        return False
+    fields: tuple[int, ...] = _IPV4_FIELDS.unpack_from(buffer, at)
+    kind, first, total, fragment, protocol, _ = fields
+    return (
+        kind == TYPE_IPV4
+        and first == 0x45
+        and total == size - HEADER_BYTES
+        and protocol == TCP
+        and not fragment & FRAGMENT
+    )
+
+
+def _is_udp4(buffer: Buffer, at: int, size: int) -> bool:
+    if size < _IPV4_FIELDS.size:
+        return False
+    fields: tuple[int, ...] = _IPV4_FIELDS.unpack_from(buffer, at)
+    kind, first, total, fragment, protocol, length = fields
+    return (
+        kind == TYPE_IPV4
+        and first == 0x45
+        and total == size - HEADER_BYTES
+        and length == total - IPV4_BYTES >= UDP_BYTES
+        and protocol == UDP
+        and not fragment & FRAGMENT
+    )
+
+
+def _is_tcp6(buffer: Buffer, at: int, size: int) -> bool:
+    if size < HEADER_BYTES + IPV6_BYTES + TCP_BYTES:
+        return False
+    fields: tuple[int, ...] = _IPV6_FIELDS.unpack_from(buffer, at)
+    kind, first, length, following, _ = fields
+    return (
+        kind == TYPE_IPV6
+        and first >> 4 == 6
+        and length == size - HEADER_BYTES - IPV6_BYTES
+        and following == TCP
+    )
+
+
+def _is_udp6(buffer: Buffer, at: int, size: int) -> bool:
+    if size < _IPV6_FIELDS.size:
+        return False
+    fields: tuple[int, ...] = _IPV6_FIELDS.unpack_from(buffer, at)
+    kind, first, length, following, udp_length = fields
+    return (
+        kind == TYPE_IPV6
+        and first >> 4 == 6
+        and udp_length == length == size - HEADER_BYTES - IPV6_BYTES >= UDP_BYTES
+        and following == UDP
+    )
+
+
+_COMMON: Final = {
+    VNET.pack(NEEDS_CSUM, GSO_NONE, 0, 0, HEADER_BYTES + header, CHECKSUM_AT[protocol]): is_common
+    for header, protocol, is_common in (
+        (IPV4_BYTES, TCP, _is_tcp4),
+        (IPV6_BYTES, TCP, _is_tcp6),
+        (IPV4_BYTES, UDP, _is_udp4),
+        (IPV6_BYTES, UDP, _is_udp6),
+    )
+}
+"""Nearly all checksums left to do: behind the shortest IP header, without a tag. Each of these
+tells at a glance that the frame is so; a closer look is for all others."""
 
 
 def plain_frames(vnet: bytes, frame: bytes) -> list[bytes]:
