@@ -222,7 +222,3 @@ def plain_frames(vnet: bytes, frame: bytes) -> list[bytes]:
     if vnet != NOTHING_TO_DO:
         raise NotImplementedError
     return [frame]
-
-
-def segment_count(vnet: bytes, size: int) -> int:
-    return 1
