@@ -11,6 +11,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from vpnws.wire.ethernet import HEADER_BYTES
+from vpnws.wire.segment import complete, complete_partial, cut
 from vpnws.wire.transport import (
     CHECKSUM_AT,
     FRAGMENT,
@@ -123,6 +124,41 @@ def segment_count(vnet: bytes, size: int) -> int:
     return count
 
 
+def plain_frames(vnet: bytes, frame: bytes) -> list[bytes]:
+    """Return what `frame` is on a wire: cut into packets, with every checksum complete.
+
+    `is_sound` must have held of them. A partial checksum is not trusted but computed anew.
+    """
+    if vnet in _COMPLETE:
+        return [frame]
+    layout = read_layout(frame, 0, len(frame))
+    if layout is None:
+        raise ValueError("the record is not sound")
+    _, gso_type, _, gso_size, _, _ = VNET.unpack(vnet)
+    return [complete(frame, layout)] if gso_type == GSO_NONE else cut(frame, layout, gso_size)
+
+
+def fit(vnet: bytes, frame: bytes, longest: int) -> list[bytes]:
+    """Return the records for a frame that one's own kernel handed out with `vnet`.
+
+    One, as a rule. A frame that others would not take so becomes complete ones: of more packets
+    than SEGMENTS_MOST, or a checksum of which only the kernel knows (other protocols, source
+    routes). Empty when that cannot be, or a packet would be longer than `longest` bytes.
+    """
+    size = len(frame)
+    if is_sound(vnet, frame, 0, size, longest):
+        return [encode_record(frame, vnet)]
+    if len(vnet) != VNET_BYTES or not HEADER_BYTES <= size <= FRAME_MOST_BYTES:
+        return []
+    if _holds(vnet, frame, 0, size, longest, FRAME_MOST_BYTES):
+        return [encode_record(one) for one in plain_frames(vnet, frame)]
+    flags, gso_type, _, _, start, offset = VNET.unpack(vnet)
+    field = start + offset
+    if flags != NEEDS_CSUM or gso_type != GSO_NONE or field + 2 > size or size > longest:
+        return []
+    return [encode_record(complete_partial(frame, start, field))]
+
+
 def _holds(
     vnet: bytes, buffer: Buffer, at: int, size: int, longest: int, segments_most: int
 ) -> bool:
@@ -212,13 +248,3 @@ _COMMON: Final = {
 }
 """Nearly all checksums left to do: behind the shortest IP header, without a tag. Each of these
 tells at a glance that the frame is so; a closer look is for all others."""
-
-
-def plain_frames(vnet: bytes, frame: bytes) -> list[bytes]:
-    """Return what `frame` is on a wire: cut into packets, with every checksum complete.
-
-    `is_sound` must have held of them.
-    """
-    if vnet != NOTHING_TO_DO:
-        raise NotImplementedError
-    return [frame]

@@ -1,0 +1,160 @@
+"""Cuts a long TCP or UDP packet into short ones, and completes checksums (RFC 1071, 9293, 768).
+
+What comes out is byte for byte what Linux's software segmentation (GSO) makes of the same packet.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+
+from vpnws.wire.transport import CHECKSUM_AT, TCP, TYPE_IPV4, UDP_BYTES, read_payload_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vpnws.wire.transport import Layout
+
+FOLDS_MOST: Final = 64
+"""Lengths of data whose folds are remembered."""
+_BLOCK_BYTES: Final = 64
+_MODULUS: Final = 0xFFFF
+"""16-bit words added with the carry taken around (RFC 1071) are a sum modulo this."""
+_MANGLED: Final = 0xFFFF
+"""How UDP (RFC 768) and Linux, where it only completes a checksum, write a zero."""
+_IPV4_FIELDS: Final = Struct(">HH4sH")
+"""Total length, identification, fragment to protocol, checksum: from the header's third byte."""
+_TCP_FIELDS: Final = Struct(">4sI5sB2sH")
+"""Ports, sequence number, acknowledgement and offset, flags, window, checksum."""
+_UDP_FIELDS: Final = Struct(">4sHH")
+_FIN_PSH: Final = 0x09
+_CWR: Final = 0x80
+
+
+def complete(frame: bytes, layout: Layout) -> bytes:
+    """Return `frame` with its TCP or UDP checksum computed anew."""
+    field = layout.transport + CHECKSUM_AT[layout.protocol]
+    segment = frame[layout.transport : layout.end]
+    old = int.from_bytes(frame[field : field + 2], "big")
+    total = _pseudo_sum(frame, layout) + len(segment) + _sum_words(segment) - old
+    return frame[:field] + (-total % _MODULUS or _MANGLED).to_bytes(2, "big") + frame[field + 2 :]
+
+
+def complete_partial(frame: bytes, start: int, field: int) -> bytes:
+    """Return `frame` with the checksum at `field` computed over all from `start` on.
+
+    The field must have the pseudo-header's part of it, as virtio wants (1.2, 5.1.6.2).
+    """
+    total = _sum_words(frame[start:])
+    return frame[:field] + (-total % _MODULUS or _MANGLED).to_bytes(2, "big") + frame[field + 2 :]
+
+
+def cut(frame: bytes, layout: Layout, gso_size: int) -> list[bytes]:
+    """Return the packets, as frames, that carry `frame`'s payload, `gso_size` bytes in each."""
+    payload_at = read_payload_at(frame, 0, layout)
+    if len(frame) - payload_at <= gso_size:
+        return [complete(frame, layout)]
+    payloads = [frame[at : at + gso_size] for at in range(payload_at, len(frame), gso_size)]
+    if layout.protocol == TCP:
+        headers = _tcp_headers(frame, layout, payload_at, payloads)
+    else:
+        headers = _udp_headers(frame, layout, payloads)
+    transport_bytes = payload_at - layout.transport
+    lengths = [transport_bytes + len(payload) for payload in payloads]
+    if layout.kind == TYPE_IPV4:
+        heads = _ipv4_heads(frame, layout, lengths)
+    else:
+        heads = _ipv6_heads(frame, layout, lengths)
+    return [b"".join(parts) for parts in zip(heads, headers, payloads, strict=True)]
+
+
+def _ipv4_heads(frame: bytes, layout: Layout, lengths: Iterable[int]) -> list[bytes]:
+    """Return all that stands before each packet's TCP or UDP header, whose packet has a length of
+    `lengths` from there on. Each has its own identification, whether it may be fragmented or not.
+    """
+    at, transport = layout.network, layout.transport
+    total, number, fixed, check = _IPV4_FIELDS.unpack_from(frame, at + 2)
+    base = _sum_words(frame[at:transport]) - total - number - check
+    start, options = frame[: at + 2], frame[at + 12 : transport]
+    pack, header_bytes, heads = _IPV4_FIELDS.pack, transport - at, []
+    for length in lengths:
+        total = header_bytes + length
+        check = -(base + total + number) % _MODULUS
+        heads.append(start + pack(total, number, fixed, check) + options)
+        number = (number + 1) & 0xFFFF
+    return heads
+
+
+def _ipv6_heads(frame: bytes, layout: Layout, lengths: list[int]) -> list[bytes]:
+    at, transport = layout.network, layout.transport
+    start, rest = frame[: at + 4], frame[at + 6 : transport]
+    extensions_bytes = len(rest) - 34
+    first, last = (
+        start + (extensions_bytes + length).to_bytes(2, "big") + rest
+        for length in (lengths[0], lengths[-1])
+    )
+    return [first] * (len(lengths) - 1) + [last]
+
+
+def _tcp_headers(
+    frame: bytes, layout: Layout, payload_at: int, payloads: list[bytes]
+) -> list[bytes]:
+    """Return the TCP header of each payload: FIN and PSH go with the last, CWR with the first."""
+    at = layout.transport
+    ports, sequence, fixed, flags, window, check = _TCP_FIELDS.unpack_from(frame, at)
+    options = frame[at + _TCP_FIELDS.size : payload_at]
+    header_sum = _sum_words(frame[at:payload_at]) - sequence - flags - check
+    base = _pseudo_sum(frame, layout) + header_sum + payload_at - at
+    pack, last, headers = _TCP_FIELDS.pack, len(payloads) - 1, []
+    now = flags & ~_FIN_PSH
+    for index, payload in enumerate(payloads):
+        if index == last:
+            now = flags & ~_CWR
+        check = -(base + sequence + now + len(payload) + _sum_words(payload)) % _MODULUS
+        headers.append(pack(ports, sequence, fixed, now, window, check) + options)
+        sequence = (sequence + len(payload)) & 0xFFFFFFFF
+        now &= ~_CWR
+    return headers
+
+
+def _udp_headers(frame: bytes, layout: Layout, payloads: list[bytes]) -> list[bytes]:
+    ports = frame[layout.transport : layout.transport + 4]
+    base = _pseudo_sum(frame, layout) + _sum_words(ports)
+    headers = []
+    for payload in payloads:
+        length = UDP_BYTES + len(payload)
+        check = -(base + 2 * length + _sum_words(payload)) % _MODULUS or _MANGLED
+        headers.append(_UDP_FIELDS.pack(ports, length, check))
+    return headers
+
+
+def _pseudo_sum(frame: bytes, layout: Layout) -> int:
+    """Return the sum of the pseudo-header (RFC 9293 3.1, RFC 8200 8.1) but for the length."""
+    source, size = (12, 4) if layout.kind == TYPE_IPV4 else (8, 16)
+    at, there = layout.network + source, layout.destination
+    source_sum = int.from_bytes(frame[at : at + size], "big")
+    return source_sum + int.from_bytes(frame[there : there + size], "big") + layout.protocol
+
+
+def _sum_words(data: bytes) -> int:
+    """Return the sum of `data` as big-endian 16-bit words, modulo 0xffff; a last byte is padded."""
+    number = int.from_bytes(data, "big")
+    for shift, mask in _folds((len(data) + _BLOCK_BYTES - 1) // _BLOCK_BYTES):
+        number = (number >> shift) + (number & mask)
+    rest = number % _MODULUS
+    return rest << 8 if len(data) & 1 else rest
+
+
+@lru_cache(maxsize=FOLDS_MOST)
+def _folds(blocks: int) -> tuple[tuple[int, int], ...]:
+    """Return by what to shift and to mask a number of so many blocks so that its halves are added.
+
+    Shifts by whole words leave the sum as it is, and a short number is divided in less time.
+    """
+    folds = []
+    while blocks > 2:
+        blocks = (blocks + 1) // 2
+        shift = blocks * _BLOCK_BYTES * 8
+        folds.append((shift, (1 << shift) - 1))
+    return tuple(folds)
