@@ -3,13 +3,14 @@
 # make lint   ruff and mypy --strict
 # make demo   two stations in namespaces reach each other through nginx, TLS and the switch (root)
 # make bench  CPU time per frame, stage by stage
+# make compare  vpnws beside OpenVPN, tinc and the bare bridge: docs/benchmarks.md (root, minutes)
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help run test lint demo bench clean
+.PHONY: help run test lint demo bench compare clean
 
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
@@ -32,6 +33,10 @@ demo: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench.stages
+
+compare: $(READY)
+	tests/install-tools.sh
+	$(BIN)/python -m bench.compare $(COMPARE)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build

@@ -18,12 +18,13 @@ from tests.support.fabric import FakeTable, frame, mac
 from tests.support.raw_frames import BINARY, encode_frame
 from vpnws.host.link import IOV_MOST
 from vpnws.host.shared_page import SharedPage
+from vpnws.switch.format import PLAIN_MESSAGES, RECORDS, TRUNK_ITEMS, Format
 from vpnws.switch.isolation import SAME_COMMUNITY
 from vpnws.switch.policer import StormControl
-from vpnws.switch.port import AccessPort, Origin
+from vpnws.switch.port import AccessPort
 from vpnws.switch.queue import EgressQueue
-from vpnws.switch.switch import Switch, encode_for_trunk
-from vpnws.wire import trunk, websocket
+from vpnws.switch.switch import Switch
+from vpnws.wire import offload, trunk, websocket
 from vpnws.wire.ethernet import BROADCAST
 
 if TYPE_CHECKING:
@@ -60,8 +61,9 @@ class Table(FakeTable):
 class Bed:
     """A switch with a station that sends and stations that receive."""
 
-    def __init__(self, receivers: int) -> None:
+    def __init__(self, receivers: int, format_: Format = PLAIN_MESSAGES) -> None:
         """Attach `receivers` ports besides the sender's, and have all of them learned."""
+        self._format = format_
         self.switch = Switch(0, Table(), age_s=300.0, fdb_limit=1000, networks_limit=1)
         self.ports = [self._attach(number) for number in range(receivers + 1)]
 
@@ -79,10 +81,10 @@ class Bed:
     def _attach(self, number: int) -> AccessPort:
         port = AccessPort(
             number,
-            _encode_for_station,
+            self._format,
             EgressQueue(_LIMIT_BYTES),
             _LONGEST_BYTES,
-            origin=self.switch.origin("default", SAME_COMMUNITY),
+            origin=self.switch.networks.origin("default", SAME_COMMUNITY),
             storm=StormControl(0, _NOW_S),
         )
         self.switch.attach(port)
@@ -152,6 +154,21 @@ def unicast(frames: list[bytes]) -> Work:
     return _forwarding(Bed(1), frames, 1)
 
 
+def unicast_records(frames: list[bytes]) -> Work:
+    """Forward records from an offload port to another one, all in one message."""
+    bed = Bed(1, RECORDS)
+    message = b"".join(map(offload.encode_record, frames))
+
+    def run() -> None:
+        bed.switch.receive_records(bed.sender, (message,), _NOW_S)
+
+    run()
+    if sum(map(len, bed.ports[1].egress.take(_LIMIT_BYTES, _LIMIT_BYTES, _NOW_S))) != len(message):
+        raise AssertionError("the records did not all go to the port of their destination")
+    bed.empty()
+    return Work(run, bed.empty)
+
+
 def flood(frames: list[bytes]) -> Work:
     """Forward broadcasts to every other port."""
     broadcasts = [BROADCAST + one[6:] for one in frames]
@@ -183,25 +200,26 @@ def queue(frames: list[bytes]) -> Work:
 
 
 def trunk_encode(frames: list[bytes]) -> Work:
-    """Write each frame as a record for another process."""
+    """Write each frame as an item for another process."""
     origin = Bed(0).sender.origin
 
     def run() -> None:
         for one in frames:
-            encode_for_trunk(origin, one)
+            TRUNK_ITEMS.one(origin, one)
 
     return Work(run)
 
 
 def trunk_decode(frames: list[bytes]) -> Work:
-    """Cut a message from another process into its records."""
+    """Cut a message from another process into its items."""
     label = Bed(0).sender.origin.label
-    message = b"".join(trunk.encode_record(label, one) for one in frames)
-    if [one for _, one in trunk.decode_records(message)] != frames:
-        raise AssertionError("the records do not have the frames")
+    records = [offload.encode_record(one) for one in frames]
+    message = b"".join(trunk.encode_item(label, record, 1) for record in records)
+    if [run for _, run, _ in trunk.decode_items(message)] != records:
+        raise AssertionError("the items do not have the records")
 
     def run() -> None:
-        for _ in trunk.decode_records(message):
+        for _ in trunk.decode_items(message):
             pass
 
     return Work(run)
@@ -211,11 +229,12 @@ STAGES: Final[dict[str, Callable[[list[bytes]], Work]]] = {
     "decode, masked": decode,
     "learn and find": learn_and_find,
     "switch: unicast": unicast,
+    "switch: unicast, records": unicast_records,
     f"switch: flood to {FLOODED_PORTS}": flood,
     "encode": encode,
     "egress queue": queue,
-    "trunk record: encode": trunk_encode,
-    "trunk record: decode": trunk_decode,
+    "trunk item: encode": trunk_encode,
+    "trunk item: decode": trunk_decode,
 }
 
 
@@ -264,10 +283,6 @@ def _forwarding(bed: Bed, frames: list[bytes], receivers: int) -> Work:
         raise AssertionError(f"{queued} messages are queued for {len(frames)} frames")
     bed.empty()
     return Work(lambda: bed.switch.receive(bed.sender, frames, _NOW_S), bed.empty)
-
-
-def _encode_for_station(_origin: Origin, one: bytes) -> bytes:
-    return websocket.encode_binary(one)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ set -eu
 tools='build-essential python3-dev python3-venv libssl-dev'
 if [ "${1:-all}" != build ]; then
     tools="$tools nginx-light apache2 haproxy caddy iperf3 tcpdump iproute2 iputils-ping openssl git"
-    tools="$tools dnsmasq-base nftables busybox systemd"
+    tools="$tools dnsmasq-base nftables busybox systemd openvpn tinc"
 fi
 command -v apt-get >/dev/null || exit 0
 
@@ -67,7 +67,7 @@ if [ -n "$nginx_now" ] && [ "$nginx_now" != "$nginx_before" ]; then
 fi
 
 # The same for the others, and none of them shall come up with the machine.
-for service in apache2 haproxy caddy; do
+for service in apache2 haproxy caddy openvpn tinc; do
     case " $missing " in *" $service "*) ;; *) continue ;; esac
     service "$service" stop >/dev/null 2>&1 || true
     [ ! -d /run/systemd/system ] || systemctl --quiet disable "$service" >/dev/null 2>&1 || true

@@ -13,6 +13,7 @@ from tests.support.raw_frames import PING, PONG, Frame
 from tests.support.uwsgi import Uwsgi, free_port
 from tests.support.uwsgi_client import UwsgiClient
 from vpnws.wire.ethernet import BROADCAST, format_mac
+from vpnws.wire.offload import SUBPROTOCOL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +48,14 @@ class TwoWorkers(Uwsgi):
         client = self.connect(worker)
         station = Station(client, mac(number or next(_numbers)))
         assert client.upgrade(headers=[station.header]).status == 101
+        return station.joined()
+
+    def offload_station(self, worker: int = 1) -> Station:
+        """Join a station that speaks `vpnws.offload.1`."""
+        client = self.connect(worker)
+        station = Station(client, mac(next(_numbers)))
+        answer = client.upgrade(headers=[station.header], subprotocols=SUBPROTOCOL)
+        assert (answer.status, answer.headers["Sec-WebSocket-Protocol"]) == (101, SUBPROTOCOL)
         return station.joined()
 
     def named_station(self, variables: Mapping[str, str], *, number: int | None = None) -> Station:

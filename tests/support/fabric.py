@@ -5,20 +5,16 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 
+from vpnws.switch.format import PLAIN_FRAMES, TRUNK_ITEMS, Format
 from vpnws.switch.guard import ANONYMOUS
 from vpnws.switch.isolation import SAME_COMMUNITY, Role
 from vpnws.switch.location import NOWHERE, Location
 from vpnws.switch.policer import StormControl
-from vpnws.switch.port import AccessPort, Origin, Trunk
+from vpnws.switch.port import AccessPort, Trunk
 from vpnws.switch.queue import EgressQueue
-from vpnws.switch.switch import Switch, encode_for_trunk
+from vpnws.switch.switch import Switch
 
 LIMIT_BYTES = 1_000_000
-
-
-def plain(_origin: Origin, frame: bytes) -> bytes:
-    """Write a frame as it is, as the encoder of a port in tests."""
-    return frame
 
 
 @dataclass
@@ -84,7 +80,7 @@ class Fabric:
             for other in range(slots):
                 if other != switch.slot:
                     queue = EgressQueue(LIMIT_BYTES)
-                    switch.trunks[other] = Trunk(other, encode_for_trunk, queue, 65535)
+                    switch.trunks[other] = Trunk(other, TRUNK_ITEMS, queue, 65535)
 
     def attach(
         self,
@@ -97,14 +93,15 @@ class Fabric:
         storm_limit: int = 0,
         egress_limit_bytes: int = LIMIT_BYTES,
         max_frame_bytes: int = 65535,
+        format_: Format = PLAIN_FRAMES,
     ) -> AccessPort:
         switch = self.switches[slot]
         port = AccessPort(
             next(self._ids),
-            plain,
+            format_,
             EgressQueue(egress_limit_bytes),
             max_frame_bytes,
-            origin=switch.origin(network, role),
+            origin=switch.networks.origin(network, role),
             storm=StormControl(storm_limit, self.now),
             station_limit=station_limit,
             claim=claim,
@@ -117,8 +114,10 @@ class Fabric:
             switch
             for switch in self.switches
             if port
-            in switch.networks.get(port.origin.network.name, port.origin.network).ports.values()
-            and switch.networks.get(port.origin.network.name) is port.origin.network
+            in switch.networks.by_name.get(
+                port.origin.network.name, port.origin.network
+            ).ports.values()
+            and switch.networks.by_name.get(port.origin.network.name) is port.origin.network
         )
 
     def detach(self, port: AccessPort) -> None:
@@ -130,21 +129,24 @@ class Fabric:
         while self._cross():
             pass
 
+    def send_records(self, port: AccessPort, *messages: bytes) -> None:
+        """Let messages of records come in at `port` and cross trunks until nothing moves."""
+        self.switch_of(port).receive_records(port, messages, self.now)
+        while self._cross():
+            pass
+
     def received(self, port: AccessPort) -> list[bytes]:
-        """Take what is queued at `port`."""
-        frames = list(port.egress.messages)
-        port.egress.written(port.egress.size_bytes)
-        return frames
+        """Take what is queued at `port`, item by item."""
+        return port.egress.take(LIMIT_BYTES, LIMIT_BYTES, self.now)
 
     def _cross(self) -> bool:
         moved = False
         for switch in self.switches:
             switch.backlog.clear()
             for slot, trunk in switch.trunks.items():
-                while trunk.egress.messages:
-                    message = b"".join(trunk.egress.pop_batch(100_000))
+                while items := trunk.egress.take(100_000, 100, self.now):
                     there = self.switches[slot]
-                    there.receive_records(there.trunks[switch.slot], message, self.now)
+                    there.receive_items(there.trunks[switch.slot], b"".join(items), self.now)
                     moved = True
         return moved
 

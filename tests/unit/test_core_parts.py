@@ -20,7 +20,7 @@ from vpnws.switch.guard import (
 )
 from vpnws.switch.isolation import ISOLATED, PROMISCUOUS, SAME_COMMUNITY, Kind, Role, may_talk
 from vpnws.switch.policer import StormControl
-from vpnws.wire import trunk
+from vpnws.wire import offload, trunk
 from vpnws.wire.ethernet import format_mac, is_station_address, parse_mac
 
 
@@ -32,12 +32,18 @@ class TestStormControl:
         admitted = 0
         for gap in gaps:
             now += gap
-            admitted += control.admit(now)
+            admitted += control.admit(1, now)
         assert admitted <= rate + (now - start) * rate + 1e-6
+
+    def test_what_comes_as_one_may_take_more_than_there_is_and_is_paid_for(self) -> None:
+        control = StormControl(100, 0.0)
+        assert control.admit(128, 0.0)
+        assert not control.admit(1, 0.2)
+        assert control.admit(1, 0.3)
 
     def test_no_limit_is_no_limit(self) -> None:
         control = StormControl(0, 0.0)
-        assert all(control.admit(0.0) for _ in range(10_000))
+        assert all(control.admit(1, 0.0) for _ in range(10_000))
 
 
 class TestRoles:
@@ -77,15 +83,34 @@ class TestGuard:
         assert guard.admit(b"m", 1 + HOLD_S)
 
 
-class TestTrunkRecords:
-    RECORDS = st.lists(
-        st.tuples(st.binary(min_size=2, max_size=255), st.binary(max_size=300)), max_size=8
-    )
+class TestTrunkItems:
+    LABELS = st.binary(min_size=2, max_size=255)
+    FRAMES = st.lists(st.binary(min_size=14, max_size=300), min_size=1, max_size=4)
 
-    @given(RECORDS)
-    def test_what_is_written_is_read(self, records: list[tuple[bytes, bytes]]) -> None:
-        message = b"".join(trunk.encode_record(label, frame) for label, frame in records)
-        assert list(trunk.decode_records(message)) == records
+    @given(st.lists(st.tuples(LABELS, FRAMES), max_size=8))
+    def test_what_is_written_is_read(self, runs: list[tuple[bytes, list[bytes]]]) -> None:
+        written = [
+            (label, b"".join(map(offload.encode_record, frames)), len(frames))
+            for label, frames in runs
+        ]
+        items = [trunk.encode_item(*one) for one in written]
+        assert list(trunk.decode_items(memoryview(b"".join(items)))) == written
+        for item, (_, run, frames) in zip(items, written, strict=True):
+            assert item[trunk.run_at(item) :] == run
+            assert trunk.frames_of(item) == frames
+
+    @given(LABELS, st.binary(min_size=14, max_size=300))
+    def test_a_plain_frame_is_a_run_of_one_record(self, label: bytes, frame: bytes) -> None:
+        record = offload.encode_record(frame)
+        assert trunk.encode_frame(label, frame) == trunk.encode_item(label, record, 1)
+
+    @given(LABELS, st.binary(min_size=14, max_size=300), st.data())
+    def test_what_is_cut_short_is_left_out(
+        self, label: bytes, frame: bytes, data: st.DataObject
+    ) -> None:
+        item = trunk.encode_frame(label, frame)
+        short = item + item[: data.draw(st.integers(0, len(item) - 1))]
+        assert len(list(trunk.decode_items(short))) == 1
 
     @given(st.integers(0, 2), st.text("abc", max_size=40), st.text("abc-_.", max_size=32))
     def test_labels(self, kind: int, community: str, network: str) -> None:

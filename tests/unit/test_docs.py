@@ -16,7 +16,7 @@ from tests.support.markdown import blocks, commands, links, slugs, table
 from vpnws.client import counters, exits
 from vpnws.client.options import make_parser
 from vpnws.config import Settings, placeholder_names
-from vpnws.switch import drop, switch
+from vpnws.switch import drop, relay, switch
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -135,7 +135,8 @@ def test_every_reason_for_a_drop_is_told() -> None:
 def test_the_forwarding_process_has_the_steps_that_the_code_numbers() -> None:
     _, _, text = DESIGN.read_text().partition("## The forwarding process")
     told = re.findall(r"^(\d)\. \*\*", text.partition("\n## ")[0], re.MULTILINE)
-    numbered = set(re.findall(r"# (\d)$", inspect.getsource(switch), re.MULTILINE))
+    source = inspect.getsource(switch) + inspect.getsource(relay)
+    numbered = set(re.findall(r"# (\d)$", source, re.MULTILINE))
     assert told == sorted(numbered) == list("12345678")
 
 

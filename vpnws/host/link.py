@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from vpnws.host.session import Session
     from vpnws.switch.port import AccessPort
-    from vpnws.wire.websocket import Buffer
 
 IOV_MOST: Final = 512
 """Buffers in one gathered write (the kernel takes 1024)."""
@@ -124,7 +123,7 @@ class Link:
 
     def _send_close(self, code: int, reason: str) -> None:
         """Write a close frame behind a message half written, before everything else."""
-        begun = self.port.egress.begun_message()
+        begun = self.port.egress.rest
         payload = websocket.close_payload(code, reason)
         try:
             os.writev(self.fd, [*begun, websocket.encode(websocket.CLOSE, payload)])
@@ -173,7 +172,7 @@ class Link:
         else:
             self._stop_waiting()
 
-    def _gather(self) -> list[Buffer]:
+    def _gather(self) -> list[bytes | memoryview]:
         port = self.port
         return port.format.gather(port.egress, WRITE_BYTES, IOV_MOST, loop.now())
 
@@ -189,7 +188,7 @@ class Link:
         self.writing = False
 
 
-def _after(buffers: list[Buffer], count_bytes: int) -> list[Buffer]:
+def _after(buffers: list[bytes | memoryview], count_bytes: int) -> list[bytes | memoryview]:
     """Return what stands behind the first `count_bytes` of `buffers`."""
     for index, buffer in enumerate(buffers):
         if count_bytes < len(buffer):

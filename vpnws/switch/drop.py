@@ -22,5 +22,4 @@ class Drop(StrEnum):
     FILTERED = "filtered"
     EGRESS_FULL = "egress_full"
     CODEL = "standing_queue"
-    EGRESS_LENGTH = "egress_length"
     DEVICE = "device"

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from vpnws.switch.port import Origin
     from vpnws.switch.queue import EgressQueue
-    from vpnws.wire.websocket import Buffer
 
 MESSAGE_BYTES: Final = 16384
 """Records share a message of at most so many bytes, or have one alone: a station waits for the
@@ -52,7 +51,7 @@ class Format(Protocol):
 
     def gather(
         self, queue: EgressQueue, most_bytes: int, most_buffers: int, now: float
-    ) -> list[Buffer]:
+    ) -> list[bytes | memoryview]:
         """Take about `most_bytes` off the queue, as the buffers of one gathered write."""
 
 
@@ -71,7 +70,7 @@ class PlainMessages:
 
     def gather(
         self, queue: EgressQueue, most_bytes: int, most_buffers: int, now: float
-    ) -> list[Buffer]:
+    ) -> list[bytes | memoryview]:
         """Take whole messages; pings and pongs go first."""
         return [*queue.take_controls(), *queue.take(most_bytes, most_buffers, now)]
 
@@ -91,9 +90,9 @@ class Records:
 
     def gather(
         self, queue: EgressQueue, most_bytes: int, most_buffers: int, now: float
-    ) -> list[Buffer]:
+    ) -> list[bytes | memoryview]:
         """Take records and put what fits MESSAGE_BYTES into one message, then the next."""
-        buffers: list[Buffer] = [*queue.take_controls()]
+        buffers: list[bytes | memoryview] = [*queue.take_controls()]
         while most_bytes > 0 and len(buffers) + 2 <= most_buffers:
             batch = queue.take(MESSAGE_BYTES, most_buffers - len(buffers) - 1, now)
             if not batch:
@@ -120,7 +119,7 @@ class PlainFrames:
 
     def gather(
         self, queue: EgressQueue, most_bytes: int, most_buffers: int, now: float
-    ) -> list[Buffer]:
+    ) -> list[bytes | memoryview]:
         """Take whole frames, each for a write of its own."""
         return [*queue.take(most_bytes, most_buffers, now)]
 
@@ -130,7 +129,7 @@ class TapRecords(Records):
 
     def gather(
         self, queue: EgressQueue, most_bytes: int, most_buffers: int, now: float
-    ) -> list[Buffer]:
+    ) -> list[bytes | memoryview]:
         """Take records, each for a write of its own."""
         return [
             memoryview(record)[offload.LENGTH_BYTES :]
@@ -148,7 +147,7 @@ class TrunkItems:
 
     def one(self, origin: Origin, frame: bytes) -> bytes:
         """Write an item of one record."""
-        return trunk.encode_item(origin.label, offload.encode_record(frame), 1)
+        return trunk.encode_frame(origin.label, frame)
 
     def run(self, origin: Origin, records: bytes, frames: int) -> Iterable[Item]:
         """Put the label before the run."""
@@ -157,7 +156,7 @@ class TrunkItems:
 
     def gather(
         self, queue: EgressQueue, most_bytes: int, most_buffers: int, now: float
-    ) -> list[Buffer]:
+    ) -> list[bytes | memoryview]:
         """Take whole items, all for one message."""
         return [*queue.take(most_bytes, most_buffers, now)]
 

@@ -15,7 +15,8 @@ takes these steps, in this order; the comments in the code bear the same numbers
    from, not from trunk to trunk, not against the isolation roles.
 8. Queue on egress, within the queue's bound.
 
-A frame from a trunk was admitted by the process it came in at and begins at step 5.
+Steps 5 to 8 are in relay.py. A frame from a trunk was admitted by the process it came in at and
+begins there.
 
 A frame with the addresses of the one before, if that was known unicast, goes the same way without
 being asked again: within one call neither time nor tables move. Records that do so one after the
@@ -24,32 +25,22 @@ other are queued as one run, without being rebuilt.
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from vpnws.switch.drop import Drop
 from vpnws.switch.ingress import cut_runs
-from vpnws.switch.isolation import may_talk
 from vpnws.switch.networks import Networks
-from vpnws.switch.port import AccessPort, Port, Trunk
-from vpnws.wire import run, trunk
-from vpnws.wire.ethernet import BROADCAST, HEADER_BYTES, RESERVED, ZERO, is_station_address
+from vpnws.switch.relay import Relay
+from vpnws.wire import trunk
+from vpnws.wire.ethernet import HEADER_BYTES, RESERVED, ZERO, is_station_address
 from vpnws.wire.offload import PREFIX_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-    from vpnws.switch.format import Format, Item
     from vpnws.switch.location import SharedTable
-    from vpnws.switch.port import Origin
+    from vpnws.switch.port import AccessPort, Origin, Port, Trunk
     from vpnws.wire.websocket import Buffer
-
-
-class _Verdict(Enum):
-    """What becomes of a frame that is no known unicast to a port."""
-
-    DROP = 0
-    FLOOD = 1
 
 
 class Switch:
@@ -77,11 +68,10 @@ class Switch:
             fdb_limit=fdb_limit,
             networks_limit=networks_limit,
         )
-        self.backlog: set[Port] = set()
+        self._relay = Relay(self.trunks, no_broadcast=no_broadcast, no_multicast=no_multicast)
+        self.backlog = self._relay.backlog
         """Ports with something newly queued; whoever writes to ports empties it."""
         self._shared = shared
-        self._no_broadcast = no_broadcast
-        self._no_multicast = no_multicast
         self._epoch = b""
 
     def attach(self, port: AccessPort) -> None:
@@ -123,11 +113,11 @@ class Switch:
                 continue
             addresses = frame[:12]
             if egress is not None and addresses == path:
-                self._queue(egress, egress.format.one(origin, frame), 1, size, now)
+                self._relay.queue(egress, egress.format.one(origin, frame), 1, size, now)
                 continue
             egress, path = None, addresses
             if self._admit(ingress, addresses, 1, now):
-                egress = self._relay_frame(origin, ingress, frame, now)
+                egress = self._relay.frame(origin, ingress, frame, now)
         ingress.rx_frames += count
         ingress.rx_bytes += size_bytes
         return count
@@ -146,11 +136,11 @@ class Switch:
             # 1
             for addresses, records, frames in cut_runs(ingress, message):
                 if egress is not None and addresses == path:
-                    self._queue_run(egress, origin, records, frames, now)
+                    self._relay.queue_run(egress, origin, records, frames, now)
                     continue
                 egress, path = None, addresses
                 if self._admit(ingress, addresses, frames, now):
-                    egress = self._relay_run(origin, ingress, records, frames, now)
+                    egress = self._relay.run(origin, ingress, records, frames, now)
         return ingress.rx_frames - before
 
     def receive_items(self, ingress: Trunk, message: Buffer, now: float) -> None:
@@ -171,10 +161,10 @@ class Switch:
                 continue
             addresses = records[PREFIX_BYTES : PREFIX_BYTES + 12]
             if egress is not None and addresses == path:
-                self._queue_run(egress, origin, records, frames, now)
+                self._relay.queue_run(egress, origin, records, frames, now)
                 continue
             path = addresses
-            egress = self._relay_run(origin, ingress, records, frames, now)
+            egress = self._relay.run(origin, ingress, records, frames, now)
 
     def age(self, now: float) -> None:
         """Forget MACs not seen for the ageing time; call it every few seconds."""
@@ -200,99 +190,6 @@ class Switch:
             return False
         return True
 
-    def _relay_frame(self, origin: Origin, ingress: Port, frame: bytes, now: float) -> Port | None:
-        """Take a plain frame through steps 5 to 8; return the port of a known unicast."""
-        egress = self._look_up(origin, ingress, frame[:6], 1, now)
-        if isinstance(egress, Port):
-            self._queue(egress, egress.format.one(origin, frame), 1, len(frame), now)
-            return egress
-        # 6
-        if egress is _Verdict.FLOOD and self._calm(ingress, 1, 1, now):
-
-            def write(format_: Format) -> list[Item]:
-                return [(format_.one(origin, frame), 1, len(frame))]
-
-            self._flood(origin, ingress, write, now)
-        return None
-
-    def _relay_run(
-        self, origin: Origin, ingress: Port, records: bytes, frames: int, now: float
-    ) -> Port | None:
-        """Take a run through steps 5 to 8; return the port of a known unicast."""
-        destination = records[PREFIX_BYTES : PREFIX_BYTES + 6]
-        egress = self._look_up(origin, ingress, destination, frames, now)
-        if isinstance(egress, Port):
-            self._queue_run(egress, origin, records, frames, now)
-            return egress
-        # 6
-        if egress is _Verdict.FLOOD and self._calm(ingress, frames, run.packets(records), now):
-
-            def write(format_: Format) -> list[Item]:
-                return list(format_.run(origin, records, frames))
-
-            self._flood(origin, ingress, write, now)
-        return None
-
-    def _look_up(
-        self, origin: Origin, ingress: Port, destination: bytes, frames: int, now: float
-    ) -> Port | _Verdict:
-        """Classify by destination and find the port of a known unicast; count what is dropped."""
-        # 5
-        if not destination[0] & 1:
-            egress = origin.network.fdb.find(destination, now)
-            if egress is None:
-                return _Verdict.FLOOD
-            # 7
-            if _should_deliver(origin, ingress, egress):
-                return egress
-            ingress.drops[Drop.FILTERED] += frames
-        elif destination == BROADCAST:
-            if not self._no_broadcast:
-                return _Verdict.FLOOD
-            ingress.drops[Drop.NO_BROADCAST] += frames
-        else:
-            if not self._no_multicast:
-                return _Verdict.FLOOD
-            ingress.drops[Drop.NO_MULTICAST] += frames
-        return _Verdict.DROP
-
-    @staticmethod
-    def _calm(ingress: Port, frames: int, packets: int, now: float) -> bool:
-        """Ask storm control, which trunks have behind them; count what it refuses."""
-        if isinstance(ingress, AccessPort) and not ingress.storm.admit(packets, now):
-            ingress.drops[Drop.STORM] += frames
-            return False
-        return True
-
-    def _flood(
-        self, origin: Origin, ingress: Port, write: Callable[[Format], list[Item]], now: float
-    ) -> None:
-        """Queue on every port where it may go what `write` makes of it, once for each format."""
-        written: dict[Format, list[Item]] = {}
-        for ports in (origin.network.ports, self.trunks):
-            for egress in ports.values():
-                # 7
-                if not _should_deliver(origin, ingress, egress):
-                    continue
-                items = written.get(egress.format)
-                if items is None:
-                    items = written[egress.format] = write(egress.format)
-                for item in items:
-                    self._queue(egress, *item, now)
-
-    def _queue_run(
-        self, egress: Port, origin: Origin, records: bytes, frames: int, now: float
-    ) -> None:
-        for item, in_item, size_bytes in egress.format.run(origin, records, frames):
-            self._queue(egress, item, in_item, size_bytes, now)
-
-    def _queue(self, egress: Port, item: bytes, frames: int, size_bytes: int, now: float) -> None:
-        # 8
-        if egress.egress.push(item, frames, now):
-            egress.queued_frames += frames
-            egress.queued_bytes += size_bytes
-            self.backlog.add(egress)
-
     def _notice_epoch(self, origin: Origin) -> None:
         origin.network.fdb.epoch = self._shared_epoch()
 
@@ -302,11 +199,3 @@ class Switch:
         if epoch != self._epoch:
             self._epoch = epoch
         return self._epoch
-
-
-def _should_deliver(origin: Origin, ingress: Port, egress: Port) -> bool:
-    if ingress is egress:
-        return False
-    if isinstance(egress, AccessPort):
-        return may_talk(origin.role, egress.origin.role)
-    return not ingress.is_trunk

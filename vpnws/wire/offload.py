@@ -44,6 +44,8 @@ NOTHING_TO_DO: Final = bytes(VNET_BYTES)
 """The virtio header of a frame that is complete."""
 FRAME_MOST_BYTES: Final = 65535 + 14 + 8
 """The longest IP packet, its Ethernet header and two tags (IEEE 802.1Q and 802.1ad)."""
+MESSAGE_MOST_BYTES: Final = 131072
+"""Most bytes of the records in one message."""
 SEGMENTS_MOST: Final = 128
 """Most packets of one record: what the kernel lets a UDP socket ask for (UDP_MAX_SEGMENTS)."""
 PREFIX: Final = Struct(">I10s12s")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
+from vpnws.wire.offload import LENGTH_BYTES, NOTHING_TO_DO, PREFIX_BYTES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -35,7 +37,14 @@ def encode_item(label: bytes, run: bytes, frames: int) -> bytes:
 
     Items may follow each other in one bus message.
     """
-    return _PREFIX.pack(len(run), frames, len(label)) + label + run
+    return b"".join((_PREFIX.pack(len(run), frames, len(label)), label, run))
+
+
+def encode_frame(label: bytes, frame: bytes) -> bytes:
+    """Write one plain frame as an item."""
+    prefix = _PREFIX.pack(PREFIX_BYTES + len(frame), 1, len(label))
+    record = len(frame).to_bytes(LENGTH_BYTES, "big"), NOTHING_TO_DO, frame
+    return b"".join((prefix, label, *record))
 
 
 def run_at(item: bytes) -> int:

@@ -1,0 +1,121 @@
+"""Measures vpnws beside OpenVPN, tinc and the bare kernel bridge, in one run on one machine.
+
+Each contestant has network namespaces of its own: a server and two stations, and all traffic
+between the stations crosses the server. Nothing leaves the machine, and nothing stays behind,
+also after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bench.compare import machine, rounds, tables
+from bench.compare.bed import Bed
+from bench.compare.bridge import Bridge
+from bench.compare.measures import Durations
+from bench.compare.openvpn import OpenVpnTcp, OpenVpnUdp
+from bench.compare.results import Results
+from bench.compare.targets import TARGETS
+from bench.compare.tinc import Tinc
+from bench.compare.vpnws import Vpnws, VpnwsApart, VpnwsPlain
+from tests.support.prerequisites import tool_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CONTESTANTS: Final = {
+    one.name: one for one in (Vpnws, VpnwsApart, VpnwsPlain, OpenVpnTcp, OpenVpnUdp, Tinc, Bridge)
+}
+REPEATS: Final = 3
+QUICK: Final = Durations(tcp_s=1.5, udp_s=0.3, request_s=0.4, ping_s=0.4)
+TOOLS: Final = ("iperf3", "ping", "ip", "sysctl")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the comparison as the command line says; return an exit code."""
+    options = _parser().parse_args(arguments)
+    missing = [tool for tool in TOOLS if tool_path(tool) is None]
+    if os.geteuid() != 0 or missing:
+        print(f"compare: needs root and {', '.join(missing or TOOLS)}", file=sys.stderr)
+        return 1
+    signal.signal(signal.SIGTERM, _interrupt)
+    began_s = time.monotonic()
+    results = Results()
+    try:
+        _measure(options, results)
+    except KeyboardInterrupt:
+        print("compare: interrupted; all that was started is ended", file=sys.stderr)
+        return 130
+    print(f"\n{tables.text_of(results)}\n\n{time.monotonic() - began_s:.0f} s in all")
+    if options.json:
+        _write_json(options, results)
+    return 0
+
+
+def _measure(options: argparse.Namespace, results: Results) -> None:
+    times = QUICK if options.quick else Durations()
+    repeats = options.repeats or (1 if options.quick else REPEATS)
+    with ExitStack() as stack:
+        planned = [CONTESTANTS[name](Bed(options.congestion)) for name in options.only]
+        what = rounds.clean_measures(times)
+        if options.measures:
+            what = {name: what[name] for name in options.measures}
+        rounds.run(rounds.enter_all(planned, stack, results), what, repeats, results)
+
+
+def _write_json(options: argparse.Namespace, results: Results) -> None:
+    whole = {
+        "bench": "compare",
+        "machine": machine.facts(options.congestion),
+        "options": {key: str(value) for key, value in vars(options).items()},
+        "contestants": {name: one.sentence for name, one in CONTESTANTS.items()},
+        "targets": [target.shown(results) for target in TARGETS],
+        **results.plain(),
+    }
+    options.json.write_text(json.dumps(whole, indent=1) + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    lines = "\n".join(f"  {name:12} {one.sentence}" for name, one in CONTESTANTS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.compare",
+        description=__doc__,
+        epilog=f"contestants:\n{lines}\n\nDocumentation: docs/benchmarks.md",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="short measurements, once")
+    parser.add_argument(
+        "--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS), metavar="NAME",
+        help="these contestants and no others",
+    )  # fmt: skip
+    measures = list(rounds.clean_measures(Durations()))
+    parser.add_argument(
+        "--measures", nargs="+", choices=measures, metavar="MEASURE",
+        help=f"these and no others: {', '.join(map(repr, measures))}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--repeats", type=int, metavar="N", help=f"samples of each (default: {REPEATS})"
+    )
+    parser.add_argument(
+        "--congestion", default="", metavar="NAME",
+        help="congestion control of all TCP, inside and under the VPNs: cubic, bbr, ... "
+        "(default: the machine's)",
+    )  # fmt: skip
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
+    return parser
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

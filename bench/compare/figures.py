@@ -1,0 +1,61 @@
+"""Percentiles, and the search for the highest rate that still passes."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+STEP: Final = 1.6
+"""Factor between two rates while the search looks for a bracket."""
+PRECISION: Final = 1.08
+"""Upper over lower end of the bracket at which the search ends."""
+PROBES_MOST: Final = 12
+LEAST_RATE: Final = 100.0
+
+
+def percentile(values: Sequence[float], part: float) -> float:
+    """Return the smallest value that at least `part` (0 to 1) of all are not above (nearest rank).
+
+    Raises ValueError when there is none.
+    """
+    if not values:
+        raise ValueError("no values")
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(part * len(ordered)) - 1)]
+
+
+def highest_rate(probe: Callable[[float], float], guess: float) -> float:
+    """Return the highest rate found that passes, 0 if none does.
+
+    `probe` tries a rate and returns what rate went through whole, 0 when too much was lost; more
+    than `PROBES_MOST` calls are not made. The search brackets from `guess`, then bisects on a
+    logarithmic scale.
+    """
+    best = low = 0.0
+    high = math.inf
+    rate = guess
+    for _ in range(PROBES_MOST):
+        passed = probe(rate)
+        best = max(best, passed)
+        if passed:
+            low = rate
+            if passed * STEP < rate:
+                # The sender itself comes no further, so a higher rate says nothing new.
+                break
+        else:
+            high = rate
+        if high < LEAST_RATE or high <= low * PRECISION:
+            break
+        rate = _between(low, high)
+    return best
+
+
+def _between(low: float, high: float) -> float:
+    if not low:
+        return high / STEP
+    if math.isinf(high):
+        return low * STEP
+    return math.sqrt(low * high)
