@@ -194,7 +194,7 @@ def echoes(sock: socket.socket, count: int) -> list[bytes]:
 
 def test_frames_cross_both_ways_and_sigterm_leaves_nothing_behind(bed: Bed) -> None:
     client = bed.connect("--mac", MAC, "--user", "al", "--password-file", "/dev/null")
-    assert f"connected to {bed.url} as {TAP} {MAC}\n" in client.printed
+    assert f"connected to {bed.url} as {TAP} {MAC}, offload off\n" in client.printed
     assert bed.server.requests[0].headers["X-vpn-ws-MAC"] == MAC
     assert bed.server.requests[0].headers["Authorization"] == "Basic YWw6"
     with on_the_tap(bed.namespace) as sock:

@@ -8,7 +8,7 @@ from vpnws.client.counters import Drop
 from vpnws.client.device import gone
 from vpnws.host.tap import FRAME_ERRORS, READ_BYTES
 from vpnws.wire.ethernet import HEADER_BYTES
-from vpnws.wire.offload import NOTHING_TO_DO, VNET_BYTES, is_sound, plain_frames
+from vpnws.wire.offload import NOTHING_TO_DO, VNET_BYTES, decode_records, fit, plain_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 BATCH_FRAMES: Final = 64
 """Most frames in one write."""
-BATCH_BYTES: Final = 131072
-"""A batch is closed once it has this many bytes; the unsent bytes stay below it and a frame."""
+BATCH_BYTES: Final = 61440
+"""A batch is closed once it has this many bytes, so after one super-frame; the unsent bytes stay
+below it and a frame."""
 TAG_BYTES: Final = 8
 """Two tags (IEEE 802.1Q and 802.1ad) may stand in a frame beside what the MTU counts."""
 
@@ -86,12 +87,18 @@ class Carrier:
             return [bytes(self._buffer[:length])]
         vnet = bytes(self._buffer[:VNET_BYTES])
         frame = bytes(self._buffer[VNET_BYTES:length])
-        if vnet == NOTHING_TO_DO:
-            return [frame]
-        if is_sound(vnet, frame, 0, len(frame), self._longest):
-            return plain_frames(vnet, frame)
-        self._counters.drops[Drop.RECORD] += 1
-        return []
+        return [frame] if vnet == NOTHING_TO_DO else self._cut(vnet, frame)
+
+    def _cut(self, vnet: bytes, frame: bytes) -> list[bytes]:
+        """Return what comes of a frame that the kernel left work in, on a wire."""
+        frames = [
+            packet
+            for record in fit(vnet, frame, self._longest)
+            for packet in plain_frames(*next(decode_records(record)))
+        ]
+        if not frames:
+            self._counters.drops[Drop.RECORD] += 1
+        return frames
 
     def _hand_over(self, write: Callable[[Buffer], None], data: Buffer) -> None:
         """Hand one frame to the TAP; what it does not take now is dropped and counted."""

@@ -10,7 +10,7 @@ from vpnws.client.counters import Drop
 from vpnws.client.masking import HEAD_ROOM_BYTES
 from vpnws.host.tap import READ_BYTES
 from vpnws.wire.ethernet import HEADER_BYTES
-from vpnws.wire.offload import LENGTH_BYTES, PREFIX_BYTES, VNET_BYTES, is_sound
+from vpnws.wire.offload import LENGTH_BYTES, NEEDS_CSUM, PREFIX_BYTES, VNET_BYTES, fit, is_sound
 
 if TYPE_CHECKING:
     from vpnws.client.connection import Connection
@@ -70,6 +70,7 @@ class RecordCarrier(Carrier):
         Call it only while the connection has nothing unsent. Raises TapError when the device is
         gone.
         """
+        memory = self._memory
         count = size_bytes = 0
         end = HEAD_ROOM_BYTES
         while count < most and size_bytes < BATCH_BYTES:
@@ -78,14 +79,36 @@ class RecordCarrier(Carrier):
                 break
             count += 1
             size_bytes += length
-            _LENGTH.pack_into(self._memory, end, length - VNET_BYTES)
-            end = self._close_full(end, end + LENGTH_BYTES + length)
+            size = length - VNET_BYTES
+            _LENGTH.pack_into(memory, end, size)
+            at = end + PREFIX_BYTES
+            # Only work that is left can be more than the other end would do.
+            if memory[end + LENGTH_BYTES] & NEEDS_CSUM and not is_sound(
+                bytes(memory[end + LENGTH_BYTES : at]), memory, at, size, self._longest
+            ):
+                end = self._fit(end, at + size)
+            else:
+                end = self._close_full(end, at + size)
         if end > HEAD_ROOM_BYTES:
             self._connection.write_message(self._buffer[:end])
         if count:
             self._counters.frames_sent += count
             self._connection.flush()
         return count
+
+    def _fit(self, start: int, end: int) -> int:
+        """Put in place of the record from `start` to `end` those that the other end takes.
+
+        Return where the next record goes. A frame of which none can be made is dropped.
+        """
+        record = bytes(self._memory[start:end])
+        fitting = fit(record[LENGTH_BYTES:PREFIX_BYTES], record[PREFIX_BYTES:], self._longest)
+        if not fitting:
+            self._counters.drops[Drop.RECORD] += 1
+        for one in fitting:
+            self._buffer[start : start + len(one)] = one
+            start = self._close_full(start, start + len(one))
+        return start
 
     def _close_full(self, start: int, end: int) -> int:
         """Write the message out if the record from `start` to `end` makes it too long.
