@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from tests.live.server import Station, TwoWorkers
-from tests.support.fabric import frame
+from tests.live.server import Station, TwoWorkers, reach
+from tests.support.fabric import frame, mac
 from tests.support.raw_frames import BINARY, TEXT, encode_frame
 from vpnws.wire.offload import (
     FRAME_MOST_BYTES,
@@ -49,6 +49,15 @@ class TestChoice:
             answer = client.upgrade(subprotocols=offer)
             assert answer.status == 101
             assert answer.headers["Sec-WebSocket-Protocol"] == chosen
+
+    @pytest.mark.parametrize("receiver", ["stream", "native"])
+    def test_and_frames_are_plain_then(self, receiver: str) -> None:
+        settings = {"vpnws-offload": "off", "vpnws-receiver": receiver}
+        with TwoWorkers(settings) as server, server.station() as plain:
+            with server.connect() as client:
+                station = Station(client, mac(0xABCD))
+                assert client.upgrade(headers=[station.header], subprotocols=SUBPROTOCOL)
+                reach(station.joined(), plain)
 
 
 @pytest.mark.parametrize("workers", WORKERS)
