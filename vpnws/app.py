@@ -11,6 +11,8 @@ from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from websockets.utils import accept_key
+
 from vpnws.config import DEFAULT_NETWORK, NETWORK_NAME_MOST_BYTES, is_network_name
 from vpnws.errors import CapacityError, RightsError, UpgradeError
 from vpnws.host import loop, uwsgi_api
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from vpnws.host.server import Server
 
 Environ: TypeAlias = "dict[str, Any]"
-StartResponse: TypeAlias = Callable[[str, "list[tuple[str, str]]"], object]
+StartResponse: TypeAlias = Callable[[str, "list[tuple[str, str]]"], Callable[[bytes], object]]
 
 RIGHTS: Final = (ROLE, ALLOW, BRIDGE)
 RETRY_AFTER_S: Final = 10
@@ -53,7 +55,7 @@ class Application:
         """Serve one request (PEP 3333)."""
         try:
             session = read_request(environ, self._settings)
-            return self._upgrade(session)
+            return self._upgrade(session, partial(_answer, environ, start_response))
         except CapacityError as error:
             headers = [("Retry-After", str(RETRY_AFTER_S))]
             return refuse(start_response, "503 Service Unavailable", str(error), headers)
@@ -73,13 +75,13 @@ class Application:
         if self._node is not None and loop.in_main_greenlet():
             self._node.stop()
 
-    def _upgrade(self, session: Session) -> Iterable[bytes]:
+    def _upgrade(self, session: Session, answer: Callable[[str], int]) -> Iterable[bytes]:
         node = self._node
         if node is None:
             raise CapacityError("the switch has not started in this process")
         node.check_room(session)
         try:
-            fd = uwsgi_api.handshake(session.subprotocol)
+            fd = answer(session.subprotocol)
             connection = socket.socket(fileno=os.dup(fd))
         except OSError as error:
             log.warning("a station was lost in its handshake: %s", error)
@@ -229,6 +231,20 @@ def choose_subprotocol(offer: str, *, offload_allowed: bool) -> str:
     if offload_allowed and offload.SUBPROTOCOL in names:
         return offload.SUBPROTOCOL
     return next((name for name in names if name != offload.SUBPROTOCOL), "")
+
+
+def _answer(environ: Environ, start_response: StartResponse, subprotocol: str) -> int:
+    """Answer with 101; return the connection's descriptor, which uWSGI owns. Raises OSError."""
+    if not subprotocol and "HTTP_SEC_WEBSOCKET_PROTOCOL" in environ:
+        # uWSGI's own handshake would choose all that was offered.
+        headers = [
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Accept", accept_key(_text(environ, "HTTP_SEC_WEBSOCKET_KEY"))),
+        ]
+        start_response("101 Switching Protocols", headers)(b"")
+        return uwsgi_api.connection()
+    return uwsgi_api.handshake(subprotocol)
 
 
 def _text(environ: Environ, name: str) -> str:

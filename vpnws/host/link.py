@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 IOV_MOST: Final = 512
 """Buffers in one gathered write (the kernel takes 1024)."""
 WRITE_BYTES: Final = 131072
-"""One write is offered about so much: what is not taken stands before all that comes later."""
+"""One write is offered about so much."""
+BITE_BYTES: Final = 32768
+"""And so much where the socket was full: what it does not take stands before all that comes."""
 LINGER_S: Final = 2.0
 """A link that we ended hears its station's answer for so long, or our close frame may be lost:
 closing a socket with unread bytes resets it."""
@@ -173,8 +175,9 @@ class Link:
             self._stop_waiting()
 
     def _gather(self) -> list[bytes | memoryview]:
-        port = self.port
-        return port.format.gather(port.egress, WRITE_BYTES, IOV_MOST, loop.now())
+        queue = self.port.egress
+        most_bytes = BITE_BYTES if queue.backed_up else WRITE_BYTES
+        return self.port.format.gather(queue, most_bytes, IOV_MOST, loop.now())
 
     def _wait_to_write(self) -> None:
         if not self.writing and not self.ended:

@@ -57,6 +57,11 @@ def handshake(subprotocol: str) -> int:
     Raises OSError when the answer cannot be written.
     """
     uwsgi.websocket_handshake("", "", subprotocol)
+    return connection()
+
+
+def connection() -> int:
+    """Return the descriptor of the current request's connection, which uWSGI owns."""
     return uwsgi.connection_fd()
 
 

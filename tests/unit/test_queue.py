@@ -1,0 +1,318 @@
+"""The egress queue as its port sees it: order, bounds, accounts, and a machine that tries all."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from typing import TYPE_CHECKING
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from tests.support.packets import ECT_0, NOT_ECT, ipv4
+from vpnws.switch.drop import Drop
+from vpnws.switch.flow import MESSAGE_LEAST_BYTES
+from vpnws.switch.queue import CONTROL_RESERVE_BYTES, EgressQueue, Layout
+from vpnws.wire.packet import flow_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PLENTY = 1 << 30
+ITEMS = st.lists(st.binary(min_size=1, max_size=50), max_size=30)
+LENGTH_BYTES = 4
+
+
+def record(one: bytes) -> bytes:
+    return len(one).to_bytes(LENGTH_BYTES, "big") + one
+
+
+def split(item: bytes) -> list[bytes]:
+    parts = []
+    while item:
+        length = LENGTH_BYTES + int.from_bytes(item[:LENGTH_BYTES], "big")
+        parts.append(item[:length])
+        item = item[length:]
+    return parts
+
+
+RECORDS = Layout(frame_at=lambda _item: LENGTH_BYTES, split=split)
+
+
+class TestNotBackedUp:
+    @given(ITEMS, st.integers(1, 200), st.integers(1, 9))
+    def test_items_come_in_order_within_the_bounds(
+        self, items: list[bytes], most_bytes: int, most_items: int
+    ) -> None:
+        queue = EgressQueue(10_000)
+        assert all(queue.push(item, 1, 0.0) for item in items)
+        out = []
+        while queue.waiting:
+            batch = queue.take(most_bytes, most_items, 0.0)
+            queue.push_back(batch)
+            assert queue.take(most_bytes, most_items, 0.0) == batch
+            assert 1 <= len(batch) <= most_items
+            assert sum(map(len, batch)) <= most_bytes or len(batch) == 1
+            out += batch
+            assert queue.size_bytes == sum(map(len, items)) - sum(map(len, out))
+        assert out == items
+        assert queue.take(most_bytes, most_items, 0.0) == []
+
+    def test_the_newest_is_dropped_and_counted_in_frames(self) -> None:
+        queue = EgressQueue(10)
+        assert queue.push(bytes(6), 1, 0.0)
+        assert not queue.push(bytes(5), 7, 0.0)
+        assert queue.drops == {Drop.EGRESS_FULL: 7}
+        assert queue.discarded_frames == queue.discarded_bytes == 0
+        assert queue.take(PLENTY, PLENTY, 0.0) == [bytes(6)]
+
+    def test_one_that_is_alone_is_taken_whatever_its_length(self) -> None:
+        queue = EgressQueue(10)
+        assert queue.push(bytes(11), 1, 0.0)
+        assert not queue.push(b"x", 1, 0.0)
+
+    def test_small_items_are_bounded_in_number(self) -> None:
+        queue = EgressQueue(10 * MESSAGE_LEAST_BYTES)
+        assert [queue.push(b"x", 1, 0.0) for _ in range(12)] == [True] * 10 + [False] * 2
+
+
+class TestControls:
+    def test_they_stand_apart_and_have_room_of_their_own(self) -> None:
+        queue = EgressQueue(10)
+        assert queue.push(bytes(10), 1, 0.0)
+        pings = 0
+        while queue.push_control(b"PING"):
+            pings += 1
+        assert 4 * pings == CONTROL_RESERVE_BYTES
+        assert queue.size_bytes == 10 + CONTROL_RESERVE_BYTES
+        assert queue.take_controls() == [b"PING"] * pings
+        assert queue.take_controls() == []
+        assert queue.size_bytes == 10
+        assert queue.push_control(b"PING")
+
+    def test_they_do_not_crowd_frames_out(self) -> None:
+        for backed_up in (False, True):
+            for length in (50, 100, 150):
+                queue = EgressQueue(100)
+                assert queue.push_control(bytes(CONTROL_RESERVE_BYTES))
+                queue.backed_up = backed_up
+                assert queue.push(bytes(length), 1, 0.0)
+                queue.backed_up = True
+                assert queue.take(PLENTY, PLENTY, 0.0) == [bytes(length)]
+
+    def test_a_rest_does_not_use_up_their_room(self) -> None:
+        queue = EgressQueue(10)
+        queue.keep([bytes(CONTROL_RESERVE_BYTES)])
+        assert queue.push_control(b"PING")
+
+
+class TestRest:
+    def test_it_is_kept_as_it_is_and_counts(self) -> None:
+        queue = EgressQueue(100)
+        queue.push(b"abcdef", 1, 0.0)
+        (item,) = queue.take(PLENTY, PLENTY, 0.0)
+        assert not queue.waiting
+        rest: list[bytes | memoryview] = [memoryview(item)[2:]]
+        queue.keep(rest)
+        queue.backed_up = True
+        assert queue.begun
+        assert (queue.rest, queue.size_bytes) == (rest, 4)
+        assert not queue.take(PLENTY, PLENTY, 0.0)
+        assert queue.backed_up
+        queue.keep([])
+        assert not queue.begun
+        assert not queue.waiting
+        assert not queue.backed_up
+
+    def test_while_it_waits_the_bound_counts_it(self) -> None:
+        for backed_up in (False, True):
+            queue = EgressQueue(100)
+            queue.keep([bytes(90)])
+            queue.backed_up = backed_up
+            queue.push(bytes(11), 1, 0.0)
+            assert queue.drops == {Drop.EGRESS_FULL: 1}
+            assert queue.size_bytes == 90
+            assert queue.discarded_frames == backed_up
+
+
+class TestRuns:
+    def test_a_run_is_cut_into_its_frames_while_backed_up_only(self) -> None:
+        frames = [record(ipv4(ports=(port, 1))) for port in (1, 2, 1)]
+        run = b"".join(frames)
+        queue = EgressQueue(10_000, RECORDS)
+        queue.push(run, 3, 0.0)
+        assert queue.take(PLENTY, PLENTY, 0.0) == [run]
+        queue.push(run, 3, 0.0)
+        queue.backed_up = True
+        queue.push(run, 3, 0.0)
+        assert queue.size_bytes == 2 * len(run)
+        taken = queue.take(PLENTY, PLENTY, 0.0)
+        assert sorted(taken) == sorted(2 * frames)
+        assert taken[:2] == [frames[0], frames[0]]
+        assert not queue.waiting
+        assert not queue.backed_up
+
+    def test_items_that_came_back_are_next(self) -> None:
+        queue = EgressQueue(10_000)
+        queue.backed_up = True
+        items = [ipv4(ports=(port, 1)) for port in range(6)]
+        for item in items:
+            queue.push(item, 1, 0.0)
+        batch = queue.take(PLENTY, 3, 0.0)
+        queue.push_back(batch)
+        assert queue.size_bytes == sum(map(len, items))
+        assert queue.take(PLENTY, 2, 0.0) == batch[:2]
+        assert queue.take(PLENTY, PLENTY, 0.0)[0] == batch[2]
+        assert not queue.waiting
+
+
+class Machine(RuleBasedStateMachine):
+    """A link that does anything a link may do, beside a slow account of every frame."""
+
+    LIMIT_BYTES = 3_000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue = EgressQueue(self.LIMIT_BYTES, RECORDS)
+        self.now = 0.0
+        self.number = 0
+        self.flows: defaultdict[bytes, deque[bytes]] = defaultdict(deque)
+        """Frames accepted and neither seen to be taken nor to be dropped, by flow."""
+        self.order: list[bytes] = []
+        """All of them in the order they came, for as long as nothing is backed up."""
+        self.pushed = self.refused = self.taken = self.skipped = 0
+        self.pushed_bytes = self.taken_bytes = 0
+        self.longest = 0
+        self.controls: list[bytes] = []
+        self.rest: list[bytes | memoryview] = []
+
+    @rule(
+        ports=st.lists(st.integers(0, 4), min_size=1, max_size=4),
+        size=st.sampled_from((8, 100, 900)),
+        ecn=st.booleans(),
+    )
+    def push(self, ports: list[int], size: int, ecn: bool) -> None:
+        records = []
+        for port in ports:
+            self.number += 1
+            data = self.number.to_bytes(8, "big") + bytes(size)
+            service = ECT_0 if ecn else NOT_ECT
+            records.append(record(ipv4(ports=(port, 1), payload=data, service=service)))
+        item = b"".join(records)
+        alone = self.frames_bytes() == 0 and not self.rest
+        if self.queue.push(item, len(records), self.now):
+            self.pushed += len(records)
+            self.pushed_bytes += len(item)
+            self.longest = max(self.longest, len(item)) if alone else self.longest
+            for one in records:
+                self.flows[self.key(one)].append(one)
+            if not self.queue.backed_up:
+                self.order.append(item)
+        else:
+            assert not alone
+            assert not self.queue.backed_up
+            self.refused += len(records)
+
+    @rule(most_bytes=st.integers(1, 4000), most_items=st.integers(1, 9), back=st.booleans())
+    def take(self, most_bytes: int, most_items: int, back: bool) -> None:
+        fifo = not self.queue.backed_up
+        frames_wait = self.frames_bytes() > 0
+        items = self.queue.take(most_bytes, most_items, self.now)
+        assert bool(items) == frames_wait
+        assert len(items) <= most_items
+        assert sum(map(len, items)) <= most_bytes or len(items) == 1
+        if back:
+            self.queue.push_back(items)
+            if not fifo and not self.queue.backed_up:
+                self.order = list(items)
+            return
+        if fifo:
+            assert items == self.order[: len(items)]
+            del self.order[: len(items)]
+        self.leave(items)
+
+    @precondition(lambda self: self.queue.waiting and not self.queue.begun)
+    @rule(size=st.integers(1, 1200), begun=st.booleans())
+    def the_socket_is_full(self, size: int, begun: bool) -> None:
+        if begun:
+            items = self.queue.take(size, 9, self.now)
+            self.leave(items)
+            self.rest = [memoryview(items[0])[1:], *items[1:]] if items else []
+            self.queue.keep(self.rest)
+        if self.queue.waiting:
+            self.queue.backed_up = True
+            self.order.clear()
+
+    @rule(some=st.integers(0, 2))
+    def write_rest(self, some: int) -> None:
+        self.rest = self.rest[some:]
+        self.queue.keep(self.rest)
+
+    @rule(size=st.integers(1, 3000))
+    def push_control(self, size: int) -> None:
+        fits = sum(map(len, self.controls)) + size <= CONTROL_RESERVE_BYTES
+        assert self.queue.push_control(bytes(size)) == fits
+        if fits:
+            self.controls.append(bytes(size))
+
+    @rule()
+    def take_controls(self) -> None:
+        assert self.queue.take_controls() == self.controls
+        self.controls = []
+
+    @rule(seconds=st.sampled_from((0.001, 0.02, 0.2)))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    @invariant()
+    def the_accounts_are_right(self) -> None:
+        queue = self.queue
+        assert queue.size_bytes == self.frames_bytes() + self.length(self.rest) + self.length(
+            self.controls
+        )
+        assert queue.rest == self.rest
+        assert queue.begun == bool(self.rest)
+        assert list(queue.controls) == self.controls
+        assert queue.drops.total() == self.refused + queue.discarded_frames
+        assert self.skipped <= queue.discarded_frames
+        assert queue.waiting or not queue.backed_up
+        bound = max(self.LIMIT_BYTES, self.longest) + CONTROL_RESERVE_BYTES
+        assert queue.size_bytes <= bound
+
+    def teardown(self) -> None:
+        while items := self.queue.take(PLENTY, PLENTY, self.now):
+            self.leave(items)
+        assert self.pushed == self.taken + self.queue.discarded_frames
+        assert self.frames_bytes() == 0
+        self.skipped += sum(map(len, self.flows.values()))
+        assert self.skipped == self.queue.discarded_frames
+
+    def leave(self, items: Sequence[bytes]) -> None:
+        """Account for items that left: in their flow's order, whatever was dropped between."""
+        for one in (one for item in items for one in split(item)):
+            waiting = self.flows[self.key(one)]
+            while self.unmarked(waiting.popleft()) != self.unmarked(one):
+                self.skipped += 1
+            self.taken += 1
+            self.taken_bytes += len(one)
+
+    def frames_bytes(self) -> int:
+        return self.pushed_bytes - self.taken_bytes - self.queue.discarded_bytes
+
+    @staticmethod
+    def length(buffers: Sequence[bytes | memoryview]) -> int:
+        return sum(map(len, buffers))
+
+    @staticmethod
+    def key(one: bytes) -> bytes:
+        return flow_key(one, LENGTH_BYTES)
+
+    @staticmethod
+    def unmarked(one: bytes) -> bytes:
+        """Leave out what a mark changes: the traffic class and the header's checksum."""
+        at = LENGTH_BYTES + 14
+        return one[: at + 1] + one[at + 2 : at + 10] + one[at + 12 :]
+
+
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -1,0 +1,73 @@
+"""CoDel (RFC 8289): tells a standing queue, which must shrink, from a burst, which may pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, sqrt
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """How long frames may wait in a flow."""
+
+    target_s: float
+    """A wait that is no harm, however long it lasts."""
+    interval_s: float
+    """A longer wait may last for so long: about the longest round trip of those who send."""
+
+
+TARGET_S = 0.005
+INTERVAL_S = 0.1
+DEFAULT = Control(TARGET_S, INTERVAL_S)
+UNLIMITED = Control(inf, inf)
+"""Nothing stands for too long: flow queueing alone."""
+
+_RECENT_INTERVALS = 16
+"""Whoever stands again within so many intervals is not treated as if it were new."""
+
+
+class Codel:
+    """The state of one flow."""
+
+    __slots__ = ("_count", "_deadline_s", "_dropping", "_last_count", "_next_s")
+
+    def __init__(self) -> None:
+        """Nothing has waited for long yet."""
+        self._deadline_s = inf
+        """When the flow will have waited longer than the target for an interval."""
+        self._dropping = False
+        self._next_s = -inf
+        """When the next frame is dropped, while dropping; else when that would have been."""
+        self._count = 0
+        self._last_count = 0
+
+    def judge(self, sojourn_s: float, short: bool, now: float, control: Control) -> bool:
+        """Tell whether the frame that leaves the flow now is to be dropped or marked.
+
+        It waited for `sojourn_s`; `short` says that too little stands behind it to be a queue.
+        Call it once for every frame.
+        """
+        if short or sojourn_s < control.target_s:
+            self._deadline_s = inf
+            self._dropping = False
+            return False
+        if self._deadline_s == inf:
+            self._deadline_s = now + control.interval_s
+        if now < self._deadline_s:
+            return False
+        if not self._dropping:
+            self._start(now, control.interval_s)
+            return True
+        if now < self._next_s:
+            return False
+        self._count += 1
+        self._next_s += control.interval_s / sqrt(self._count)
+        return True
+
+    def _start(self, now: float, interval_s: float) -> None:
+        """Begin to drop, about as often as it took the last time if that was not long ago."""
+        grown = self._count - self._last_count
+        recent = now - self._next_s < _RECENT_INTERVALS * interval_s
+        self._count = self._last_count = grown if recent and grown > 1 else 1
+        self._next_s = now + interval_s / sqrt(self._count)
+        self._dropping = True
