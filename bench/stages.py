@@ -35,6 +35,8 @@ SIZES: Final = (64, 1500, 64_000)
 BATCH_BYTES: Final = 256 * 1024
 """What one read of the receiver takes at most."""
 BATCH_MOST: Final = 256
+BITE_BYTES: Final = 64 * 1024
+"""What is taken at once from a queue that is backed up."""
 FLOODED_PORTS: Final = 10
 SAMPLE_MS: Final = 15
 REPEATS: Final = 15
@@ -199,6 +201,20 @@ def queue(frames: list[bytes]) -> Work:
     return Work(run)
 
 
+def queue_backed_up(frames: list[bytes]) -> Work:
+    """Queue frames, apart by flow, and take them in bites."""
+    egress = EgressQueue(_LIMIT_BYTES)
+
+    def run() -> None:
+        egress.backed_up = True
+        for one in frames:
+            egress.push(one, 1, _NOW_S)
+        while egress.waiting:
+            egress.take(BITE_BYTES, IOV_MOST, _NOW_S)
+
+    return Work(run)
+
+
 def trunk_encode(frames: list[bytes]) -> Work:
     """Write each frame as an item for another process."""
     origin = Bed(0).sender.origin
@@ -233,6 +249,7 @@ STAGES: Final[dict[str, Callable[[list[bytes]], Work]]] = {
     f"switch: flood to {FLOODED_PORTS}": flood,
     "encode": encode,
     "egress queue": queue,
+    "egress queue, backed up": queue_backed_up,
     "trunk item: encode": trunk_encode,
     "trunk item: decode": trunk_decode,
 }
