@@ -1,10 +1,12 @@
 """A kernel that cuts and completes records: what is written to one TAP comes out of another.
 
-    records --> gso0 (IFF_VNET_HDR) --- br0 --- gso1 (offloads off) --> frames
+                                          +--- gso1 (offloads off)  --> frames
+    records --> gso0 (IFF_VNET_HDR) --- br0
+                                          +--- gso2 (IFF_VNET_HDR)  --> records
 
-The bridge gives what comes from `gso0` to `gso1`. That one can do nothing by itself, so the kernel
-does what the record left to be done before: its own software segmentation (GSO). Everything stands
-in a namespace of its own.
+The bridge gives what comes from `gso0` to the others. `gso1` can do nothing by itself, so the
+kernel does before what the record left to be done: its own software segmentation (GSO). `gso2` is
+given the record as the kernel writes it. Everything stands in a namespace of its own.
 """
 
 from __future__ import annotations
@@ -55,14 +57,15 @@ class OffloadBed:
             # Nothing but what is written goes over these devices.
             namespace.run("sysctl -qw net.ipv6.conf.default.disable_ipv6=1")
             self._in = namespace.call(lambda: open_vnet_tap("gso0"))
-            stack.callback(self._in.close)
             self._out = namespace.call(
                 lambda: pytun.TunTapDevice(name="gso1", flags=pytun.IFF_TAP | pytun.IFF_NO_PI)
             )
-            stack.callback(self._out.close)
-            os.set_blocking(self._out.fileno(), False)
+            self._again = namespace.call(lambda: open_vnet_tap("gso2"))
+            for tap in (self._in, self._out, self._again):
+                stack.callback(tap.close)
+                os.set_blocking(tap.fileno(), False)
             namespace.ip("link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0")
-            for name in ("gso0", "gso1"):
+            for name in ("gso0", "gso1", "gso2"):
                 namespace.ip(f"link set {name} mtu {_MTU_BYTES} master br0 up")
             namespace.ip("link set br0 up")
             self._stack = stack.pop_all()
@@ -80,16 +83,25 @@ class OffloadBed:
         """Hand a record to the kernel and return the `count` frames it makes of it, or fewer when
         it makes none for `wait_s` seconds. Raises `OSError` when it does not take the record.
         """
-        while self._read():
-            pass
-        os.write(self._in.fileno(), vnet + frame)
+        self._write(vnet + frame)
         frames: list[bytes] = []
-        while len(frames) < count and select.select([self._out.fileno()], [], [], wait_s)[0]:
-            frames.append(self._read())
-        return frames + [one for one in [self._read()] if one]
+        while len(frames) < count and (one := _read(self._out, wait_s)):
+            frames.append(one)
+        return frames + [one for one in [_read(self._out)] if one]
 
-    def _read(self) -> bytes:
-        try:
-            return os.read(self._out.fileno(), _READ_BYTES)
-        except BlockingIOError:
-            return b""
+    def hand_on(self, vnet: bytes, frame: bytes, wait_s: float = 2.0) -> tuple[bytes, bytes]:
+        """Hand a record to the kernel and return how it hands it out, empty when it does not."""
+        self._write(vnet + frame)
+        record = _read(self._again, wait_s)
+        return record[:VNET_BYTES], record[VNET_BYTES:]
+
+    def _write(self, record: bytes) -> None:
+        while _read(self._out) or _read(self._again):
+            pass
+        os.write(self._in.fileno(), record)
+
+
+def _read(tap: pytun.TunTapDevice, wait_s: float = 0) -> bytes:
+    """Return what there is to read, empty when nothing comes."""
+    there = select.select([tap.fileno()], [], [], wait_s)[0]
+    return os.read(tap.fileno(), _READ_BYTES) if there else b""
