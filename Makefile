@@ -32,6 +32,7 @@ demo: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench.stages
+	$(BIN)/python -m bench.offload
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build
