@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bench import report
-from bench.measure import Spread, Work, calls_for, cpu_ns, timer_ns, without_collector
+from bench.measure import Spread, Work, in_turn
 from tests.support.fabric import FakeTable, frame, mac
 from tests.support.raw_frames import BINARY, encode_frame
 from vpnws.host.link import IOV_MOST
@@ -257,18 +257,11 @@ STAGES: Final[dict[str, Callable[[list[bytes]], Work]]] = {
 
 def measure(sample_ms: int = SAMPLE_MS, repeats: int = REPEATS) -> list[Row]:
     """Measure every stage at every size: `repeats` samples of about `sample_ms` ms of CPU each."""
-    with without_collector():
-        cells = list(itertools.product(STAGES, SIZES))
-        works = [STAGES[stage](_frames(size)) for stage, size in cells]
-        calls = [calls_for(work, sample_ms * 1_000_000) for work in works]
-        overhead_ns = timer_ns()
-        rounds = [
-            [cpu_ns(*pair) / pair[1] - overhead_ns for pair in zip(works, calls, strict=True)]
-            for _ in range(repeats)
-        ]
+    cells = list(itertools.product(STAGES, SIZES))
+    works = [STAGES[stage](_frames(size)) for stage, size in cells]
     return [
         Row(stage, size, _batch(size), Spread.of(ns / _batch(size) for ns in samples))
-        for (stage, size), samples in zip(cells, zip(*rounds, strict=True), strict=True)
+        for (stage, size), samples in zip(cells, in_turn(works, sample_ms, repeats), strict=True)
     ]
 
 

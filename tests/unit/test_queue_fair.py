@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.packets import CE, ECT_0, MACS, NOT_ECT, checksum, frame, ipv4, ipv6
+from tests.support.ip_frames import CE, ECT_0, MACS, NOT_ECT, checksum, frame, ipv4, ipv6
 from vpnws.switch.codel import DEFAULT, INTERVAL_S, TARGET_S, UNLIMITED, Codel
 from vpnws.switch.drop import Drop
 from vpnws.switch.flow import FLOWS_MOST, MESSAGE_LEAST_BYTES, QUANTUM_BYTES, Flows, bucket_of
