@@ -33,6 +33,7 @@ demo: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench.stages
+	$(BIN)/python -m bench.offload
 
 compare: $(READY)
 	tests/install-tools.sh

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _CALLS_MOST: Final = 1_000_000
 
@@ -68,6 +68,22 @@ def calls_for(work: Work, sample_ns: int) -> int:
     while (took_ns := cpu_ns(work, calls)) < sample_ns // 4 and calls < _CALLS_MOST:
         calls *= 2
     return max(1, min(_CALLS_MOST, calls * sample_ns // max(took_ns, 1)))
+
+
+def in_turn(works: Sequence[Work], sample_ms: int, repeats: int) -> list[tuple[float, ...]]:
+    """Return `repeats` samples of each work, in ns of CPU for one run of it.
+
+    A sample takes about `sample_ms` ms. The works take turns, so that a busy moment of the machine
+    hits all alike.
+    """
+    with without_collector():
+        calls = [calls_for(work, sample_ms * 1_000_000) for work in works]
+        overhead_ns = timer_ns()
+        rounds = [
+            [cpu_ns(*pair) / pair[1] - overhead_ns for pair in zip(works, calls, strict=True)]
+            for _ in range(repeats)
+        ]
+    return list(zip(*rounds, strict=True))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bench import report
-from bench.measure import Spread, Work, calls_for, cpu_ns, timer_ns, without_collector
+from bench.measure import Spread, Work, in_turn
 from tests.support.fabric import FakeTable, frame, mac
 from tests.support.raw_frames import BINARY, encode_frame
 from vpnws.host.link import IOV_MOST
@@ -35,6 +35,8 @@ SIZES: Final = (64, 1500, 64_000)
 BATCH_BYTES: Final = 256 * 1024
 """What one read of the receiver takes at most."""
 BATCH_MOST: Final = 256
+BITE_BYTES: Final = 64 * 1024
+"""What is taken at once from a queue that is backed up."""
 FLOODED_PORTS: Final = 10
 SAMPLE_MS: Final = 15
 REPEATS: Final = 15
@@ -199,6 +201,20 @@ def queue(frames: list[bytes]) -> Work:
     return Work(run)
 
 
+def queue_backed_up(frames: list[bytes]) -> Work:
+    """Queue frames, apart by flow, and take them in bites."""
+    egress = EgressQueue(_LIMIT_BYTES)
+
+    def run() -> None:
+        egress.backed_up = True
+        for one in frames:
+            egress.push(one, 1, _NOW_S)
+        while egress.waiting:
+            egress.take(BITE_BYTES, IOV_MOST, _NOW_S)
+
+    return Work(run)
+
+
 def trunk_encode(frames: list[bytes]) -> Work:
     """Write each frame as an item for another process."""
     origin = Bed(0).sender.origin
@@ -233,6 +249,7 @@ STAGES: Final[dict[str, Callable[[list[bytes]], Work]]] = {
     f"switch: flood to {FLOODED_PORTS}": flood,
     "encode": encode,
     "egress queue": queue,
+    "egress queue, backed up": queue_backed_up,
     "trunk item: encode": trunk_encode,
     "trunk item: decode": trunk_decode,
 }
@@ -240,18 +257,11 @@ STAGES: Final[dict[str, Callable[[list[bytes]], Work]]] = {
 
 def measure(sample_ms: int = SAMPLE_MS, repeats: int = REPEATS) -> list[Row]:
     """Measure every stage at every size: `repeats` samples of about `sample_ms` ms of CPU each."""
-    with without_collector():
-        cells = list(itertools.product(STAGES, SIZES))
-        works = [STAGES[stage](_frames(size)) for stage, size in cells]
-        calls = [calls_for(work, sample_ms * 1_000_000) for work in works]
-        overhead_ns = timer_ns()
-        rounds = [
-            [cpu_ns(*pair) / pair[1] - overhead_ns for pair in zip(works, calls, strict=True)]
-            for _ in range(repeats)
-        ]
+    cells = list(itertools.product(STAGES, SIZES))
+    works = [STAGES[stage](_frames(size)) for stage, size in cells]
     return [
         Row(stage, size, _batch(size), Spread.of(ns / _batch(size) for ns in samples))
-        for (stage, size), samples in zip(cells, zip(*rounds, strict=True), strict=True)
+        for (stage, size), samples in zip(cells, in_turn(works, sample_ms, repeats), strict=True)
     ]
 
 

@@ -17,12 +17,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench.compare import machine, rounds, tables
+from bench.compare import chart, machine, rounds, tables
 from bench.compare.bed import Bed
 from bench.compare.bridge import Bridge
 from bench.compare.measures import Durations
 from bench.compare.openvpn import OpenVpnTcp, OpenVpnUdp
-from bench.compare.results import Results
+from bench.compare.paths import BAD_PATHS
+from bench.compare.results import CLEAN, LINE, Results
 from bench.compare.targets import TARGETS
 from bench.compare.tinc import Tinc
 from bench.compare.vpnws import Vpnws, VpnwsApart, VpnwsPlain
@@ -31,11 +32,17 @@ from tests.support.prerequisites import tool_path
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bench.compare.rounds import Measure
+
 CONTESTANTS: Final = {
     one.name: one for one in (Vpnws, VpnwsApart, VpnwsPlain, OpenVpnTcp, OpenVpnUdp, Tinc, Bridge)
 }
 REPEATS: Final = 3
-QUICK: Final = Durations(tcp_s=1.5, udp_s=0.3, request_s=0.4, ping_s=0.4)
+BAD_PATH_REPEATS: Final = 2
+ON_BAD_PATHS: Final = ("vpnws", "openvpn-tcp", "openvpn-udp", "tinc", "bridge")
+QUICK: Final = Durations(
+    tcp_s=1.5, udp_s=0.3, request_s=0.4, ping_s=0.4, bad_tcp_s=2.0, bad_request_s=1.0
+)
 TOOLS: Final = ("iperf3", "ping", "ip", "sysctl")
 
 
@@ -57,18 +64,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"\n{tables.text_of(results)}\n\n{time.monotonic() - began_s:.0f} s in all")
     if options.json:
         _write_json(options, results)
+    if options.svg:
+        options.svg.write_text(chart.svg_of(results))
     return 0
 
 
 def _measure(options: argparse.Namespace, results: Results) -> None:
     times = QUICK if options.quick else Durations()
-    repeats = options.repeats or (1 if options.quick else REPEATS)
-    with ExitStack() as stack:
-        planned = [CONTESTANTS[name](Bed(options.congestion)) for name in options.only]
+    if CLEAN in options.paths:
         what = rounds.clean_measures(times)
-        if options.measures:
-            what = {name: what[name] for name in options.measures}
-        rounds.run(rounds.enter_all(planned, stack, results), what, repeats, results)
+        repeats = options.repeats or (1 if options.quick else REPEATS)
+        with ExitStack() as stack:
+            planned = [CONTESTANTS[name](Bed(options.congestion)) for name in options.only]
+            entered = rounds.enter_all(planned, stack, results)
+            rounds.run(entered, _chosen(options, what), repeats, results, CLEAN, options.tries)
+    bad = [name for name in options.paths if name in BAD_PATHS]
+    only = [name for name in options.only if name in ON_BAD_PATHS]
+    if bad and only:
+        with ExitStack() as stack:
+            _measure_bad_paths(options, times, bad, only, stack, results)
+
+
+def _measure_bad_paths(
+    options: argparse.Namespace,
+    times: Durations,
+    bad: Sequence[str],
+    only: Sequence[str],
+    stack: ExitStack,
+    results: Results,
+) -> None:
+    planned = [CONTESTANTS[name](Bed(options.congestion, is_long=True)) for name in only]
+    entered = rounds.enter_all(planned, stack, results)
+    bare = [one for one in entered if one.name == Bridge.name]
+    rounds.run(bare, _chosen(options, rounds.line_measures(times)), 1, results, LINE, options.tries)
+    repeats = options.repeats or (1 if options.quick else BAD_PATH_REPEATS)
+    for name in bad:
+        what = rounds.bad_path_measures(BAD_PATHS[name], times)
+        rounds.run(entered, _chosen(options, what), repeats, results, name, options.tries)
+
+
+def _chosen(options: argparse.Namespace, what: dict[str, Measure]) -> dict[str, Measure]:
+    if not options.measures:
+        return what
+    return {name: measure for name, measure in what.items() if name in options.measures}
 
 
 def _write_json(options: argparse.Namespace, results: Results) -> None:
@@ -101,15 +139,27 @@ def _parser() -> argparse.ArgumentParser:
         "--measures", nargs="+", choices=measures, metavar="MEASURE",
         help=f"these and no others: {', '.join(map(repr, measures))}",
     )  # fmt: skip
+    paths = [CLEAN, *BAD_PATHS]
     parser.add_argument(
-        "--repeats", type=int, metavar="N", help=f"samples of each (default: {REPEATS})"
-    )
+        "--paths", nargs="+", choices=paths, default=paths, metavar="PATH",
+        help=f"over these and no others: {', '.join(paths)}".replace("%", "%%"),
+    )  # fmt: skip
+    parser.add_argument(
+        "--repeats", type=int, metavar="N",
+        help=f"samples of each (default: {REPEATS}, over bad paths {BAD_PATH_REPEATS})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tries", type=int, default=1, metavar="N",
+        help="take a sample up to N times while other work on the machine uses more than "
+        f"{rounds.OTHERS_MOST_CPUS} processors, and keep the least disturbed (default: 1)",
+    )  # fmt: skip
     parser.add_argument(
         "--congestion", default="", metavar="NAME",
         help="congestion control of all TCP, inside and under the VPNs: cubic, bbr, ... "
         "(default: the machine's)",
     )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw a chart there")
     return parser
 
 

@@ -2,38 +2,58 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final, Self
 
+from bench.compare.line import DelayLine
 from tests.support.netns import Lan
 
 if TYPE_CHECKING:
     from tests.support.netns import Namespace
 
+_QUEUE_FRAMES: Final = 1000
+"""What the kernel may hold for the delay line: it has to survive 1/2 ms and a burst."""
+
 
 class Bed(Lan):
-    """A LAN with one congestion control for all TCP in it: inside a VPN and under it."""
+    """A LAN with one congestion control for all TCP in it: inside a VPN and under it.
 
-    def __init__(self, congestion: str = "") -> None:
+    With `is_long` station 0's cable is a delay line, `line`.
+    """
+
+    line: DelayLine
+
+    def __init__(self, congestion: str = "", *, is_long: bool = False) -> None:
         """Plan it; without `congestion` it is the machine's."""
         super().__init__(2)
         self._congestion = congestion
+        self._is_long = is_long
+        self._lines = ExitStack()
 
     def __enter__(self) -> Self:
-        super().__enter__()
-        try:
-            for namespace in self.namespaces:
+        with self._lines:
+            super().__enter__()
+            self._lines.callback(self._stack.close)
+            for namespace in (self.server, *self.stations):
                 self._set_up(namespace)
-        except BaseException:
-            self._stack.close()
-            raise
+            self._lines = self._lines.pop_all()
         return self
 
-    @property
-    def namespaces(self) -> list[Namespace]:
-        """All namespaces of the LAN."""
-        return [self.server, *self.stations]
+    def __exit__(self, *_: object) -> None:
+        self._lines.close()
 
     def _set_up(self, namespace: Namespace) -> None:
         if self._congestion:
             setting = f"net.ipv4.tcp_congestion_control={self._congestion}"
             namespace.run(["sysctl", "-q", "-w", setting])
+
+    def _join(self, index: int, station: Namespace) -> None:
+        if not self._is_long or index:
+            super()._join(index, station)
+            return
+        self.line = self._lines.enter_context(DelayLine(((station, "eth0"), (self.server, "lan1"))))
+        for namespace, device in ((station, "eth0"), (self.server, "lan1")):
+            namespace.ip(f"link set {device} txqueuelen {_QUEUE_FRAMES}")
+        self.server.ip("link set lan1 master lan0 up")
+        station.ip(f"address add {self.address(0)}/24 dev eth0")
+        station.ip("link set eth0 up")

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-    from tests.support.netns import Lan, Namespace
+    from bench.compare.bed import Bed
+    from tests.support.netns import Namespace
 
 START_S = 20.0
 
@@ -38,8 +39,8 @@ class Contestant(ABC):
     renamed: ClassVar[Mapping[str, str]] = {}
     """Better names for processes than the kernel's."""
 
-    def __init__(self, lan: Lan) -> None:
-        """Plan it; `lan` has two stations and is not yet entered."""
+    def __init__(self, lan: Bed) -> None:
+        """Plan it in a bed that is not yet entered."""
         self.lan = lan
         self.pids: dict[str, list[int]] = {}
 

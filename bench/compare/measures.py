@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LOSS_MOST: Final = 0.01
 FIRST_GUESS: Final = 20_000.0
+SPEED_UP_S: Final = 1.0
+"""Over a long path a transfer's first second is not counted."""
 _PING_EVERY_S: Final = 0.02
 _SETTLE_S: Final = 0.4
 """A transfer gets up to speed before the ping begins."""
@@ -42,6 +44,8 @@ class Durations:
     udp_s: float = 0.5
     request_s: float = 1.0
     ping_s: float = 1.0
+    bad_tcp_s: float = 4.0
+    bad_request_s: float = 2.5
 
 
 def tcp(

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from bench.compare.measures import Values
 
 CLEAN = "clean"
+LINE = "line alone"
+"""Paths that are not bad ones: the bare road, and the delay line that does nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bench import report
-from bench.compare.results import CLEAN
+from bench.compare.paths import PATH_SENTENCE
+from bench.compare.results import CLEAN, LINE
 from bench.compare.targets import TARGETS, TCP_1
+from bench.measure import Spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +70,14 @@ BAD_PATH: Final = (
     Column("p99", TCP_1, "ping_p99_ms"),
     Column("lost %", TCP_1, "ping_lost", 100, 1),
     Column("rr TCP p50 ms", ("rr tcp",), "p50_us", 1e-3, 1),
-    Column("p99 ", ("rr tcp",), "p99_us", 1e-3, 1),
+    Column("p95 ", ("rr tcp",), "p95_us", 1e-3, 1),
+    Column("line CPUs", TCP_1, "line_cpus", digits=2),
+)
+LINE_ALONE: Final = (
+    Column("TCP 1 ->", ("tcp1 up",), "mbit_s"),
+    Column("TCP 1 <-", ("tcp1 down",), "mbit_s"),
+    Column("UDP 64 B kfps", ("udp64",), "frames_s", 1e-3),
+    Column("line CPUs", TCP_1, "line_cpus", digits=2),
 )
 
 
@@ -77,14 +86,30 @@ def text_of(results: Results) -> str:
     parts = [_section(path, results) for path in results.paths()]
     if CLEAN in results.paths():
         parts += [_processes(results), _targets(results)]
+    parts += [_others(results)]
     parts += [f"skipped {name}: {reason}" for name, reason in results.skipped.items()]
     parts += [f"failed: {failure}" for failure in results.failures]
     return "\n\n".join(part for part in parts if part)
 
 
+def _others(results: Results) -> str:
+    """Say how quiet the machine was."""
+    cpus = [sample.values["others_cpus"] for sample in results.samples]
+    if not cpus:
+        return ""
+    spread = Spread.of(cpus)
+    return (
+        f"Other work used {spread.median:.2f} processors ({spread.low:.2f}..{spread.high:.2f}) "
+        "during the measurements, some of it the kernel's own for us"
+    )
+
+
 def _section(path: str, results: Results) -> str:
+    if path == LINE:
+        return f"The delay line alone, without delay or limit\n{_table(LINE_ALONE, results, path)}"
     if path != CLEAN:
-        return f"{path} (TCP in Mbit/s)\n{_table(BAD_PATH, results, path)}"
+        told = f"{path}: {PATH_SENTENCE} (TCP in Mbit/s)"
+        return f"{told}\n{_table(BAD_PATH, results, path)}"
     rates = _table(RATES, results, path)
     delays = _table(DELAYS, results, path)
     return f"Bulk (TCP in Mbit/s; median, quartiles)\n{rates}\n\nDelay\n{delays}"

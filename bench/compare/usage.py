@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,25 +18,34 @@ _IDLE: Final = (3, 4)
 _COUNTED: Final = 8
 """Columns user to steal; guest time is in user already."""
 _STEAL: Final = 7
+_OUR_OWN: Final = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """CPU seconds used so far: by each process name, and by the whole machine."""
+    """CPU seconds used so far: by each process name, by our programs, by the whole machine."""
 
     by_process_s: dict[str, float]
+    programs_s: float
+    """What makes the traffic (iperf3, ping, ...), once it has ended, and this process."""
     machine_s: float
 
     def __sub__(self, earlier: Usage) -> Usage:
         spent = {
             name: used - earlier.by_process_s[name] for name, used in self.by_process_s.items()
         }
-        return Usage(spent, self.machine_s - earlier.machine_s)
+        programs_s = self.programs_s - earlier.programs_s
+        return Usage(spent, programs_s, self.machine_s - earlier.machine_s)
 
     @property
     def total_s(self) -> float:
         """What all processes used."""
         return sum(self.by_process_s.values())
+
+    @property
+    def others_s(self) -> float:
+        """What the machine did besides: other people's work, and a little of the kernel's own."""
+        return max(0.0, self.machine_s - self.total_s - self.programs_s)
 
 
 def usage(pids: Mapping[str, Sequence[int]]) -> Usage:
@@ -43,7 +53,8 @@ def usage(pids: Mapping[str, Sequence[int]]) -> Usage:
     by_process_s = {
         name: sum(cpu_time(pid).total_ns for pid in group) / 1e9 for name, group in pids.items()
     }
-    return Usage(by_process_s, busy_s(Path("/proc/stat").read_text()))
+    programs_s = sum(sum(resource.getrusage(who)[:2]) for who in _OUR_OWN)
+    return Usage(by_process_s, programs_s, busy_s(Path("/proc/stat").read_text()))
 
 
 def busy_s(text: str) -> float:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import ExitStack
 
-    from tests.support.netns import Lan
+    from bench.compare.bed import Bed
 
 WORKERS = 2
 NO_OFFLOAD = "--no-offload"
@@ -25,7 +25,7 @@ NO_OFFLOAD = "--no-offload"
 class BenchVpn(Vpn):
     """The tests' VPN on a given LAN, with as many nginx workers as uWSGI has."""
 
-    def __init__(self, lan: Lan) -> None:
+    def __init__(self, lan: Bed) -> None:
         """Plan it on `lan`, which it enters itself."""
         super().__init__(2, f"--processes={WORKERS}")
         self.lan = lan

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench import stages
+from bench import offload, stages
 from bench.measure import Spread, Work, calls_for, cpu_ns, without_collector
 from bench.processes import cpu_time, pin_apart
 from bench.report import table
@@ -50,6 +50,21 @@ class TestStages:
         bed.empty()
         assert not bed.switch.backlog
         assert not any(port.egress.waiting for port in bed.ports)
+
+
+class TestOffload:
+    def test_every_piece_of_work_is_measured(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file = tmp_path / "offload.json"
+        offload.main(["--json", str(file), "--sample-ms", "1", "--repeats", "3"])
+        rows = json.loads(file.read_text())["rows"]
+        assert [row["work"] for row in rows] == list(offload.WORKS)
+        assert all(0 < row["low"] <= row["median"] <= row["high"] for row in rows)
+        packets = {row["work"]: row["packets"] for row in rows}
+        assert packets["cut: TCP over IPv4"] == packets["cut: TCP over IPv6"] == 45
+        assert packets["check: acknowledgement"] == 1
+        assert len(capsys.readouterr().out.splitlines()) == 1 + len(rows)
 
 
 class TestMeasure:

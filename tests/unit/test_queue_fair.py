@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.packets import CE, ECT_0, MACS, NOT_ECT, checksum, frame, ipv4, ipv6
-from vpnws.switch.codel import INTERVAL_S, TARGET_S, UNLIMITED
+from tests.support.ip_frames import CE, ECT_0, MACS, NOT_ECT, checksum, frame, ipv4, ipv6
+from vpnws.switch.codel import DEFAULT, INTERVAL_S, TARGET_S, UNLIMITED, Codel
 from vpnws.switch.drop import Drop
 from vpnws.switch.flow import FLOWS_MOST, MESSAGE_LEAST_BYTES, QUANTUM_BYTES, Flows, bucket_of
 from vpnws.switch.queue import EgressQueue
@@ -129,6 +129,22 @@ class TestSparseFlows:
             sent[port_of(one)] += 1
         assert sent[bulk] >= 28
 
+    def test_one_that_comes_whenever_it_is_empty_gets_its_share_and_no_more(self) -> None:
+        queue = backed_up()
+        *bulk, greedy = apart(5)
+        for number in range(400):
+            queue.push(item(bulk[number % 4], MTU_BYTES, number), 1, 0.0)
+        sent: Counter[int] = Counter()
+        waiting = False
+        for turn in range(200):
+            if not waiting and turn % 2:
+                queue.push(item(greedy, 1000), 1, 0.0)
+                waiting = True
+            (one,) = queue.take(1, 1, 0.0)
+            sent[port_of(one)] += 1
+            waiting = waiting and port_of(one) != greedy
+        assert 20 <= sent[greedy] <= 60
+
     def test_a_debt_outlasts_an_empty_moment(self) -> None:
         queue = backed_up()
         bulk, large = apart(2)
@@ -204,6 +220,27 @@ class TestCodel:
         assert len(gaps) > 8
         assert gaps[0] > 2 * gaps[8]
 
+    @pytest.mark.parametrize(("calm_intervals", "treated_as_new"), [(1, False), (20, True)])
+    def test_a_queue_that_stands_again_soon_is_not_treated_as_new(
+        self, calm_intervals: int, treated_as_new: bool
+    ) -> None:
+        codel = Codel()
+        tick_s = INTERVAL_S / 200
+
+        def drops(start_s: float, ticks: int) -> list[float]:
+            times = [start_s + tick * tick_s for tick in range(ticks)]
+            return [now for now in times if codel.judge(2 * TARGET_S, False, now, DEFAULT)]
+
+        first = drops(0.0, 2000)
+        assert len(first) > 5
+        assert first[0] == pytest.approx(INTERVAL_S, abs=2 * tick_s)
+        assert not codel.judge(0.5 * TARGET_S, False, 2000 * tick_s, DEFAULT)
+        again = drops(2000 * tick_s + calm_intervals * INTERVAL_S, 1000)
+        gap_s = again[1] - again[0]
+        is_new = gap_s == pytest.approx(INTERVAL_S, abs=2 * tick_s)
+        assert is_new == treated_as_new
+        assert is_new or gap_s < INTERVAL_S / 2
+
     def test_what_takes_marks_is_marked_and_never_dropped(self) -> None:
         queue = backed_up(codel=True)
         flow = Standing(queue, ECT_0)
@@ -233,6 +270,14 @@ class TestCodel:
             taken = [queue.take(1, 1, 10.0 + tick) for tick in range(count)]
             assert all(taken)
             assert not queue.drops
+
+    def test_two_super_frames_are_no_standing_queue(self) -> None:
+        queue = backed_up(codel=True)
+        for number in range(100):
+            queue.push(item(7, 65_000, number), 1, 0.1 * number)
+            if number:
+                assert len(queue.take(1, 1, 0.1 * number + 0.05)) == 1
+        assert not queue.drops
 
     def test_of_many_that_waited_for_ages_one_is_always_left(self) -> None:
         queue = backed_up(codel=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.packets import (
+from tests.support.ip_frames import (
     CE,
     ECT_0,
     ECT_1,

@@ -156,28 +156,34 @@ class Link:
     def _write(self) -> None:
         """Write until nothing waits or the socket is full, whose watcher then goes on."""
         queue = self.port.egress
+        now = loop.now()
+        buffers: list[bytes | memoryview] = []
         try:
-            while buffers := queue.rest or self._gather():
-                size_bytes = sum(map(len, buffers))
+            while queue.size_bytes:
+                buffers = queue.rest or self._gather(now)
+                if not buffers:
+                    break  # What waited was dropped for having waited too long.
                 written = os.writev(self.fd, buffers)
-                self.wrote_s = loop.now()
-                if written < size_bytes:
+                self.wrote_s = now
+                if written < sum(map(len, buffers)):
                     queue.keep(_after(buffers, written))
                     self._wait_to_write()
                     return
-                queue.keep([])
+                if queue.rest:
+                    queue.keep([])
         except BlockingIOError:
             queue.keep(buffers)
             self._wait_to_write()
         except OSError as error:
             self.end(websocket.ABNORMAL, f"cannot write: {error.strerror}")
         else:
-            self._stop_waiting()
+            if self.writing:
+                self._stop_waiting()
 
-    def _gather(self) -> list[bytes | memoryview]:
+    def _gather(self, now: float) -> list[bytes | memoryview]:
         queue = self.port.egress
         most_bytes = BITE_BYTES if queue.backed_up else WRITE_BYTES
-        return self.port.format.gather(queue, most_bytes, IOV_MOST, loop.now())
+        return self.port.format.gather(queue, most_bytes, IOV_MOST, now)
 
     def _wait_to_write(self) -> None:
         if not self.writing and not self.ended:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import TapError
@@ -11,7 +12,7 @@ from vpnws.host.tap import FRAME_ERRORS, READ_BYTES, exists, open_tap, read_mac
 from vpnws.switch.drop import Drop
 from vpnws.switch.format import PLAIN_FRAMES, TAP_RECORDS
 from vpnws.wire.ethernet import parse_mac
-from vpnws.wire.offload import LENGTH_BYTES, VNET_BYTES
+from vpnws.wire.offload import LENGTH_BYTES, NOTHING_TO_DO, PREFIX_BYTES, fit, is_sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,7 @@ RETRY_S: Final = 1.0
 
 WRITE_BYTES: Final = 131072
 """Taken from the queue at once."""
+_LENGTH: Final = Struct(">I")
 _buffer = memoryview(bytearray(READ_MOST_BYTES + LENGTH_BYTES + READ_BYTES))
 
 log = logging.getLogger("vpnws")
@@ -127,7 +129,7 @@ class Uplink:
         if self._tap is None or self._port is None:
             return
         try:
-            message = read_message(self._tap)
+            message = read_message(self._tap, self._port.max_frame_bytes)
         except OSError as error:
             self._lose(error)
             return
@@ -164,17 +166,26 @@ class Uplink:
         self._retry = loop.after(RETRY_S, self._open)
 
 
-def read_message(tap: Tap) -> bytes:
+def read_message(tap: Tap, longest: int) -> bytes:
     """Return the frames that `tap` has ready as records, READ_MOST of them or about
     READ_MOST_BYTES; empty when there are none. Raises OSError when the device is gone.
+
+    A frame that stations would not take as the kernel gave it is made so that they do (see
+    offload.fit); `longest` bounds its packets in bytes.
     """
     at = 0
     try:
         for _ in range(READ_MOST):
-            frame_at = at + LENGTH_BYTES
-            count = tap.read_into(_buffer[frame_at:])
-            _buffer[at:frame_at] = (count - VNET_BYTES).to_bytes(LENGTH_BYTES, "big")
-            at = frame_at + count
+            frame_at = at + PREFIX_BYTES
+            stop = at + LENGTH_BYTES + tap.read_into(_buffer[at + LENGTH_BYTES :])
+            size = stop - frame_at
+            _LENGTH.pack_into(_buffer, at, size)
+            vnet = bytes(_buffer[at + LENGTH_BYTES : frame_at])
+            if vnet != NOTHING_TO_DO and not is_sound(vnet, _buffer, frame_at, size, longest):
+                # As packets of their own they may be longer than the room that is left.
+                fitting = b"".join(fit(vnet, bytes(_buffer[frame_at:stop]), longest))
+                return bytes(_buffer[:at]) + (fitting or bytes(_buffer[at:stop]))
+            at = stop
             if at >= READ_MOST_BYTES:
                 break
     except BlockingIOError:

@@ -72,7 +72,11 @@ class PlainMessages:
         self, queue: EgressQueue, most_bytes: int, most_buffers: int, now: float
     ) -> list[bytes | memoryview]:
         """Take whole messages; pings and pongs go first."""
-        return [*queue.take_controls(), *queue.take(most_bytes, most_buffers, now)]
+        buffers: list[bytes | memoryview] = []
+        if queue.controls:
+            buffers += queue.take_controls()
+        buffers += queue.take(most_bytes, most_buffers, now)
+        return buffers
 
 
 class Records:
@@ -92,11 +96,13 @@ class Records:
         self, queue: EgressQueue, most_bytes: int, most_buffers: int, now: float
     ) -> list[bytes | memoryview]:
         """Take records and put what fits MESSAGE_BYTES into one message, then the next."""
-        buffers: list[bytes | memoryview] = [*queue.take_controls()]
-        while most_bytes > 0 and len(buffers) + 2 <= most_buffers:
+        buffers: list[bytes | memoryview] = []
+        if queue.controls:
+            buffers += queue.take_controls()
+        while queue.size_bytes and most_bytes > 0 and len(buffers) + 2 <= most_buffers:
             batch = queue.take(MESSAGE_BYTES, most_buffers - len(buffers) - 1, now)
             if not batch:
-                break
+                break  # What waited was dropped for having waited too long.
             size_bytes = sum(map(len, batch))
             buffers.append(websocket.encode_header(websocket.BINARY, size_bytes))
             buffers += batch

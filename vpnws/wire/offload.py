@@ -64,6 +64,10 @@ GSO_ECN: Final = 0x80
 _VALID: Final = VNET.pack(DATA_VALID, GSO_NONE, 0, 0, 0, 0)
 """The virtio header of a frame that is complete, and whose checksum somebody has verified."""
 _COMPLETE: Final = (NOTHING_TO_DO, _VALID)
+_SEGMENTS: Final = range(2, SEGMENTS_MOST + 1)
+"""Of how many packets a record that is to be cut may be. The kernel drops some of a single one."""
+_OWN_SEGMENTS: Final = range(1, FRAME_MOST_BYTES)
+"""The same for what one's own kernel hands out, as many as there can be."""
 _PADDED_MOST_BYTES: Final = 60 + TAGS_MOST * TAG_BYTES
 """The shortest frame of IEEE 802.3 without FCS, and its tags: up to here a frame may be padded."""
 _GSO_TYPES: Final = {
@@ -109,7 +113,7 @@ def is_sound(vnet: bytes, buffer: Buffer, at: int, size: int, longest: int) -> b
     is_common = _COMMON.get(vnet)
     if is_common is not None and is_common(buffer, at, size):
         return size <= longest
-    return len(vnet) == VNET_BYTES and _holds(vnet, buffer, at, size, longest, SEGMENTS_MOST)
+    return len(vnet) == VNET_BYTES and _holds(vnet, buffer, at, size, longest, _SEGMENTS)
 
 
 def segment_count(vnet: bytes, size: int) -> int:
@@ -141,16 +145,16 @@ def plain_frames(vnet: bytes, frame: bytes) -> list[bytes]:
 def fit(vnet: bytes, frame: bytes, longest: int) -> list[bytes]:
     """Return the records for a frame that one's own kernel handed out with `vnet`.
 
-    One, as a rule. A frame that others would not take so becomes complete ones: of more packets
-    than SEGMENTS_MOST, or a checksum of which only the kernel knows (other protocols, source
-    routes). Empty when that cannot be, or a packet would be longer than `longest` bytes.
+    One, as a rule. A frame that others would not take so becomes complete ones: when it is of
+    more packets than SEGMENTS_MOST, or has a checksum of which only the kernel knows (another
+    protocol, a source route). Empty when that cannot be, or a packet is longer than `longest`.
     """
     size = len(frame)
     if is_sound(vnet, frame, 0, size, longest):
         return [encode_record(frame, vnet)]
     if len(vnet) != VNET_BYTES or not HEADER_BYTES <= size <= FRAME_MOST_BYTES:
         return []
-    if _holds(vnet, frame, 0, size, longest, FRAME_MOST_BYTES):
+    if _holds(vnet, frame, 0, size, longest, _OWN_SEGMENTS):
         return [encode_record(one) for one in plain_frames(vnet, frame)]
     flags, gso_type, _, _, start, offset = VNET.unpack(vnet)
     field = start + offset
@@ -159,9 +163,7 @@ def fit(vnet: bytes, frame: bytes, longest: int) -> list[bytes]:
     return [encode_record(complete_partial(frame, start, field))]
 
 
-def _holds(
-    vnet: bytes, buffer: Buffer, at: int, size: int, longest: int, segments_most: int
-) -> bool:
+def _holds(vnet: bytes, buffer: Buffer, at: int, size: int, longest: int, segments: range) -> bool:
     """Look closely at a record that needs a checksum."""
     flags, gso_type, headers_bytes, gso_size, start, offset = VNET.unpack(vnet)
     layout = read_layout(buffer, at, size) if flags == NEEDS_CSUM else None
@@ -178,7 +180,7 @@ def _holds(
         and payload_at <= headers_bytes + TAG_BYTES
         and headers_bytes <= size
         and 0 < gso_size <= longest - payload_at
-        and size - payload_at <= gso_size * segments_most
+        and -(-(size - payload_at) // gso_size) in segments
     )
 
 

@@ -1,0 +1,107 @@
+"""A kernel that cuts and completes records: what is written to one TAP comes out of another.
+
+                                          +--- gso1 (offloads off)  --> frames
+    records --> gso0 (IFF_VNET_HDR) --- br0
+                                          +--- gso2 (IFF_VNET_HDR)  --> records
+
+The bridge gives what comes from `gso0` to the others. `gso1` can do nothing by itself, so the
+kernel does before what the record left to be done: its own software segmentation (GSO). `gso2` is
+given the record as the kernel writes it. Everything stands in a namespace of its own.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import struct
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
+
+import pytun
+
+from .netns import Namespace
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+VNET_BYTES = 10
+ALL_OFFLOADS = 0x01 | 0x02 | 0x04 | 0x08 | 0x20 | 0x40
+"""TUN_F_CSUM, TSO4, TSO6, TSO_ECN, USO4, USO6."""
+_IFF_VNET_HDR = 0x4000
+_TUNSETOFFLOAD = 0x400454D0
+_TUNSETVNETLE = 0x400454DC
+_READ_BYTES = 1 << 17
+_MTU_BYTES = 65521
+
+
+def open_vnet_tap(name: str, offloads: int = ALL_OFFLOADS) -> pytun.TunTapDevice:
+    """Open a TAP whose frames carry a little-endian virtio_net_hdr of 10 bytes each way."""
+    device = pytun.TunTapDevice(name=name, flags=pytun.IFF_TAP | pytun.IFF_NO_PI | _IFF_VNET_HDR)
+    fcntl.ioctl(device.fileno(), _TUNSETVNETLE, struct.pack("i", 1))
+    fcntl.ioctl(device.fileno(), _TUNSETOFFLOAD, offloads)
+    os.set_blocking(device.fileno(), False)
+    return device
+
+
+class OffloadBed:
+    """The two TAPs and the bridge above, for as long as the `with` block lasts."""
+
+    def __init__(self) -> None:
+        self.namespace = Namespace("gso")
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            namespace = stack.enter_context(self.namespace)
+            # Nothing but what is written goes over these devices.
+            namespace.run("sysctl -qw net.ipv6.conf.default.disable_ipv6=1")
+            self._in = namespace.call(lambda: open_vnet_tap("gso0"))
+            self._out = namespace.call(
+                lambda: pytun.TunTapDevice(name="gso1", flags=pytun.IFF_TAP | pytun.IFF_NO_PI)
+            )
+            self._again = namespace.call(lambda: open_vnet_tap("gso2"))
+            for tap in (self._in, self._out, self._again):
+                stack.callback(tap.close)
+                os.set_blocking(tap.fileno(), False)
+            namespace.ip("link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0")
+            for name in ("gso0", "gso1", "gso2"):
+                namespace.ip(f"link set {name} mtu {_MTU_BYTES} master br0 up")
+            namespace.ip("link set br0 up")
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def cut(self, vnet: bytes, frame: bytes, count: int, wait_s: float = 2.0) -> list[bytes]:
+        """Hand a record to the kernel and return the `count` frames it makes of it, or fewer when
+        it makes none for `wait_s` seconds. Raises `OSError` when it does not take the record.
+        """
+        self._write(vnet + frame)
+        frames: list[bytes] = []
+        while len(frames) < count and (one := _read(self._out, wait_s)):
+            frames.append(one)
+        return frames + [one for one in [_read(self._out)] if one]
+
+    def hand_on(self, vnet: bytes, frame: bytes, wait_s: float = 2.0) -> tuple[bytes, bytes]:
+        """Hand a record to the kernel and return how it hands it out, empty when it does not."""
+        self._write(vnet + frame)
+        record = _read(self._again, wait_s)
+        return record[:VNET_BYTES], record[VNET_BYTES:]
+
+    def _write(self, record: bytes) -> None:
+        while _read(self._out) or _read(self._again):
+            pass
+        os.write(self._in.fileno(), record)
+
+
+def _read(tap: pytun.TunTapDevice, wait_s: float = 0) -> bytes:
+    """Return what there is to read, empty when nothing comes."""
+    there = select.select([tap.fileno()], [], [], wait_s)[0]
+    return os.read(tap.fileno(), _READ_BYTES) if there else b""

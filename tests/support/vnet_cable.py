@@ -1,0 +1,84 @@
+"""A cable of records between two kernels: two namespaces, each with a TAP that leaves work to do.
+
+    near: cable0 10.9.0.1, fd09::1 ===(vnet, frame)=== cable0 10.9.0.2, fd09::2 :far
+
+A thread carries each record to the other TAP and remembers it, as it is or as the frames that a
+test makes of it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
+
+from .netns import Namespace
+from .offload_bed import VNET_BYTES, open_vnet_tap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    import pytun
+
+Record = tuple[bytes, bytes]
+_READ_BYTES = 1 << 17
+_TURN_S = 0.05
+
+
+def as_it_is(vnet: bytes, frame: bytes) -> list[Record]:
+    return [(vnet, frame)]
+
+
+class VnetCable:
+    """The picture above, for as long as the `with` block lasts."""
+
+    def __init__(
+        self, carry: Callable[[bytes, bytes], list[Record]] = as_it_is, *, mtu_bytes: int = 1500
+    ) -> None:
+        """`carry` says what is written to the other TAP for a record."""
+        self.near, self.far = Namespace("near"), Namespace("far")
+        self.records: list[Record] = []
+        """All that the two kernels handed out."""
+        self._carry = carry
+        self._mtu_bytes = mtu_bytes
+        self._stop = threading.Event()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            taps = []
+            for number, namespace in enumerate((self.near, self.far), 1):
+                stack.enter_context(namespace)
+                taps.append(namespace.call(lambda: open_vnet_tap("cable0")))
+                stack.callback(taps[-1].close)
+                namespace.ip(f"address add 10.9.0.{number}/24 dev cable0")
+                namespace.ip(f"address add fd09::{number}/64 dev cable0 nodad")
+                namespace.ip(f"link set cable0 mtu {self._mtu_bytes} up")
+            thread = threading.Thread(target=self._run, args=taps)
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(self._stop.set)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def _run(self, *taps: pytun.TunTapDevice) -> None:
+        fds = [tap.fileno() for tap in taps]
+        other = dict(zip(fds, reversed(fds), strict=True))
+        while not self._stop.is_set():
+            for fd in select.select(fds, [], [], _TURN_S)[0]:
+                message = os.read(fd, _READ_BYTES)
+                record = message[:VNET_BYTES], message[VNET_BYTES:]
+                self.records.append(record)
+                for vnet, frame in self._carry(*record):
+                    os.write(other[fd], vnet + frame)
