@@ -132,8 +132,10 @@ class TlsStream(Stream):
         if self._written:
             self._encrypt()
         if self._outgoing.pending:
-            # TLS itself has answered something: an update of keys, a renegotiation.
-            self.flush()
+            # TLS itself has answered something: an update of keys, a renegotiation. If that cannot
+            # be sent, what was received stays good, and the next call says why.
+            with contextlib.suppress(OSError):
+                self.flush()
         return count if count or self._has_ended else None
 
     def write(self, data: Buffer) -> None:
