@@ -11,8 +11,6 @@ from vpnws.wire.ethernet import HEADER_BYTES
 from vpnws.wire.offload import NOTHING_TO_DO, VNET_BYTES, decode_records, fit, plain_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from vpnws.client.connection import Connection
     from vpnws.client.counters import Counters
     from vpnws.host.tap import Tap
@@ -45,12 +43,18 @@ class Carrier:
 
         Raises TapError when the device is gone.
         """
+        write = self._tap.write
         for frame in messages:
-            if HEADER_BYTES <= len(frame) <= self._longest:
-                self._hand_over(self._tap.write, frame)
-            else:
+            if not HEADER_BYTES <= len(frame) <= self._longest:
                 short = len(frame) < HEADER_BYTES
                 self._counters.drops[Drop.SHORT if short else Drop.OVERSIZE] += 1
+                continue
+            try:
+                write(frame)
+            except OSError as error:
+                self._refuse(error)
+            else:
+                self._counters.frames_received += 1
 
     def take(self, most: int) -> int:
         """Send the frames that the TAP has ready, up to `most` or a batch; return how many it had.
@@ -100,15 +104,11 @@ class Carrier:
             self._counters.drops[Drop.RECORD] += 1
         return frames
 
-    def _hand_over(self, write: Callable[[Buffer], None], data: Buffer) -> None:
-        """Hand one frame to the TAP; what it does not take now is dropped and counted."""
-        try:
-            write(data)
-        except BlockingIOError:
+    def _refuse(self, error: OSError) -> None:
+        """Count a frame that the TAP did not take; raise TapError if it is the device's end."""
+        if isinstance(error, BlockingIOError):
             self._counters.drops[Drop.TAP_FULL] += 1
-        except OSError as error:
-            if error.errno not in FRAME_ERRORS:
-                raise gone(self._tap, error) from error
+        elif error.errno in FRAME_ERRORS:
             self._counters.drops[Drop.TAP_REFUSED] += 1
         else:
-            self._counters.frames_received += 1
+            raise gone(self._tap, error) from error

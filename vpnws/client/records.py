@@ -10,7 +10,16 @@ from vpnws.client.counters import Drop
 from vpnws.client.masking import HEAD_ROOM_BYTES
 from vpnws.host.tap import READ_BYTES
 from vpnws.wire.ethernet import HEADER_BYTES
-from vpnws.wire.offload import LENGTH_BYTES, NEEDS_CSUM, PREFIX_BYTES, VNET_BYTES, fit, is_sound
+from vpnws.wire.offload import (
+    GSO_NONE,
+    LENGTH_BYTES,
+    NEEDS_CSUM,
+    PREFIX_BYTES,
+    VNET,
+    VNET_BYTES,
+    fit,
+    is_sound,
+)
 
 if TYPE_CHECKING:
     from vpnws.client.connection import Connection
@@ -23,6 +32,13 @@ MESSAGE_BYTES: Final = 16384 - 8
 need not wait for more. A longer record goes alone."""
 _LENGTH: Final = Struct(">I")
 _PREFIX: Final = Struct(">I10s")
+_USUAL: Final = frozenset(
+    VNET.pack(NEEDS_CSUM, GSO_NONE, 0, 0, HEADER_BYTES + header, offset)
+    for header in (20, 40)
+    for offset in (6, 16)
+)
+"""A checksum to be completed of UDP or TCP behind the shortest IP header: one's own kernel is taken
+at its word there, it is what nearly every frame has."""
 _FULL: Final = HEAD_ROOM_BYTES + MESSAGE_BYTES
 
 
@@ -47,7 +63,7 @@ class RecordCarrier(Carrier):
             self._deliver(message)
 
     def _deliver(self, message: Buffer) -> None:
-        start, end, longest = 0, len(message), self._longest
+        start, end, longest, count = 0, len(message), self._longest, 0
         write = self._tap.write_record
         while end - start >= PREFIX_BYTES:
             size, vnet = _PREFIX.unpack_from(message, start)
@@ -56,10 +72,16 @@ class RecordCarrier(Carrier):
             if not HEADER_BYTES <= size <= end - at:
                 break
             if is_sound(vnet, message, at, size, longest):
-                self._hand_over(write, message[start + LENGTH_BYTES : stop])
+                try:
+                    write(message[start + LENGTH_BYTES : stop])
+                except OSError as error:
+                    self._refuse(error)
+                else:
+                    count += 1
             else:
                 self._counters.drops[Drop.RECORD] += 1
             start = stop
+        self._counters.frames_received += count
         if start != end:
             # Where the next one would begin cannot be known.
             self._counters.drops[Drop.RECORD] += 1
@@ -81,20 +103,22 @@ class RecordCarrier(Carrier):
             size_bytes += length
             size = length - VNET_BYTES
             _LENGTH.pack_into(memory, end, size)
-            at = end + PREFIX_BYTES
-            # Only work that is left can be more than the other end would do.
-            if memory[end + LENGTH_BYTES] & NEEDS_CSUM and not is_sound(
-                bytes(memory[end + LENGTH_BYTES : at]), memory, at, size, self._longest
-            ):
-                end = self._fit(end, at + size)
+            if memory[end + LENGTH_BYTES] & NEEDS_CSUM and not self._is_usual(end, size):
+                end = self._fit(end, end + PREFIX_BYTES + size)
             else:
-                end = self._close_full(end, at + size)
+                end = self._close_full(end, end + PREFIX_BYTES + size)
         if end > HEAD_ROOM_BYTES:
             self._connection.write_message(self._buffer[:end])
         if count:
             self._counters.frames_sent += count
             self._connection.flush()
         return count
+
+    def _is_usual(self, start: int, size: int) -> bool:
+        """Tell whether the other end will take the record at `start` as the kernel made it."""
+        at = start + PREFIX_BYTES
+        vnet = bytes(self._memory[start + LENGTH_BYTES : at])
+        return vnet in _USUAL or is_sound(vnet, self._memory, at, size, self._longest)
 
     def _fit(self, start: int, end: int) -> int:
         """Put in place of the record from `start` to `end` those that the other end takes.
