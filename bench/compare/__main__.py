@@ -41,7 +41,7 @@ REPEATS: Final = 3
 BAD_PATH_REPEATS: Final = 2
 ON_BAD_PATHS: Final = ("vpnws", "openvpn-tcp", "openvpn-udp", "tinc", "bridge")
 QUICK: Final = Durations(
-    tcp_s=1.5, udp_s=0.3, request_s=0.4, ping_s=0.4, bad_tcp_s=2.0, bad_request_s=1.0
+    tcp_s=1, udp_s=0.3, request_s=0.4, ping_s=0.4, bad_tcp_s=2, bad_request_s=1.0
 )
 TOOLS: Final = ("iperf3", "ping", "ip", "sysctl")
 
