@@ -96,7 +96,7 @@ def enter_all(
         say(f"starting {one.name}: {one.sentence}")
         try:
             entered.append(stack.enter_context(one))
-        except SkippedError as error:
+        except (SkippedError, *FAILURES) as error:
             say(f"  skipped: {error}")
             results.skipped[one.name] = str(error)
     return entered
