@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench.compare import chart, machine, rounds, tables
+from bench.compare import chart, machine, page, rounds, tables
 from bench.compare.bed import Bed
 from bench.compare.bridge import Bridge
 from bench.compare.measures import Durations
@@ -30,7 +30,7 @@ from bench.compare.vpnws import Vpnws, VpnwsApart, VpnwsPlain
 from tests.support.prerequisites import tool_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bench.compare.rounds import Measure
 
@@ -41,14 +41,14 @@ REPEATS: Final = 3
 BAD_PATH_REPEATS: Final = 2
 ON_BAD_PATHS: Final = ("vpnws", "openvpn-tcp", "openvpn-udp", "tinc", "bridge")
 QUICK: Final = Durations(
-    tcp_s=1.5, udp_s=0.3, request_s=0.4, ping_s=0.4, bad_tcp_s=2.0, bad_request_s=1.0
+    tcp_s=1, udp_s=0.3, request_s=0.4, ping_s=0.4, bad_tcp_s=2, bad_request_s=1.0
 )
 TOOLS: Final = ("iperf3", "ping", "ip", "sysctl")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the comparison as the command line says; return an exit code."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     missing = [tool for tool in TOOLS if tool_path(tool) is None]
     if os.geteuid() != 0 or missing:
         print(f"compare: needs root and {', '.join(missing or TOOLS)}", file=sys.stderr)
@@ -56,17 +56,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     began_s = time.monotonic()
     results = Results()
+    code = 0
     try:
         _measure(options, results)
     except KeyboardInterrupt:
         print("compare: interrupted; all that was started is ended", file=sys.stderr)
-        return 130
+        code = 130
     print(f"\n{tables.text_of(results)}\n\n{time.monotonic() - began_s:.0f} s in all")
+    if not code:
+        _write(options, results)
+    return code
+
+
+def _write(options: argparse.Namespace, results: Results) -> None:
+    facts = machine.facts(options.congestion)
     if options.json:
-        _write_json(options, results)
+        _write_json(options, results, facts)
     if options.svg:
         options.svg.write_text(chart.svg_of(results))
-    return 0
+    if options.page:
+        text = options.page.read_text()
+        options.page.write_text(page.with_results(text, tables.text_of(results), facts))
 
 
 def _measure(options: argparse.Namespace, results: Results) -> None:
@@ -109,10 +119,12 @@ def _chosen(options: argparse.Namespace, what: dict[str, Measure]) -> dict[str, 
     return {name: measure for name, measure in what.items() if name in options.measures}
 
 
-def _write_json(options: argparse.Namespace, results: Results) -> None:
+def _write_json(
+    options: argparse.Namespace, results: Results, facts: Mapping[str, str | int]
+) -> None:
     whole = {
         "bench": "compare",
-        "machine": machine.facts(options.congestion),
+        "machine": facts,
         "options": {key: str(value) for key, value in vars(options).items()},
         "contestants": {name: one.sentence for name, one in CONTESTANTS.items()},
         "targets": [target.shown(results) for target in TARGETS],
@@ -121,7 +133,8 @@ def _write_json(options: argparse.Namespace, results: Results) -> None:
     options.json.write_text(json.dumps(whole, indent=1) + "\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
     lines = "\n".join(f"  {name:12} {one.sentence}" for name, one in CONTESTANTS.items())
     parser = argparse.ArgumentParser(
         prog="python -m bench.compare",
@@ -160,6 +173,9 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="draw a chart there")
+    parser.add_argument(
+        "--page", type=Path, metavar="FILE", help="put the tables between the marks of this page"
+    )
     return parser
 
 

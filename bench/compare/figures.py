@@ -27,17 +27,17 @@ def percentile(values: Sequence[float], part: float) -> float:
     return ordered[max(0, math.ceil(part * len(ordered)) - 1)]
 
 
-def highest_rate(probe: Callable[[float], float], guess: float) -> float:
+def highest_rate(probe: Callable[[float], float], guess: float, probes: int = PROBES_MOST) -> float:
     """Return the highest rate found that passes, 0 if none does.
 
     `probe` tries a rate and returns what rate went through whole, 0 when too much was lost; more
-    than `PROBES_MOST` calls are not made. The search brackets from `guess`, then bisects on a
+    than `probes` calls are not made. The search brackets from `guess`, then bisects on a
     logarithmic scale.
     """
     best = low = 0.0
     high = math.inf
     rate = guess
-    for _ in range(PROBES_MOST):
+    for _ in range(probes):
         passed = probe(rate)
         best = max(best, passed)
         if passed:

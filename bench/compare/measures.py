@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from bench.compare.figures import highest_rate, percentile
+from bench.compare.figures import PROBES_MOST, highest_rate, percentile
 from bench.compare.usage import memory_mb, usage
 from tests.support.traffic import PingResult, iperf3, ping
 from tests.support.uwsgi import REPOSITORY
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LOSS_MOST: Final = 0.01
 FIRST_GUESS: Final = 20_000.0
-SPEED_UP_S: Final = 1.0
+SPEED_UP_S: Final = 1
 """Over a long path a transfer's first second is not counted."""
 _PING_EVERY_S: Final = 0.02
 _SETTLE_S: Final = 0.4
@@ -38,19 +38,19 @@ Values = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """How long each measurement carries traffic, in seconds."""
+    """How long each measurement carries traffic, in seconds; iperf3 takes whole ones."""
 
-    tcp_s: float = 3.0
+    tcp_s: int = 3
     udp_s: float = 0.5
+    """Of each probe."""
+    udp_probes: int = PROBES_MOST
     request_s: float = 1.0
     ping_s: float = 1.0
-    bad_tcp_s: float = 4.0
+    bad_tcp_s: int = 4
     bad_request_s: float = 2.5
 
 
-def tcp(
-    one: Contestant, streams: int, *, reverse: bool, seconds: float, omit_s: float = 0.0
-) -> Values:
+def tcp(one: Contestant, streams: int, *, reverse: bool, seconds: int, omit_s: int = 0) -> Values:
     """Carry TCP from station 0 to 1, or back: bits, CPU per GB, and a ping meanwhile."""
     extra = ["-P", str(streams), *(["-R"] if reverse else [])]
     if omit_s:
@@ -74,9 +74,9 @@ def tcp(
     }
 
 
-def udp(one: Contestant, guess: float, seconds: float) -> Values:
+def udp(one: Contestant, guess: float, seconds: float, probes: int = PROBES_MOST) -> Values:
     """Search the highest rate of 64-byte frames, per second, with less than 1 % lost."""
-    return {"frames_s": highest_rate(lambda rate: _probe(one, rate, seconds), guess)}
+    return {"frames_s": highest_rate(lambda rate: _probe(one, rate, seconds), guess, probes)}
 
 
 def requests(one: Contestant, kind: str, seconds: float) -> Values:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PORT = 1194
 
 # sndbuf and rcvbuf 0 leave the sizes to the kernel, which grows them for TCP.
-_COMMON = """
+COMMON = """
 dev tap0
 dev-type tap
 data-ciphers AES-256-GCM
@@ -70,7 +70,7 @@ class OpenVpn(Contestant):
     ) -> None:
         config = self.directory / f"{namespace.name}.conf"
         files = f"ca {ca.crt}\ncert {own.crt}\nkey {own.key}\n"
-        config.write_text(_COMMON + role + files)
+        config.write_text(COMMON + role + files)
         log = config.with_suffix(".log")
         with log.open("w") as sink:
             process = namespace.popen(

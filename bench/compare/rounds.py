@@ -38,9 +38,10 @@ class Guesses:
 
     known: dict[str, float]
 
-    def udp(self, one: Contestant, seconds: float) -> Values:
+    def udp(self, one: Contestant, times: Durations) -> Values:
         """Search the highest rate of small frames."""
-        found = measures.udp(one, self.known.get(one.name, measures.FIRST_GUESS), seconds)
+        guess = self.known.get(one.name, measures.FIRST_GUESS)
+        found = measures.udp(one, guess, times.udp_s, times.udp_probes)
         self.known[one.name] = found["frames_s"] or measures.FIRST_GUESS
         return found
 
@@ -57,7 +58,7 @@ def clean_measures(times: Durations) -> dict[str, Measure]:
         "tcp1 down": tcp(1, reverse=True),
         "tcp4 up": tcp(4, reverse=False),
         "tcp4 down": tcp(4, reverse=True),
-        "udp64": lambda one: guesses.udp(one, times.udp_s),
+        "udp64": lambda one: guesses.udp(one, times),
         "rr tcp": lambda one: measures.requests(one, "tcp", times.request_s),
         "rr udp": lambda one: measures.requests(one, "udp", times.request_s),
         "ping": lambda one: measures.idle_ping(one, times.ping_s),
@@ -95,7 +96,7 @@ def enter_all(
         say(f"starting {one.name}: {one.sentence}")
         try:
             entered.append(stack.enter_context(one))
-        except SkippedError as error:
+        except (SkippedError, *FAILURES) as error:
             say(f"  skipped: {error}")
             results.skipped[one.name] = str(error)
     return entered

@@ -94,7 +94,8 @@ def text_of(results: Results) -> str:
 
 def _others(results: Results) -> str:
     """Say how quiet the machine was."""
-    cpus = [sample.values["others_cpus"] for sample in results.samples]
+    name = "others_cpus"
+    cpus = [one.values[name] for one in results.samples if name in one.values]
     if not cpus:
         return ""
     spread = Spread.of(cpus)

@@ -153,6 +153,11 @@ class TestALongPacket:
         sizes = {size for size in range(5000) if sound(altered(vnet, gso_size=size), frame, 9999)}
         assert sizes == set(range(-(-3500 // SEGMENTS_MOST), 3500))
 
+    def test_becomes_the_most_packets_and_not_one_more(self, key: tuple[int, int]) -> None:
+        for count in (SEGMENTS_MOST, SEGMENTS_MOST + 1):
+            packet = replace(LONG[key], payload=bytes(10 * count))
+            assert sound(packet.vnet(10), packet.partial()) == (count == SEGMENTS_MOST)
+
     def test_becomes_packets_that_fit(self, key: tuple[int, int]) -> None:
         packet = LONG[key]
         vnet, frame = packet.vnet(MSS), packet.partial()
@@ -254,6 +259,48 @@ class TestHeadersOnTheWay:
     def test_a_routing_header_without_an_address_has_no_last_stop(self) -> None:
         packet = Packet(version=6, payload=b"ab", extensions=((ROUTING, b"\x04\x01\0\0\0\0"),))
         assert not sound(packet.vnet(), packet.partial())
+
+    @pytest.mark.parametrize("key", LONG)
+    def test_the_shortest_transport_header_is_there(self, key: tuple[int, int]) -> None:
+        least = 20 if key[1] == 6 else 8
+        for tags in ((), ((DOT1Q, 5),)):
+            packet = replace(SHORT[key], payload=b"", tcp_options=b"", tags=tags)
+            for length in range(least + 1):
+                frame = packet.partial()[: packet.transport_at + length]
+                network = 14 + 4 * len(tags)
+                at, told = (network + 2, length + 20) if key[0] == 4 else (network + 4, length)
+                frame = patched(frame, at, told.to_bytes(2))
+                if key[1] == 17 and length >= 6:
+                    frame = patched(frame, packet.transport_at + 4, length.to_bytes(2))
+                whole = length == least
+                assert is_sound(packet.vnet(), frame, 0, len(frame), LONGEST) == whole
+
+    @pytest.mark.parametrize("key", LONG)
+    def test_the_version_is_that_of_the_type(self, key: tuple[int, int]) -> None:
+        own = {0x45} if key[0] == 4 else set(range(0x60, 0x70))
+        for tags in ((), ((DOT1Q, 5),)):
+            packet = replace(SHORT[key], tags=tags)
+            network = 14 + 4 * len(tags)
+            vnet, frame = packet.vnet(), packet.partial()
+            firsts = {
+                one for one in range(256) if sound(vnet, patched(frame, network, bytes([one])))
+            }
+            assert firsts == own
+
+    def test_an_ipv4_header_is_no_shorter_than_its_fields(self) -> None:
+        for words in range(5):
+            # Its own addresses would be the TCP header that the checksum goes into.
+            frame = patched(SHORT[4, 6].partial(), 14, bytes((0x40 | words,)))
+            assert not sound(altered(SHORT[4, 6].vnet(), csum_start=14 + words * 4), frame)
+
+    def test_headers_that_reach_past_the_end_are_not_read(self) -> None:
+        four = patched(Packet(payload=b"").frame(), 14, b"\x4f\x00\x00\x14")[:34]
+        six = Packet(version=6, extensions=((HOP_BY_HOP, NO_OPTIONS),)).frame()
+        for vnet in (Packet().vnet(), altered(Packet().vnet(), csum_start=74)):
+            assert not is_sound(vnet, four, 0, len(four), LONGEST)
+            for length in range(9):
+                frame = patched(six[: 54 + length], 18, length.to_bytes(2))
+                assert not is_sound(vnet, frame, 0, len(frame), LONGEST)
 
     @pytest.mark.parametrize("key", [(4, 17), (6, 17)])
     def test_udp_tells_the_same_length_as_ip(self, key: tuple[int, int]) -> None:
