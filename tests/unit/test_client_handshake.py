@@ -29,6 +29,7 @@ from vpnws.client.stream import Stream
 from vpnws.client.url import parse_url
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import ConfigError, ConnectError, RefusedError, TlsError
+from vpnws.wire.offload import SUBPROTOCOL
 
 MAC = bytes.fromhex("02000000000a")
 WAIT_S = 5.0
@@ -257,6 +258,51 @@ def test_bytes_after_the_101_are_kept(waiter: Waiter) -> None:
         connected(settings_for(f"ws://127.0.0.1:{port}/"), waiter) as connection,
     ):
         assert next_messages(connection, 2) == [b"x" * 60, b"y" * 3000]
+
+
+def answer_choosing(chosen: str, request: bytes) -> bytes:
+    """Return an answer that completes the handshake and chooses this subprotocol."""
+    protocol = ServerProtocol()
+    protocol.receive_data(request)
+    asked = protocol.events_received()[0]
+    assert isinstance(asked, Request)
+    response = protocol.accept(asked)
+    if chosen:
+        response.headers["Sec-WebSocket-Protocol"] = chosen
+    protocol.send_response(response)
+    return b"".join(protocol.data_to_send())
+
+
+@pytest.mark.parametrize(("chosen", "has_offload"), [(SUBPROTOCOL, True), ("", False)])
+def test_offload_is_on_if_the_server_chooses_it(
+    waiter: Waiter, chosen: str, has_offload: bool
+) -> None:
+    with (
+        raw_server(lambda request: answer_choosing(chosen, request)) as port,
+        connected(settings_for(f"ws://127.0.0.1:{port}/"), waiter) as connection,
+    ):
+        assert connection.has_offload is has_offload
+
+
+@pytest.mark.parametrize(("chosen", "offload"), [(SUBPROTOCOL, False), ("vpnws.offload.9", True)])
+def test_a_subprotocol_that_was_not_offered_is_refused(
+    waiter: Waiter, chosen: str, offload: bool
+) -> None:
+    with raw_server(lambda request: answer_choosing(chosen, request)) as port:
+        error = failure(settings_for(f"ws://127.0.0.1:{port}/", offload=offload), waiter)
+    assert "does not complete a WebSocket handshake" in str(error)
+
+
+@pytest.mark.parametrize(("offload", "offered"), [(True, [SUBPROTOCOL]), (False, [])])
+def test_offload_is_offered_unless_it_is_not_wanted(
+    waiter: Waiter, offload: bool, offered: list[str]
+) -> None:
+    with (
+        server() as there,
+        connected(settings_for(f"ws://127.0.0.1:{there.port}/", offload=offload), waiter),
+    ):
+        pass
+    assert there.requests[0].headers.get_all("Sec-WebSocket-Protocol") == offered
 
 
 HEAD_OF_ANOTHER_KEY = (

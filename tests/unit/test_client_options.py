@@ -35,12 +35,13 @@ def test_two_arguments_are_enough() -> None:
     assert settings.tls.verify
     assert settings.mtu_bytes == 1500
     assert not settings.once
+    assert settings.offload
 
 
 def test_every_option_arrives() -> None:
     settings = settings_of(
         *("--address", "10.8.0.2/24", "--address", "FD00::2/64", "--mac", "02-00-00-00-00-0A"),
-        *("--mtu", "1486", "--once", "--ca", "ca.pem", "--crt", "me.pem"),
+        *("--mtu", "1486", "--once", "--no-offload", "--ca", "ca.pem", "--crt", "me.pem"),
         *("--key", "me.key", "--no-verify", "--header", "X-A: b: c", "--header", "X-E:"),
         *("tap0", URL),
     )
@@ -49,6 +50,7 @@ def test_every_option_arrives() -> None:
     assert settings.mtu_bytes == 1486
     assert settings.bridge == ""
     assert settings.once
+    assert not settings.offload
     assert settings.headers == (("X-A", "b: c"), ("X-E", ""))
     assert not settings.tls.verify
     assert settings.tls.authority == Path("ca.pem")
