@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from vpnws.host import loop, uwsgi_api
-from vpnws.wire import websocket
+from vpnws.wire import offload, websocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +25,9 @@ WAIT_S: Final = 60.0
 PARTIAL: Final = b"\0"
 """What uWSGI returns in place of a fragment that is not the last one."""
 
-_buffer = bytearray(RECEIVE_MOST_BYTES)
-_view = memoryview(_buffer)
+_HELD_MOST_BYTES: Final = 2 * offload.MESSAGE_MOST_BYTES
+"""More than is ever left uncut: the longest message and a control frame, with their headers."""
+_view = memoryview(bytearray(_HELD_MOST_BYTES + RECEIVE_MOST_BYTES))
 
 
 def receive_stream(
@@ -44,7 +45,8 @@ def receive_stream(
     def readable() -> None:
         nonlocal size_bytes
         try:
-            count = link.connection.recv_into(_buffer, size_bytes)
+            held = decoder.lay_out(_view)
+            count = link.connection.recv_into(_view[held:], size_bytes)
         except BlockingIOError:
             return
         except OSError as error:
@@ -54,7 +56,7 @@ def receive_stream(
             link.end(websocket.ABNORMAL, "the connection was closed without a close frame")
             return
         link.heard_s = loop.now()
-        messages = decoder.feed(_view[:count])
+        messages = decoder.feed_behind(_view[: held + count])
         frames = decoder.others + (forward(messages) if messages else 0)
         decoder.others = 0
         if count < LARGE_FRAME_BYTES * frames:

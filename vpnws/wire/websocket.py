@@ -7,6 +7,7 @@ another process would need to go on, once `ping`, `texts` and `ending` have been
 Control frames never reach the caller as messages: the payload of the newest unanswered ping
 stands in `ping` (RFC 6455 5.5.3 lets an endpoint answer only that one, which bounds what a flood
 of pings can make us send), a close or a violation in `ending`. Nothing is raised.
+
 It takes masked and unmasked frames alike: the C vpn-ws client sends its pings unmasked.
 """
 
@@ -108,22 +109,22 @@ class Decoder:
     def feed(self, data: Buffer) -> list[bytes]:
         """Take the next received bytes; return the binary messages they completed.
 
-        `data` is not kept. Messages before a violation are returned; after `ending` is set
-        everything is ignored.
+        `data` is not kept. Messages before a violation are returned; after it all is ignored.
         """
-        messages: list[bytes] = []
-        if self.ending is not None:
-            return messages
         uncut = self.state.uncut
-        if not uncut:
-            cut = self._cut(memoryview(data), messages)
-            if cut < len(data):
-                uncut += memoryview(data)[cut:]
-            return messages
-        uncut += data
-        with memoryview(uncut) as view:
+        return self.feed_behind(memoryview(bytes(uncut) + data if uncut else data))
+
+    def lay_out(self, buffer: memoryview) -> int:
+        """Put what is uncut at the front of `buffer`; return its length: read on behind it."""
+        buffer[: len(self.state.uncut)] = self.state.uncut
+        return len(self.state.uncut)
+
+    def feed_behind(self, view: memoryview) -> list[bytes]:
+        """Do as `feed` does; in `view` stand what `lay_out` put there and the next bytes."""
+        messages: list[bytes] = []
+        if self.ending is None:
             cut = self._cut(view, messages)
-        del uncut[:cut]
+            self.state.uncut[:] = view[cut:]
         return messages
 
     def take_ping(self) -> bytes | None:
@@ -193,9 +194,8 @@ class Decoder:
             return unfinished or self._fail(PROTOCOL_ERROR, "a continuation continues nothing")
         if unfinished:
             return self._fail(PROTOCOL_ERROR, "a message began inside another")
-        if opcode == TEXT and not self._accept_text:
-            return self._fail(UNSUPPORTED_DATA, "text is not an Ethernet frame")
-        return True
+        is_refused = opcode == TEXT and not self._accept_text
+        return not is_refused or self._fail(UNSUPPORTED_DATA, "text is not an Ethernet frame")
 
     def _take(self, first: int, content: bytes, messages: list[bytes]) -> None:
         """Act on any whole frame but an unfragmented binary message."""
@@ -209,9 +209,9 @@ class Decoder:
             self._take_fragment(first, content, messages)
 
     def _take_fragment(self, first: int, content: bytes, messages: list[bytes]) -> None:
-        state = self.state
-        if first & 0x0F != CONTINUATION:
-            state.fragments_opcode = first & 0x0F
+        state, opcode = self.state, first & 0x0F
+        if opcode != CONTINUATION:
+            state.fragments_opcode = opcode
         state.fragments.append(content)
         state.fragments_bytes += len(content)
         if len(state.fragments) > MAX_FRAGMENTS:
@@ -278,8 +278,8 @@ def close_payload(code: int, reason: str) -> bytes:
     """
     if not _may_be_sent(code):
         return b""
-    text = reason.encode(errors="replace")[: MAX_CONTROL_BYTES - 2].decode(errors="ignore")
-    return code.to_bytes(2, "big") + text.encode()
+    text = reason.encode(errors="replace")[: MAX_CONTROL_BYTES - 2].decode(errors="ignore").encode()
+    return code.to_bytes(2, "big") + text
 
 
 def _read_close(content: bytes) -> Ending:
