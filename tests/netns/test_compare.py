@@ -33,7 +33,7 @@ pytestmark = pytest.mark.netns
 SHORTEST = Durations(
     tcp_s=1,
     udp_s=0.1,
-    udp_probes=2,
+    udp_probes=1,
     request_s=0.1,
     ping_s=0.1,
     bad_tcp_s=1,
@@ -60,6 +60,7 @@ def test_the_whole_run_tells_everything_in_three_ways(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(program, "QUICK", SHORTEST)
+    monkeypatch.setattr(measures, "SPEED_UP_S", 0)
     table_file, chart_file = tmp_path / "compare.json", tmp_path / "compare.svg"
     asked = ["--quick", "--only", "vpnws", "bridge", "--paths", CLEAN, "loss-1%"]
     code = program.main([*asked, "--json", str(table_file), "--svg", str(chart_file)])
