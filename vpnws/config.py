@@ -175,7 +175,7 @@ class Settings:
         " whole, at a TAP and at stations that can do it.",
     )
     egress_limit_bytes: int = _number(
-        300_000, 65_536, 1 << 30, "bytes", "Longest egress queue of a station."
+        1_000_000, 65_536, 1 << 30, "bytes", "Longest egress queue of a station."
     )
     trunk_limit_bytes: int = _number(
         2_000_000, 65_536, 1 << 30, "bytes", "Longest queue toward another worker's process."

@@ -105,10 +105,12 @@ class Vpn:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is not None:
-            for log in sorted(self._directory.glob("client*")):
-                print(f"--- {log.name}:\n{log.read_text(errors='replace')[-4000:]}")
-        self._stack.__exit__(kind, error, trace)
+        try:
+            if error is not None:
+                for log in sorted(self._directory.glob("client*")):
+                    print(f"--- {log.name}:\n{log.read_text(errors='replace')[-4000:]}")
+        finally:
+            self._stack.__exit__(kind, error, trace)
 
     @staticmethod
     def address(index: int) -> str:

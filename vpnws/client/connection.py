@@ -55,8 +55,13 @@ class Connection:
         return bool(self.failure) or self._decoder.ending is not None
 
     @property
+    def has_unsent(self) -> bool:
+        """Whether the stream has not taken all yet: a batch and a control frame at most."""
+        return self._stream.has_unsent
+
+    @property
     def unsent_bytes(self) -> int:
-        """How many bytes the stream has not taken yet: a batch and a control frame at most."""
+        """How many bytes these are."""
         return self._stream.unsent_bytes
 
     def take_early(self) -> list[Buffer]:
@@ -65,7 +70,9 @@ class Connection:
 
     def take_texts(self) -> list[str]:
         """Return the text messages received since the last call."""
-        texts, self._decoder.texts = self._decoder.texts, []
+        texts = self._decoder.texts
+        if texts:
+            self._decoder.texts = []
         return texts
 
     def receive(self) -> list[Buffer]:
@@ -98,12 +105,12 @@ class Connection:
 
     def ping(self) -> None:
         """Ask for a sign of life, unless unsent bytes show that nothing would come through."""
-        if not self.unsent_bytes:
+        if not self.has_unsent:
             self._send(encode_masked(PING, b"", self._keys.take()))
 
     def answer_ping(self) -> None:
         """Answer the newest ping with its payload (RFC 6455 5.5.3), as soon as there is room."""
-        if self._decoder.ping is None or self.unsent_bytes:
+        if self._decoder.ping is None or self.has_unsent:
             return
         payload = self._decoder.take_ping() or b""
         self._send(encode_masked(PONG, payload, self._keys.take()))
@@ -129,7 +136,7 @@ class Connection:
 
     def events(self) -> int:
         """Return what to wait for on `fd` (the same bits in select.poll and select.epoll)."""
-        return select.POLLIN | select.POLLOUT if self._stream.unsent_bytes else select.POLLIN
+        return select.POLLIN | select.POLLOUT if self._stream.has_unsent else select.POLLIN
 
     def close(self) -> None:
         """Close the stream."""

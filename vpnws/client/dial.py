@@ -97,7 +97,7 @@ def _start(
         return Stream(sock)
     stream = TlsStream(sock, context, name)
     while not stream.handshake():
-        waiter.wait(stream.fd, select.POLLOUT if stream.unsent_bytes else select.POLLIN, until_s)
+        waiter.wait(stream.fd, select.POLLOUT if stream.has_unsent else select.POLLIN, until_s)
     return stream
 
 

@@ -79,31 +79,40 @@ class Pump:
 
     def _turn(self) -> None:
         connection = self._connection
-        ready = dict(self._poller.poll(self._timeout_s(), _EVENTS))
+        is_readable = connection.has_pending()
+        tap_events = 0
+        for fd, events in self._poller.poll(self._timeout_s(is_readable), _EVENTS):
+            if fd == connection.fd:
+                is_readable = True
+            elif fd == self._tap_fd:
+                tap_events = events
+            else:
+                raise Stopped
         now = self._waiter.now()
-        if self._waiter.stop.fd in ready:
-            raise Stopped
-        if connection.fd in ready or connection.has_pending():
-            self._serve_connection(now)
-        tap_events = ready.get(self._tap_fd, 0)
-        # Errors are reported even while the TAP is not watched; reading then says which.
-        if tap_events & ~select.EPOLLIN or (tap_events and not connection.unsent_bytes):
-            self._take_from_tap()
+        has_delivered = is_readable and self._serve_connection(now)
+        if has_delivered:
+            # The kernel answers many frames while they are written: an ACK, an echo, the next data.
+            self._most = BATCH_FRAMES
         elif not tap_events and not self._is_paused:
             self._most = 1
+        # Errors are reported even while the TAP is not watched; reading then says which.
+        is_worth_it = has_delivered or tap_events
+        if tap_events & ~select.EPOLLIN or (is_worth_it and not connection.has_unsent):
+            self._take_from_tap()
         if connection.is_over:
             self._finish()
         if now >= self._wake_at_s:
             self._keep_alive(now)
-        if self._is_paused != bool(connection.unsent_bytes):
+        if self._is_paused != connection.has_unsent:
             self._pause(not self._is_paused)
 
-    def _timeout_s(self) -> float:
-        if self._connection.has_pending() or self._connection.is_over:
+    def _timeout_s(self, is_readable: bool) -> float:
+        if is_readable or self._connection.is_over:
             return 0.0
         return max(0.0, self._wake_at_s - self._waiter.now())
 
-    def _serve_connection(self, now: float) -> None:
+    def _serve_connection(self, now: float) -> bool:
+        """Read the connection; return whether frames came."""
         connection = self._connection
         before = connection.received_bytes
         messages = connection.receive()
@@ -111,11 +120,12 @@ class Pump:
             self._carrier.deliver(messages)
         if connection.received_bytes != before:
             self._keepalive.received(now)
-        if connection.unsent_bytes:
+        if connection.has_unsent:
             connection.flush()
         connection.answer_ping()
-        if connection.has_offload:
-            self._notices.take(connection.take_texts())
+        if texts := connection.take_texts():
+            self._notices.take(texts)
+        return bool(messages)
 
     def _take_from_tap(self) -> None:
         """Send one frame; a batch if the TAP had more right after the last one."""
@@ -152,7 +162,7 @@ class Pump:
         until_s = self._waiter.now() + CLOSE_WAIT_S
         with select.epoll() as poller:
             poller.register(connection.fd, 0)
-            while not connection.failure and (connection.unsent_bytes or not connection.is_over):
+            while not connection.failure and (connection.has_unsent or not connection.is_over):
                 poller.modify(connection.fd, connection.events())
                 left_s = until_s - self._waiter.now()
                 if left_s <= 0 or not poller.poll(left_s):

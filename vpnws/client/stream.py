@@ -31,6 +31,8 @@ class Stream:
         self._rest = _NOTHING
         self._written: list[Buffer] = []
         self.fd = sock.fileno()
+        self.has_unsent = False
+        """Whether something was written and not yet sent."""
 
     @property
     def unsent_bytes(self) -> int:
@@ -52,6 +54,7 @@ class Stream:
 
         Nothing bounds what is unsent but the caller. Raises OSError.
         """
+        self.has_unsent = True
         self._written.append(data)
 
     def flush(self) -> None:
@@ -64,6 +67,7 @@ class Stream:
             self._rest = rest[sent:]
             if self._rest:
                 return
+        self.has_unsent = bool(self._written)
 
     def has_pending(self) -> bool:
         """Tell whether there is something to read of which the descriptor does not know."""
@@ -110,13 +114,13 @@ class TlsStream(Stream):
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
-            self.flush()
+            self._flush_all()
             return False
         except ssl.SSLError:
             with contextlib.suppress(OSError):
                 self.flush()
             raise
-        self.flush()
+        self._flush_all()
         return True
 
     def read_into(self, buffer: memoryview) -> int | None:
@@ -143,6 +147,7 @@ class TlsStream(Stream):
 
         Nothing bounds what is unsent but the caller. Raises OSError.
         """
+        self.has_unsent = True
         self._written.append(data)
         if len(self._written) == 1:
             self._encrypt()
@@ -158,6 +163,11 @@ class TlsStream(Stream):
         with contextlib.suppress(OSError):
             self.flush()
         super().close()
+
+    def _flush_all(self) -> None:
+        """Send what TLS itself has written."""
+        self.has_unsent = True
+        self.flush()
 
     def _fetch(self) -> bool:
         """Take what the socket has; return whether there was anything, its end included."""

@@ -87,7 +87,7 @@ class Waiter:
         """Write all of `data`. Raises TimeoutError, Stopped, and what `Stream.flush` raises."""
         stream.write(data)
         stream.flush()
-        while stream.unsent_bytes:
+        while stream.has_unsent:
             self.wait(stream.fd, select.POLLOUT, until_s)
             stream.flush()
 
