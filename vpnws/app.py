@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import re
@@ -67,6 +68,8 @@ class Application:
         """Start to serve in this process; uWSGI calls it after each fork, of mules too."""
         if uwsgi_api.worker_id():
             self._node = self._server.worker_node(uwsgi_api.worker_id())
+            # What lives as long as the process need not be looked at by the collector again.
+            gc.freeze()
             # uWSGI waits for requests under way, and a station on `native` is one.
             self._reload = loop.on_reload(self._node.stop)
 

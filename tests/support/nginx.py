@@ -112,9 +112,10 @@ class Nginx:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is not None:
-            print(f"--- nginx's error log:\n{self.error_log()}")
+        log = self.error_log() if error is not None else ""
         self._end()
+        if log:
+            print(f"--- nginx's error log:\n{log}")
 
     @property
     def socket_path(self) -> Path:

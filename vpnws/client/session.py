@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import logging
 from typing import TYPE_CHECKING, NoReturn
 
@@ -66,6 +67,8 @@ class Session:
     def _live(self) -> NoReturn:
         """Connect and carry frames until that ends."""
         connection = self._connect()
+        # What lives until the program ends need not be looked at by the collector again and again.
+        gc.freeze()
         try:
             # What is queued from here on is as this connection wants it.
             self._tap.set_offload(connection.has_offload)
