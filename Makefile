@@ -3,7 +3,7 @@
 # make lint   ruff and mypy --strict
 # make demo   two stations in namespaces reach each other through nginx, TLS and the switch (root)
 # make bench  CPU time per frame, stage by stage
-# make compare  vpnws beside OpenVPN, tinc and the bare bridge: docs/benchmarks.md (root, minutes)
+# make compare  vpnws beside OpenVPN, tinc and the bare bridge (root, a quarter of an hour; COMPARE=--quick: minutes)
 
 PYTHON ?= python3
 VENV := .venv

@@ -48,7 +48,10 @@ TOOLS: Final = ("iperf3", "ping", "ip", "sysctl")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the comparison as the command line says; return an exit code."""
-    options = make_parser().parse_args(arguments)
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    if sentence := objection(options):
+        parser.error(sentence)
     missing = [tool for tool in TOOLS if tool_path(tool) is None]
     if os.geteuid() != 0 or missing:
         print(f"compare: needs root and {', '.join(missing or TOOLS)}", file=sys.stderr)
@@ -66,6 +69,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not code:
         _write(options, results)
     return code
+
+
+def objection(options: argparse.Namespace) -> str:
+    """Return what is wrong with the options, before hours are spent on them; empty if nothing."""
+    available = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
+    if options.congestion and options.congestion not in available:
+        return f"this kernel has no {options.congestion!r}: --congestion {' | '.join(available)}"
+    if options.page and (options.quick or options.only != list(CONTESTANTS) or options.measures):
+        return "--page is for whole runs: leave out --quick, --only and --measures"
+    for file in filter(None, (options.json, options.svg, options.page)):
+        if not file.parent.is_dir():
+            return f"cannot write {file}: there is no directory {file.parent}"
+    if options.page and not (options.page.is_file() and page.has_marks(options.page.read_text())):
+        return f"{options.page} has no place for results: {page.BEGIN} and {page.END}"
+    return ""
+
+
+def positive(text: str) -> int:
+    """Read a number of at least 1. Raises ArgumentTypeError."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
 
 
 def _write(options: argparse.Namespace, results: Results) -> None:
@@ -158,11 +183,11 @@ def make_parser() -> argparse.ArgumentParser:
         help=f"over these and no others: {', '.join(paths)}".replace("%", "%%"),
     )  # fmt: skip
     parser.add_argument(
-        "--repeats", type=int, metavar="N",
+        "--repeats", type=positive, metavar="N",
         help=f"samples of each (default: {REPEATS}, over bad paths {BAD_PATH_REPEATS})",
     )  # fmt: skip
     parser.add_argument(
-        "--tries", type=int, default=1, metavar="N",
+        "--tries", type=positive, default=1, metavar="N",
         help="take a sample up to N times while other work on the machine uses more than "
         f"{rounds.OTHERS_MOST_CPUS} processors, and keep the least disturbed (default: 1)",
     )  # fmt: skip

@@ -11,12 +11,18 @@ BEGIN: Final = "<!-- results of the last full run: begin -->"
 END: Final = "<!-- results of the last full run: end -->"
 
 
+def has_marks(page: str) -> bool:
+    """Tell whether the page has exactly one pair of marks."""
+    counts = page.count(BEGIN), page.count(END)
+    return counts == (1, 1) and page.index(BEGIN) < page.index(END)
+
+
 def with_results(page: str, tables: str, facts: Mapping[str, str | int]) -> str:
     """Return the page with the tables and the machine's facts in the place of what was there.
 
     Raises ValueError when the page has not exactly one pair of marks.
     """
-    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
+    if not has_marks(page):
         raise ValueError(f"the page needs one line {BEGIN!r} and after it one {END!r}")
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)

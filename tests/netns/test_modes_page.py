@@ -188,6 +188,6 @@ def test_each_location_gives_the_right_that_it_names() -> None:
             context = nginx.ca.client_context()
             with RawClient("127.0.0.1", 443, namespace=server, tls=context) as client:
                 assert client.upgrade(path, [basic("alice", PASSWORD)]).status == 101
-                uwsgi.wait_for_log(f"rights={said}\n")
+                uwsgi.wait_for_log(f"rights={said} ")
             with RawClient("127.0.0.1", 443, namespace=server, tls=context) as client:
                 assert client.upgrade(path).status == 401

@@ -217,6 +217,25 @@ class TestProgram:
             program.main(["--only", "carrier-pigeon"])
         assert refused.value.code == 2
 
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            (["--congestion", "foo"], "has no 'foo'"),
+            (["--json", "/nowhere/x.json"], "no directory /nowhere"),
+            (["--page", "README.md"], "no place for results"),
+            (["--page", "docs/benchmarks.md", "--quick"], "for whole runs"),
+            (["--repeats", "0"], "at least 1"),
+            (["--tries", "x"], "at least 1"),
+        ],
+    )
+    def test_what_cannot_be_is_said_before_anything_is_measured(
+        self, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+    ) -> None:
+        with pytest.raises(SystemExit) as ended:
+            program.main(arguments)
+        assert ended.value.code == 2
+        assert sentence in capsys.readouterr().err
+
     def test_without_root_it_says_so(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
     ) -> None:

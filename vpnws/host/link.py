@@ -23,6 +23,8 @@ WRITE_BYTES: Final = 131072
 """One write is offered about so much."""
 BITE_BYTES: Final = 32768
 """And so much where the socket was full: what it does not take stands before all that comes."""
+NOT_SENT_BYTES: Final = 131072
+"""Bytes that the kernel may hold unsent for a station on a TCP socket."""
 LINGER_S: Final = 2.0
 """A link that we ended hears its station's answer for so long, or our close frame may be lost:
 closing a socket with unread bytes resets it."""
@@ -47,6 +49,8 @@ class Link:
         if connection.family in (socket.AF_INET, socket.AF_INET6):
             # A small frame must not wait for the answer to the one before (Nagle's algorithm).
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # It would grow to megabytes, and all of that stands before a ping.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT_BYTES)
         self.connection = connection
         self.fd = connection.fileno()
         self.session = session

@@ -241,8 +241,8 @@ def describe(session: Session) -> str:
         ("dn", identity.dn),
         ("addr", identity.remote_addr),
         ("mac", mac),
-        ("subprotocol", session.subprotocol),
         ("rights", describe_rights(session)),
+        ("subprotocol", session.subprotocol),
     )
     return " ".join(f"{key}={printable(value) or '-'}" for key, value in pairs)
 
