@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -34,6 +35,9 @@ from vpnws.wire.offload import (
     segment_count,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 LONGEST = 1518
 MSS = 1000
 LONG = {
@@ -45,6 +49,14 @@ LONG = {
 SHORT = {key: replace(packet, payload=b"abc") for key, packet in LONG.items()}
 VERIFIED = struct.pack("<BBHHHH", 2, 0, 0, 0, 0, 0)
 FIELDS = ("flags", "gso_type", "hdr_len", "gso_size", "csum_start", "csum_offset")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def packets_may_be_small() -> Iterator[None]:
+    """The least payload is a bound by itself: without it small packets show all other rules."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vpnws.wire.offload.GSO_LEAST_BYTES", 1)
+        yield
 
 
 def sound(vnet: bytes, frame: bytes, longest: int = LONGEST) -> bool:

@@ -297,7 +297,9 @@ class Machine(RuleBasedStateMachine):
             self.taken_bytes += len(one)
 
     def frames_bytes(self) -> int:
-        return self.pushed_bytes - self.taken_bytes - self.queue.discarded_bytes
+        heads_bytes = LENGTH_BYTES * self.queue.discarded_frames
+        discarded_bytes = self.queue.discarded_bytes + heads_bytes
+        return self.pushed_bytes - self.taken_bytes - discarded_bytes
 
     @staticmethod
     def length(buffers: Sequence[bytes | memoryview]) -> int:

@@ -9,10 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fabric import Fabric, frame, mac
+from tests.support.packets import UDP, Packet
 from vpnws.switch.drop import Drop
-from vpnws.switch.format import MESSAGE_BYTES, PLAIN_FRAMES, RECORDS, TAP_RECORDS
+from vpnws.switch.format import (
+    MESSAGE_BYTES,
+    PLAIN_FRAMES,
+    PLAIN_MESSAGES,
+    RECORDS,
+    TAP_RECORDS,
+)
 from vpnws.switch.ingress import RUN_MOST_BYTES
 from vpnws.switch.policy import Policy, parse_networks
+from vpnws.switch.queue import CONTROL_RESERVE_BYTES
 from vpnws.wire import run
 from vpnws.wire.ethernet import BROADCAST
 from vpnws.wire.offload import PREFIX_BYTES, encode_record
@@ -115,6 +123,16 @@ class TestALie:
         assert b"".join(fabric.received(two)) == good + good
         assert one.drops == {Drop.OFFLOAD: 1}
 
+    @pytest.mark.parametrize(("gso_size", "drops"), [(255, {Drop.OFFLOAD: 1}), (256, {})])
+    def test_a_record_to_be_cut_fine_is_not_taken(
+        self, fabric: Fabric, gso_size: int, drops: dict[Drop, int]
+    ) -> None:
+        one, _, plain = three(fabric)
+        packet = Packet(payload=bytes(2560), macs=mac(3) + mac(1))
+        fabric.send_records(one, encode_record(packet.partial(), packet.vnet(gso_size)))
+        assert one.drops == drops
+        assert len(fabric.received(plain)) == (0 if drops else 10)
+
     def test_a_message_of_nothing_is_nothing(self, fabric: Fabric) -> None:
         one, _, _ = three(fabric)
         fabric.send_records(one, b"")
@@ -185,8 +203,17 @@ class TestSteps:
         other = fabric.attach()
         for _ in range(5):
             fabric.send_records(one, records(*[frame(BROADCAST, mac(1))] * 4))
+        assert len(fabric.received(other)) == 10
+        assert one.drops == {Drop.STORM: 10}
+
+    def test_6_storm_control_counts_the_packets_of_a_super_frame(self, fabric: Fabric) -> None:
+        one = fabric.attach(format_=RECORDS, storm_limit=10)
+        other = fabric.attach()
+        packet = Packet(protocol=UDP, payload=bytes(6144), macs=BROADCAST + mac(1))
+        record = encode_record(packet.partial(), packet.vnet(512))
+        fabric.send_records(one, record + record)
         assert len(fabric.received(other)) == 12
-        assert one.drops == {Drop.STORM: 8}
+        assert one.drops == {Drop.STORM: 1}
 
     def test_7_not_to_where_it_came_from(self, fabric: Fabric) -> None:
         one, _, _ = three(fabric)
@@ -215,6 +242,18 @@ class TestFormats:
         assert content == b"".join(sent)
         assert [length > MESSAGE_BYTES for length in lengths] == [False, False, True, False]
         assert len(lengths) == 4
+
+    @pytest.mark.parametrize("format_", [RECORDS, PLAIN_MESSAGES])
+    def test_many_control_messages_are_one_buffer(self, format_: Format) -> None:
+        """A write takes 1024 buffers and not one more, and there may be 2,000 empty pongs."""
+        fabric = Fabric()
+        port = fabric.attach(format_=format_)
+        while port.egress.push_control(b"\x8a\0"):
+            pass
+        fabric.send(fabric.attach(), *[frame(BROADCAST, mac(1))] * 600)
+        buffers = format_.gather(port.egress, 1 << 20, 512, fabric.now)
+        assert len(buffers) <= 512
+        assert len(buffers[0]) == CONTROL_RESERVE_BYTES
 
     def test_a_tap_gets_each_record_without_its_length(self) -> None:
         fabric = Fabric()

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
 BATCH_FRAMES: Final = 64
 """Most frames in one write."""
-BATCH_BYTES: Final = 61440
-"""A batch is closed once it has this many bytes, so after one super-frame; the unsent bytes stay
-below it and a frame."""
+BATCH_BYTES: Final = 131072
+"""A batch is closed once it has this many bytes; the unsent bytes stay below it and a frame."""
 TAG_BYTES: Final = 8
 """Two tags (IEEE 802.1Q and 802.1ad) may stand in a frame beside what the MTU counts."""
 

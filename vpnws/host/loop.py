@@ -66,6 +66,11 @@ def wait_writable(fd: int, timeout_s: float) -> bool:
     return _wait(gevent.socket.wait_write, fd, timeout_s)
 
 
+def let_others_run() -> None:
+    """Give everything that is ready its turn before this greenlet goes on."""
+    gevent.sleep(0)
+
+
 def on_reload(callback: Callable[[], None]) -> Watcher:
     """Call `callback` when SIGHUP asks this process to end for a reload.
 

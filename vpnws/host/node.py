@@ -73,6 +73,7 @@ class Node:
         # Ids do not repeat within a slot's life: the shared FDB may still name the forerunner's.
         self._ids = itertools.count((os.getpid() << _ID_BITS) + 1)
         self._ticks = 0
+        self._ticked_s = loop.now()
         self._stopping = False
         bus.keep_only(slot)
         self._outlets: dict[Port, Outlet] = {}
@@ -224,7 +225,9 @@ class Node:
         now = loop.now()
         settings = self.settings
         self._ticks += 1
-        for link in list(self.links.values()):
+        # After a tick that came late what stations sent meanwhile may lie there unread.
+        was_late, self._ticked_s = now - self._ticked_s > 2 * TICK_S, now
+        for link in [] if was_late else list(self.links.values()):
             link.watch_over(now, settings.ping_every_s, settings.dead_after_s)
         self._lingering = [link for link in self._lingering if not link.lingered(now)]
         if self._ticks % AGE_EVERY_TICKS == 0:

@@ -20,6 +20,8 @@ LARGE_FRAME_BYTES: Final = 256
 """Messages of this length on average make the next read larger."""
 BATCH_MOST: Final = 256
 """Messages that `native` forwards before other stations have their turn."""
+BATCH_BYTES: Final = 65536
+"""The same in bytes; a message more may come."""
 WAIT_S: Final = 60.0
 """`native` is woken by its connection, also when the port ends; this only bounds a wait."""
 PARTIAL: Final = b"\0"
@@ -76,39 +78,49 @@ def receive_native(link: Link, fd: int, forward: Callable[[list[bytes]], object]
 
     `fd` is uWSGI's own descriptor of the connection: it stays open until the request is over.
     """
+    has_more = False
     while not link.ended:
         if link.port.egress.begun:
             loop.wait_writable(fd, WAIT_S)
+        elif has_more:
+            # What uWSGI has read already its descriptor does not show.
+            loop.let_others_run()
+            has_more = _receive_ready(link, forward)
         elif loop.wait_readable(fd, WAIT_S):
-            _receive_ready(link, forward)
+            has_more = _receive_ready(link, forward)
 
 
-def _receive_ready(link: Link, forward: Callable[[list[bytes]], object]) -> None:
+def _receive_ready(link: Link, forward: Callable[[list[bytes]], object]) -> bool:
+    """Forward a batch; return whether there may be more behind it."""
     if link.ended or link.port.egress.begun:
-        return
+        return True
     messages: list[bytes] = []
-    ending = _read_ready(messages)
+    is_full, ending = _read_ready(messages)
     link.heard_s = loop.now()
     if messages:
         forward(messages)
     if ending is not None:
         _end(link, ending)
+    return is_full
 
 
-def _read_ready(messages: list[bytes]) -> websocket.Ending | None:
-    while len(messages) < BATCH_MOST:
+def _read_ready(messages: list[bytes]) -> tuple[bool, websocket.Ending | None]:
+    """Read messages up to a batch; return whether it is full, and the end if it has come."""
+    size_bytes = 0
+    while len(messages) < BATCH_MOST and size_bytes < BATCH_BYTES:
         try:
             message = uwsgi_api.receive_message()
         except OSError:
-            return websocket.Ending(websocket.ABNORMAL, "the connection was closed", by_peer=True)
+            reason = "the connection was closed"
+            return False, websocket.Ending(websocket.ABNORMAL, reason, by_peer=True)
         if not message:
-            return None
+            return False, None
         if message == PARTIAL:
-            return websocket.Ending(
-                websocket.PROTOCOL_ERROR, "native takes no fragments", by_peer=False
-            )
+            reason = "native takes no fragments"
+            return False, websocket.Ending(websocket.PROTOCOL_ERROR, reason, by_peer=False)
         messages.append(message)
-    return None
+        size_bytes += len(message)
+    return True, None
 
 
 def _end(link: Link, ending: websocket.Ending) -> None:

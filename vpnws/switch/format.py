@@ -38,6 +38,11 @@ def _split_item(item: bytes) -> Iterator[bytes]:
             yield trunk.encode_item(label, record, 1)
 
 
+def _controls(queue: EgressQueue) -> list[bytes | memoryview]:
+    """Take the control messages as one buffer, for there may be more than one write takes."""
+    return [b"".join(queue.take_controls())] if queue.controls else []
+
+
 class Format(Protocol):
     """One way to queue frames and to write what is queued; ports of a kind share one."""
 
@@ -72,10 +77,8 @@ class PlainMessages:
         self, queue: EgressQueue, most_bytes: int, most_buffers: int, now: float
     ) -> list[bytes | memoryview]:
         """Take whole messages; pings and pongs go first."""
-        buffers: list[bytes | memoryview] = []
-        if queue.controls:
-            buffers += queue.take_controls()
-        buffers += queue.take(most_bytes, most_buffers, now)
+        buffers = _controls(queue)
+        buffers += queue.take(most_bytes, most_buffers - len(buffers), now)
         return buffers
 
 
@@ -96,9 +99,7 @@ class Records:
         self, queue: EgressQueue, most_bytes: int, most_buffers: int, now: float
     ) -> list[bytes | memoryview]:
         """Take records and put what fits MESSAGE_BYTES into one message, then the next."""
-        buffers: list[bytes | memoryview] = []
-        if queue.controls:
-            buffers += queue.take_controls()
+        buffers = _controls(queue)
         while queue.size_bytes and most_bytes > 0 and len(buffers) + 2 <= most_buffers:
             batch = queue.take(MESSAGE_BYTES, most_buffers - len(buffers) - 1, now)
             if not batch:

@@ -85,7 +85,7 @@ class EgressQueue:
         self.discarded_frames = 0
         """How many of them `push` had accepted."""
         self.discarded_bytes = 0
-        """The bytes of their items."""
+        """Their bytes."""
         self.marked = 0
         """Frames marked CE instead of dropped."""
         self.size_bytes = 0
@@ -243,7 +243,7 @@ class EgressQueue:
         self.size_bytes -= len(item)
         self.drops[reason] += 1
         self.discarded_frames += 1
-        self.discarded_bytes += len(item)
+        self.discarded_bytes += len(item) - self.layout.frame_at(item)
 
     def _take_fair(self, most_bytes: int, most_items: int, now: float) -> list[bytes]:
         if self._fifo:

@@ -44,7 +44,7 @@ class Relay:
             self.queue(egress, egress.format.one(origin, frame), 1, len(frame), now)
             return egress
         # 6
-        if egress is _Verdict.FLOOD and self._calm(ingress, 1, 1, now):
+        if egress is _Verdict.FLOOD and self._calm(ingress, 1, now):
 
             def write(format_: Format) -> list[Item]:
                 return [(format_.one(origin, frame), 1, len(frame))]
@@ -61,14 +61,20 @@ class Relay:
         if isinstance(egress, Port):
             self.queue_run(egress, origin, records, frames, now)
             return egress
+        if egress is _Verdict.FLOOD:
+            # One by one: many may stand in a run, and each for many packets.
+            for record in run.split(records):
+                self._flood_record(origin, ingress, record, now)
+        return None
+
+    def _flood_record(self, origin: Origin, ingress: Port, record: bytes, now: float) -> None:
         # 6
-        if egress is _Verdict.FLOOD and self._calm(ingress, frames, run.packets(records), now):
+        if self._calm(ingress, run.packets(record), now):
 
             def write(format_: Format) -> list[Item]:
-                return list(format_.run(origin, records, frames))
+                return list(format_.run(origin, record, 1))
 
             self._flood(origin, ingress, write, now)
-        return None
 
     def _look_up(
         self, origin: Origin, ingress: Port, destination: bytes, frames: int, now: float
@@ -94,10 +100,10 @@ class Relay:
         return _Verdict.DROP
 
     @staticmethod
-    def _calm(ingress: Port, frames: int, packets: int, now: float) -> bool:
+    def _calm(ingress: Port, packets: int, now: float) -> bool:
         """Ask storm control, which trunks have behind them; count what it refuses."""
         if isinstance(ingress, AccessPort) and not ingress.storm.admit(packets, now):
-            ingress.drops[Drop.STORM] += frames
+            ingress.drops[Drop.STORM] += 1
             return False
         return True
 

@@ -64,6 +64,10 @@ GSO_ECN: Final = 0x80
 _VALID: Final = VNET.pack(DATA_VALID, GSO_NONE, 0, 0, 0, 0)
 """The virtio header of a frame that is complete, and whose checksum somebody has verified."""
 _COMPLETE: Final = (NOTHING_TO_DO, _VALID)
+GSO_LEAST_BYTES: Final = 256
+"""Least payload of the packets that a record is cut into: cutting costs by the packet, and a
+stranger could ask for 128 packets of a byte each, a thousand times in one message. Less than any
+path's MSS: IPv4 guarantees 536 bytes and IPv6 1,220."""
 _SEGMENTS: Final = range(2, SEGMENTS_MOST + 1)
 """Of how many packets a record that is to be cut may be. The kernel drops some of a single one."""
 _OWN_SEGMENTS: Final = range(1, FRAME_MOST_BYTES)
@@ -114,7 +118,11 @@ def is_sound(vnet: bytes, buffer: Buffer, at: int, size: int, longest: int) -> b
     is_common = _COMMON.get(vnet)
     if is_common is not None and is_common(buffer, at, size):
         return size <= longest
-    return len(vnet) == VNET_BYTES and _holds(vnet, buffer, at, size, longest, _SEGMENTS)
+    if len(vnet) != VNET_BYTES:
+        return False
+    _, gso_type, _, gso_size, _, _ = VNET.unpack(vnet)
+    is_long = gso_type == GSO_NONE or gso_size >= GSO_LEAST_BYTES
+    return is_long and _holds(vnet, buffer, at, size, longest, _SEGMENTS)
 
 
 def segment_count(vnet: bytes, size: int) -> int:
