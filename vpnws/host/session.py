@@ -40,7 +40,7 @@ class Session:
     """
 
     unsent: EgressQueue
-    """Messages not yet written, and how much of the first one has been."""
+    """What is queued, and what the last write left over."""
     identity: Identity = field(default_factory=Identity)
     network: str = DEFAULT_NETWORK
     subprotocol: str = ""
