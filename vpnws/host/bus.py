@@ -71,7 +71,6 @@ class TrunkLink:
         if self._writer is not None:
             return
         if not self._write_some():
-            self.port.egress.backed_up = True
             self._writer = loop.on_writable(self._end.fileno(), self._writable)
 
     def _readable(self) -> None:
@@ -95,6 +94,7 @@ class TrunkLink:
                 self._end.sendmsg(batch)
             except BlockingIOError:
                 queue.keep(batch)
+                queue.backed_up = True
                 return False
             except OSError:
                 # No memory for it, or more than the socket ever takes: these frames are lost.

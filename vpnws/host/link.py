@@ -58,8 +58,6 @@ class Link:
         self.ended = False
         self.reason = ""
         self.heard_s = self.wrote_s = self.opened_s = loop.now()
-        self.writing = False
-        """Whether the socket was full: the write watcher goes on when it is not."""
         self._pinged_s = self.heard_s
         self._on_end = on_end
         self._writer: loop.Watcher | None = None
@@ -72,7 +70,8 @@ class Link:
 
     def flush(self) -> None:
         """Write what is queued, as far as the socket takes it without waiting."""
-        if not self.writing:
+        # With a watcher the socket was full: it goes on when it is not.
+        if self._writer is None:
             self._write()
 
     def send_control(self, opcode: int, payload: bytes) -> None:
@@ -181,8 +180,7 @@ class Link:
         except OSError as error:
             self.end(websocket.ABNORMAL, f"cannot write: {error.strerror}")
         else:
-            if self.writing:
-                self._stop_waiting()
+            self._stop_waiting()
 
     def _gather(self, now: float) -> list[bytes | memoryview]:
         queue = self.port.egress
@@ -190,15 +188,17 @@ class Link:
         return self.port.format.gather(queue, most_bytes, IOV_MOST, now)
 
     def _wait_to_write(self) -> None:
-        if not self.writing and not self.ended:
-            self.writing = self.port.egress.backed_up = True
+        if self.ended:
+            return
+        # Each time: the queue ends it whenever the last item is taken, written or not.
+        self.port.egress.backed_up = True
+        if self._writer is None:
             self._writer = loop.on_writable(self.fd, self._write)
 
     def _stop_waiting(self) -> None:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-        self.writing = False
 
 
 def _after(buffers: list[bytes | memoryview], count_bytes: int) -> list[bytes | memoryview]:
