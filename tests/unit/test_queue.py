@@ -49,8 +49,6 @@ class TestNotBackedUp:
         out = []
         while queue.waiting:
             batch = queue.take(most_bytes, most_items, 0.0)
-            queue.push_back(batch)
-            assert queue.take(most_bytes, most_items, 0.0) == batch
             assert 1 <= len(batch) <= most_items
             assert sum(map(len, batch)) <= most_bytes or len(batch) == 1
             out += batch
@@ -152,19 +150,6 @@ class TestRuns:
         assert not queue.waiting
         assert not queue.backed_up
 
-    def test_items_that_came_back_are_next(self) -> None:
-        queue = EgressQueue(10_000)
-        queue.backed_up = True
-        items = [ipv4(ports=(port, 1)) for port in range(6)]
-        for item in items:
-            queue.push(item, 1, 0.0)
-        batch = queue.take(PLENTY, 3, 0.0)
-        queue.push_back(batch)
-        assert queue.size_bytes == sum(map(len, items))
-        assert queue.take(PLENTY, 2, 0.0) == batch[:2]
-        assert queue.take(PLENTY, PLENTY, 0.0)[0] == batch[2]
-        assert not queue.waiting
-
 
 class Machine(RuleBasedStateMachine):
     """A link that does anything a link may do, beside a slow account of every frame."""
@@ -213,19 +198,14 @@ class Machine(RuleBasedStateMachine):
             assert not self.queue.backed_up
             self.refused += len(records)
 
-    @rule(most_bytes=st.integers(1, 4000), most_items=st.integers(1, 9), back=st.booleans())
-    def take(self, most_bytes: int, most_items: int, back: bool) -> None:
+    @rule(most_bytes=st.integers(1, 4000), most_items=st.integers(1, 9))
+    def take(self, most_bytes: int, most_items: int) -> None:
         fifo = not self.queue.backed_up
         frames_wait = self.frames_bytes() > 0
         items = self.queue.take(most_bytes, most_items, self.now)
         assert bool(items) == frames_wait
         assert len(items) <= most_items
         assert sum(map(len, items)) <= most_bytes or len(items) == 1
-        if back:
-            self.queue.push_back(items)
-            if not fifo and not self.queue.backed_up:
-                self.order = list(items)
-            return
         if fifo:
             assert items == self.order[: len(items)]
             del self.order[: len(items)]

@@ -4,7 +4,7 @@ An item is what is written for one frame or for a run of frames: a WebSocket mes
 record, a frame. How a port's items hold frames is its `Layout`.
 
 The link's part: while its socket takes everything, `take` and write. When the socket is full, say
-what of the last write is left (`keep`, or `push_back` for whole items) and set `backed_up`, which
+what of the last write is left (`keep`) and set `backed_up`, which
 only the queue ends; from then on take small bites, for what was taken is out of the queue's reach.
 Written first is `rest`, then `controls`, then what `take` returns. No item, no control message and
 no buffer of a rest is empty.
@@ -55,7 +55,6 @@ class EgressQueue:
         "_flows",
         "_other_bytes",
         "_rest_bytes",
-        "_returned",
         "backed_up",
         "controls",
         "discarded_bytes",
@@ -98,8 +97,6 @@ class EgressQueue:
         self._fifo: deque[bytes] = deque()
         """Items in order, not classified yet: all of them, unless backed up."""
         self._flows = Flows()
-        self._returned: deque[bytes] = deque()
-        """Items that flows gave away and that came back: they are next."""
         self._control = control
         self._rest_bytes = 0
         self._other_bytes = 0
@@ -167,12 +164,6 @@ class EgressQueue:
         if not self.size_bytes:
             self.backed_up = False
 
-    def push_back(self, items: Sequence[bytes]) -> None:
-        """Put items just taken, of which none was written, back in front."""
-        front = self._returned if self.backed_up else self._fifo
-        front.extendleft(reversed(items))
-        self.size_bytes += sum(map(len, items))
-
     @property
     def begun(self) -> bool:
         """Whether something is half written: nothing else may be written before its end."""
@@ -231,7 +222,7 @@ class EgressQueue:
     def _trim(self) -> None:
         """Drop what is over the bounds, from the head of the fattest flow each time."""
         flows = self._flows
-        least = 0 if self._rest_bytes or self._returned else 1
+        least = 0 if self._rest_bytes else 1
         limit_bytes = self.limit_bytes + self._controls_bytes()
         while flows.count > least and (
             flows.count > self.limit_items or self.size_bytes > limit_bytes
@@ -248,27 +239,27 @@ class EgressQueue:
     def _take_fair(self, most_bytes: int, most_items: int, now: float) -> list[bytes]:
         if self._fifo:
             self._classify(now)
-        items = self._take_front(self._returned, most_bytes, most_items)
-        if not self._returned:
-            self._take_flows(items, most_bytes, most_items, now)
+        items = self._take_flows(most_bytes, most_items, now)
         if not self.size_bytes:
             self.backed_up = False
         return items
 
-    def _take_flows(self, items: list[bytes], most_bytes: int, most_items: int, now: float) -> None:
-        """Append to `items` what is next, flow by flow, within the bounds."""
+    def _take_flows(self, most_bytes: int, most_items: int, now: float) -> list[bytes]:
+        """Take what is next, flow by flow, within the bounds."""
         flows = self._flows
-        room_bytes = most_bytes - sum(map(len, items))
+        items: list[bytes] = []
+        room_bytes = most_bytes
         while len(items) < most_items or not items:
             flow = flows.next()
             if flow is None or (items and len(flow.items[0][0]) > room_bytes):
-                return
+                break
             item = self._pop(flow, now)
             if item is not None:
                 flow.deficit_bytes -= len(item)
                 self.size_bytes -= len(item)
                 room_bytes -= len(item)
                 items.append(item)
+        return items
 
     def _pop(self, flow: Flow, now: float) -> bytes | None:
         """Take the first item of `flow`, marked where CoDel says so; None if it was dropped."""
