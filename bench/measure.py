@@ -32,6 +32,14 @@ class Spread:
         low, median, high = statistics.quantiles(values, n=4, method="inclusive")
         return cls(median, low, high)
 
+    def shown(self, unit: str) -> dict[str, str]:
+        """Return the cells of a table; the middle one stands under `unit`."""
+        return {
+            unit: f"{self.median:,.0f}",
+            "quartile 1": f"{self.low:,.0f}",
+            "quartile 3": f"{self.high:,.0f}",
+        }
+
 
 def _nothing() -> None:
     pass

@@ -7,7 +7,7 @@ as is the checksum of a short one.
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -94,9 +94,7 @@ class Row:
             "work": self.work,
             "frame bytes": f"{self.frame_bytes:,}",
             "packets": f"{self.packets}",
-            "ns/record": f"{self.ns.median:,.0f}",
-            "quartile 1": f"{self.ns.low:,.0f}",
-            "quartile 3": f"{self.ns.high:,.0f}",
+            **self.ns.shown("ns/record"),
             "ns/packet": f"{self.ns.median / self.packets:,.0f}",
         }
 
@@ -106,9 +104,7 @@ class Row:
             "work": self.work,
             "frame_bytes": self.frame_bytes,
             "packets": self.packets,
-            "median": self.ns.median,
-            "low": self.ns.low,
-            "high": self.ns.high,
+            **asdict(self.ns),
         }
 
 

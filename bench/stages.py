@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -109,9 +109,7 @@ class Row:
             "stage": self.stage,
             "frame bytes": f"{self.size_bytes:,}",
             "batch": f"{self.batch}",
-            "ns/frame": f"{self.ns.median:,.0f}",
-            "quartile 1": f"{self.ns.low:,.0f}",
-            "quartile 3": f"{self.ns.high:,.0f}",
+            **self.ns.shown("ns/frame"),
         }
 
     def plain(self) -> dict[str, Any]:
@@ -120,9 +118,7 @@ class Row:
             "stage": self.stage,
             "size_bytes": self.size_bytes,
             "batch": self.batch,
-            "median": self.ns.median,
-            "low": self.ns.low,
-            "high": self.ns.high,
+            **asdict(self.ns),
         }
 
 

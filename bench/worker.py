@@ -15,7 +15,7 @@ import itertools
 import os
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -133,9 +133,7 @@ class Cell:
             "workers": list(self.workers),
             "size_bytes": self.size_bytes,
             "window": self.window,
-            "median": total.median,
-            "low": total.low,
-            "high": total.high,
+            **asdict(total),
             "system_part": self._system_part(),
             "samples": [
                 {

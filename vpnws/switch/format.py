@@ -60,7 +60,19 @@ class Format(Protocol):
         """Take about `most_bytes` off the queue, as the buffers of one gathered write."""
 
 
-class PlainMessages:
+class WholeItems:
+    """Items are written as they are, each by itself or all in one message."""
+
+    def gather(
+        self, queue: EgressQueue, most_bytes: int, most_buffers: int, now: float
+    ) -> list[bytes | memoryview]:
+        """Take whole items; where there are pings and pongs they go first."""
+        buffers = _controls(queue)
+        buffers += queue.take(most_bytes, most_buffers - len(buffers), now)
+        return buffers
+
+
+class PlainMessages(WholeItems):
     """One WebSocket message per frame: a station without a subprotocol that we know."""
 
     layout = Layout(frame_at=_payload_at, split=lambda item: (item,))
@@ -72,14 +84,6 @@ class PlainMessages:
     def run(self, _origin: Origin, records: bytes, _frames: int) -> Iterator[Item]:
         """Write a message for every packet that comes of the run."""
         return ((websocket.encode_binary(frame), 1, len(frame)) for frame in run.cut(records))
-
-    def gather(
-        self, queue: EgressQueue, most_bytes: int, most_buffers: int, now: float
-    ) -> list[bytes | memoryview]:
-        """Take whole messages; pings and pongs go first."""
-        buffers = _controls(queue)
-        buffers += queue.take(most_bytes, most_buffers - len(buffers), now)
-        return buffers
 
 
 class Records:
@@ -111,7 +115,7 @@ class Records:
         return buffers
 
 
-class PlainFrames:
+class PlainFrames(WholeItems):
     """Frames as they are: a TAP without virtio headers."""
 
     layout = WHOLE_FRAMES
@@ -123,12 +127,6 @@ class PlainFrames:
     def run(self, _origin: Origin, records: bytes, _frames: int) -> Iterator[Item]:
         """Return every packet that comes of the run."""
         return ((frame, 1, len(frame)) for frame in run.cut(records))
-
-    def gather(
-        self, queue: EgressQueue, most_bytes: int, most_buffers: int, now: float
-    ) -> list[bytes | memoryview]:
-        """Take whole frames, each for a write of its own."""
-        return [*queue.take(most_bytes, most_buffers, now)]
 
 
 class TapRecords(Records):
@@ -145,7 +143,7 @@ class TapRecords(Records):
         ]
 
 
-class TrunkItems:
+class TrunkItems(WholeItems):
     """Runs with the label of where they came in: a trunk."""
 
     layout = Layout(
@@ -160,12 +158,6 @@ class TrunkItems:
         """Put the label before the run."""
         item = trunk.encode_item(origin.label, records, frames)
         return ((item, frames, len(records) - frames * offload.PREFIX_BYTES),)
-
-    def gather(
-        self, queue: EgressQueue, most_bytes: int, most_buffers: int, now: float
-    ) -> list[bytes | memoryview]:
-        """Take whole items, all for one message."""
-        return [*queue.take(most_bytes, most_buffers, now)]
 
 
 PLAIN_MESSAGES: Final = PlainMessages()
