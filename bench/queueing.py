@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from bench import report
 from bench.simulated import MSS_BYTES, SUPER_BYTES, Bottleneck, Bulk, Case, Pings, Simulation
 from vpnws.switch.drop import Drop
-from vpnws.switch.flow import bucket_of
+from vpnws.switch.queue.flow import bucket_of
 from vpnws.wire.packet import flow_key
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from vpnws.switch.codel import DEFAULT, UNLIMITED, Control
-from vpnws.switch.queue import EgressQueue
+from vpnws.switch.queue.codel import DEFAULT, UNLIMITED, Control
+from vpnws.switch.queue.queue import EgressQueue
 from vpnws.wire.packet import flow_key
 
 if TYPE_CHECKING:

@@ -16,13 +16,13 @@ from bench import report
 from bench.measure import Spread, Work, in_turn
 from tests.support.fabric import FakeTable, frame, mac
 from tests.support.raw_frames import BINARY, encode_frame
-from vpnws.host.link import IOV_MOST
-from vpnws.host.shared_page import SharedPage
+from vpnws.server.peers.shared_page import SharedPage
+from vpnws.server.port.link import IOV_MOST
 from vpnws.switch.format import PLAIN_MESSAGES, RECORDS, TRUNK_ITEMS, Format
-from vpnws.switch.isolation import SAME_COMMUNITY
-from vpnws.switch.policer import StormControl
+from vpnws.switch.guard.roles import SAME_COMMUNITY
+from vpnws.switch.guard.storm import StormControl
 from vpnws.switch.port import AccessPort
-from vpnws.switch.queue import EgressQueue
+from vpnws.switch.queue.queue import EgressQueue
 from vpnws.switch.switch import Switch
 from vpnws.wire import offload, trunk, websocket
 from vpnws.wire.ethernet import BROADCAST

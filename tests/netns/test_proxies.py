@@ -17,7 +17,7 @@ from tests.support.raw_client import basic
 from tests.support.raw_frames import PING, PONG
 from tests.support.traffic import iperf3, ping
 from tests.support.waiting import wait_for
-from vpnws.client.exits import Exit
+from vpnws.client.program.exits import Exit
 from vpnws.config import Settings
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from tests.support.netns import Namespace
 from tests.support.prerequisites import require, require_root, require_tap
 from tests.support.waiting import wait_for
 from vpnws.errors import TapBusyError, TapError
-from vpnws.host.tap import READ_BYTES, Tap, open_tap
+from vpnws.tap.linux import READ_BYTES, Tap, open_tap
 from vpnws.wire.offload import GSO_UDP_L4, NEEDS_CSUM, VNET, VNET_BYTES, is_sound
 
 if TYPE_CHECKING:

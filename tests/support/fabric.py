@@ -6,12 +6,12 @@ import itertools
 from dataclasses import dataclass, field
 
 from vpnws.switch.format import PLAIN_FRAMES, TRUNK_ITEMS, Format
-from vpnws.switch.guard import ANONYMOUS
-from vpnws.switch.isolation import SAME_COMMUNITY, Role
+from vpnws.switch.guard.moves import ANONYMOUS
+from vpnws.switch.guard.roles import SAME_COMMUNITY, Role
+from vpnws.switch.guard.storm import StormControl
 from vpnws.switch.location import NOWHERE, Location
-from vpnws.switch.policer import StormControl
 from vpnws.switch.port import AccessPort, Trunk
-from vpnws.switch.queue import EgressQueue
+from vpnws.switch.queue.queue import EgressQueue
 from vpnws.switch.switch import Switch
 
 LIMIT_BYTES = 1_000_000

@@ -15,13 +15,13 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from vpnws.client.connection import Connection
-from vpnws.client.counters import Counters
-from vpnws.client.pump import Pump
-from vpnws.client.stream import Stream
+from vpnws.client.carry.connection import Connection
+from vpnws.client.carry.counters import Counters
+from vpnws.client.carry.pump import Pump
+from vpnws.client.carry.stream import Stream
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import ConnectError, TapError
-from vpnws.host.tap import Tap
+from vpnws.tap.linux import Tap
 
 WAIT_S = 5.0
 MTU = 1500

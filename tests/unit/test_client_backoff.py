@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from vpnws.client.backoff import BASE_S, CAP_S, FACTOR, FLOOR_S, STABLE_AFTER_S, Backoff
+from vpnws.client.program.backoff import BASE_S, CAP_S, FACTOR, FLOOR_S, STABLE_AFTER_S, Backoff
 
 SOON = STABLE_AFTER_S - 0.001
 

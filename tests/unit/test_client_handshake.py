@@ -21,12 +21,12 @@ from websockets.sync.server import ServerConnection, serve
 from tests.support import processes
 from tests.support.ca import CertificateAuthority
 from tests.support.prerequisites import require
-from vpnws.client import dial, resolve, tls
-from vpnws.client.connection import Connection
-from vpnws.client.handshake import MAX_HEAD_BYTES, Upgrade
+from vpnws.client.carry.connection import Connection
+from vpnws.client.carry.stream import Stream
+from vpnws.client.connect import dial, resolve, tls
+from vpnws.client.connect.handshake import MAX_HEAD_BYTES, Upgrade
+from vpnws.client.connect.url import parse_url
 from vpnws.client.settings import ClientSettings, TlsSettings
-from vpnws.client.stream import Stream
-from vpnws.client.url import parse_url
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import ConfigError, ConnectError, RefusedError, TlsError
 from vpnws.wire.offload import SUBPROTOCOL

@@ -1,6 +1,6 @@
 """When the client pings, and when it takes its server for dead."""
 
-from vpnws.client.keepalive import DEAD_AFTER_S, PING_AFTER_S, Due, Keepalive
+from vpnws.client.carry.keepalive import DEAD_AFTER_S, PING_AFTER_S, Due, Keepalive
 
 
 def test_nothing_is_due_while_the_server_is_heard() -> None:

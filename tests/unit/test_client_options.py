@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from vpnws import __version__
-from vpnws.client import cli
-from vpnws.client.exits import MEANINGS, Exit, ends_first_attempt, exit_code
-from vpnws.client.options import make_parser, read
+from vpnws.client.program import cli
+from vpnws.client.program.exits import MEANINGS, Exit, ends_first_attempt, exit_code
+from vpnws.client.program.options import make_parser, read
 from vpnws.client.settings import ClientSettings
 from vpnws.errors import (
     ConfigError,

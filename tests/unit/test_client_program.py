@@ -26,7 +26,7 @@ from tests.support.ca import CertificateAuthority
 from tests.support.netns import Namespace
 from tests.support.prerequisites import require, require_tap
 from tests.support.waiting import wait_for
-from vpnws.client.exits import Exit
+from vpnws.client.program.exits import Exit
 
 pytestmark = pytest.mark.netns
 

@@ -16,16 +16,16 @@ from websockets.server import ServerProtocol
 
 from tests.support.pump_bed import MTU, WAIT_S, Bed, Device, FarEnd, binary, frame
 from tests.support.waiting import wait_for
-from vpnws.client.carrier import BATCH_BYTES
-from vpnws.client.connection import Connection
-from vpnws.client.counters import Drop
-from vpnws.client.device import DRAIN_FRAMES, drain
-from vpnws.client.keepalive import DEAD_AFTER_S, PING_AFTER_S
-from vpnws.client.masking import MaskKeys
-from vpnws.client.stream import Stream
+from vpnws.client.carry.carrier import BATCH_BYTES
+from vpnws.client.carry.connection import Connection
+from vpnws.client.carry.counters import Drop
+from vpnws.client.carry.device import DRAIN_FRAMES, drain
+from vpnws.client.carry.keepalive import DEAD_AFTER_S, PING_AFTER_S
+from vpnws.client.carry.masking import MaskKeys
+from vpnws.client.carry.stream import Stream
 from vpnws.client.waiting import Stopped
 from vpnws.errors import ConnectError, TapError
-from vpnws.host.tap import Tap
+from vpnws.tap.linux import Tap
 from vpnws.wire.websocket import Buffer
 
 

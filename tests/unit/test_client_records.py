@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from tests.support.pump_bed import MTU, Bed, binary, frame
 from tests.support.waiting import wait_for
-from vpnws.client.carrier import BATCH_BYTES
-from vpnws.client.counters import Counters, Drop
-from vpnws.client.masking import HEAD_ROOM_BYTES, encode_masked_room
-from vpnws.client.notices import NOTICES_MOST, TEXTS_MOST, Notices
-from vpnws.client.records import MESSAGE_BYTES, RecordCarrier
+from vpnws.client.carry.carrier import BATCH_BYTES
+from vpnws.client.carry.counters import Counters, Drop
+from vpnws.client.carry.masking import HEAD_ROOM_BYTES, encode_masked_room
+from vpnws.client.carry.notices import NOTICES_MOST, TEXTS_MOST, Notices
+from vpnws.client.carry.records import MESSAGE_BYTES, RecordCarrier
 from vpnws.wire.borrowing import BorrowingDecoder
 from vpnws.wire.offload import (
     GSO_TCPV4,

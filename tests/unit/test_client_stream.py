@@ -20,7 +20,7 @@ from tests.support import processes
 from tests.support.ca import CertificateAuthority
 from tests.support.prerequisites import require
 from tests.support.waiting import wait_for
-from vpnws.client.stream import RECEIVE_BYTES, Stream, TlsStream
+from vpnws.client.carry.stream import RECEIVE_BYTES, Stream, TlsStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vpnws.client.url import ServerUrl, hide_userinfo, parse_url
+from vpnws.client.connect.url import ServerUrl, hide_userinfo, parse_url
 from vpnws.errors import ConfigError
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from vpnws.config import Settings, parse_taps, placeholder_names, read_settings
 from vpnws.errors import ConfigError
-from vpnws.host.preflight import check_options
+from vpnws.server.preflight import check_options
 
 NATIVE = Settings(receiver="native")
 GOOD = {

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpnws.config import is_network_name as is_name
-from vpnws.switch.guard import (
+from vpnws.switch.guard.moves import (
     ANONYMOUS,
     HOLD_S,
     MOVES_MOST,
@@ -18,8 +18,8 @@ from vpnws.switch.guard import (
     MoveGuard,
     may_claim,
 )
-from vpnws.switch.isolation import ISOLATED, PROMISCUOUS, SAME_COMMUNITY, Kind, Role, may_talk
-from vpnws.switch.policer import StormControl
+from vpnws.switch.guard.roles import ISOLATED, PROMISCUOUS, SAME_COMMUNITY, Kind, Role, may_talk
+from vpnws.switch.guard.storm import StormControl
 from vpnws.wire import offload, trunk
 from vpnws.wire.ethernet import format_mac, is_station_address, parse_mac
 

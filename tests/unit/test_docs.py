@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from tests.support.markdown import blocks, commands, links, slugs, table
-from vpnws.client import counters, exits
-from vpnws.client.options import make_parser
+from vpnws.client.carry import counters
+from vpnws.client.program import exits
+from vpnws.client.program.options import make_parser
 from vpnws.config import Settings, placeholder_names
 from vpnws.switch import drop, relay, switch
 

@@ -10,7 +10,7 @@ import pytest
 from tests.support import processes
 from tests.support.waiting import wait_for
 from vpnws.errors import HookError
-from vpnws.host.hooks import HOOK_S, run_hook
+from vpnws.server.uplink.hooks import HOOK_S, run_hook
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

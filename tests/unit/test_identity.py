@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vpnws.config import Settings, parse_addresses
-from vpnws.host.session import Identity
+from vpnws.server.web.identity import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ def identity(monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Return a function from trusted proxies and a request's variables to who that is."""
     # uWSGI's module exists inside uWSGI only; reading a request calls nothing of it.
     monkeypatch.setitem(sys.modules, "uwsgi", ModuleType("uwsgi"))
-    read_request = importlib.import_module("vpnws.app").read_request
+    read_request = importlib.import_module("vpnws.server.web.app").read_request
 
     def ask(trusted: str, variables: dict[str, str]) -> Identity:
         asked = {

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.fabric import Fabric, frame, mac
-from vpnws.host.link import Link
-from vpnws.host.session import Session
+from vpnws.server.port.link import Link
+from vpnws.server.port.session import Session
 from vpnws.switch.format import PLAIN_MESSAGES, RECORDS
 from vpnws.wire.ethernet import BROADCAST
 

@@ -11,9 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpnws.errors import RightsError
-from vpnws.switch.isolation import ISOLATED, PROMISCUOUS, SAME_COMMUNITY, Kind, Role
-from vpnws.switch.policy import NETWORKS_MOST, Policy, parse_networks
-from vpnws.switch.rights import Rights, read_rights
+from vpnws.server.web.rights import Rights, read_rights
+from vpnws.switch.guard.destinations import (
+    DESTINATIONS_MOST,
+    AllowedDestinations,
+    parse_destinations,
+)
+from vpnws.switch.guard.roles import ISOLATED, PROMISCUOUS, SAME_COMMUNITY, Kind, Role
 from vpnws.wire.ip import Need, read_payload
 
 ADDRESSES = bytes(12)
@@ -40,7 +44,7 @@ def tagged(frame: bytes, *types: str) -> bytes:
     return frame[:12] + tags + frame[12:]
 
 
-POLICY = Policy(parse_networks("10.1.0.0/16, 192.0.2.7/32, fd00::/64"))
+POLICY = AllowedDestinations(parse_destinations("10.1.0.0/16, 192.0.2.7/32, fd00::/64"))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +111,9 @@ def test_networks_hold_what_ipaddress_says_they_hold(
 ) -> None:
     networks = tuple(ipaddress.ip_network(f"{base}/{prefix}", strict=False) for base in bases)
     frame = (ipv4 if address.version == 4 else ipv6)(str(address))
-    assert Policy(networks).permits(frame) is any(address in network for network in networks)
+    assert AllowedDestinations(networks).permits(frame) is any(
+        address in network for network in networks
+    )
 
 
 class TestRights:
@@ -142,7 +148,7 @@ class TestRights:
             ("VPNWS_ALLOW", "10.0.0.1/8"),
             ("VPNWS_ALLOW", "anywhere"),
             ("VPNWS_ALLOW", ","),
-            ("VPNWS_ALLOW", "10.0.0.0/8," * (NETWORKS_MOST + 1)),
+            ("VPNWS_ALLOW", "10.0.0.0/8," * (DESTINATIONS_MOST + 1)),
         ],
     )
     def test_what_cannot_be_read_is_not_guessed(self, name: str, value: str) -> None:

@@ -11,8 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.support.ip_frames import ECT_0, NOT_ECT, ipv4
 from vpnws.switch.drop import Drop
-from vpnws.switch.flow import MESSAGE_LEAST_BYTES
-from vpnws.switch.queue import CONTROL_RESERVE_BYTES, EgressQueue, Layout
+from vpnws.switch.queue.flow import MESSAGE_LEAST_BYTES
+from vpnws.switch.queue.queue import CONTROL_RESERVE_BYTES, EgressQueue, Layout
 from vpnws.wire.packet import flow_key
 
 if TYPE_CHECKING:

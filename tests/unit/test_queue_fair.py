@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.ip_frames import CE, ECT_0, MACS, NOT_ECT, checksum, frame, ipv4, ipv6
-from vpnws.switch.codel import DEFAULT, INTERVAL_S, TARGET_S, UNLIMITED, Codel
 from vpnws.switch.drop import Drop
-from vpnws.switch.flow import FLOWS_MOST, MESSAGE_LEAST_BYTES, QUANTUM_BYTES, Flows, bucket_of
-from vpnws.switch.queue import EgressQueue
+from vpnws.switch.queue.codel import DEFAULT, INTERVAL_S, TARGET_S, UNLIMITED, Codel
+from vpnws.switch.queue.flow import FLOWS_MOST, MESSAGE_LEAST_BYTES, QUANTUM_BYTES, Flows, bucket_of
+from vpnws.switch.queue.queue import EgressQueue
 from vpnws.wire.packet import flow_key
 
 PLENTY = 1 << 30

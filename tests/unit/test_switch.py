@@ -10,9 +10,9 @@ from tests.support.fabric import Fabric, frame, mac
 from vpnws.errors import CapacityError
 from vpnws.switch.drop import Drop
 from vpnws.switch.fdb import MISS_S, RECHECK_S, REPLACE_IDLE_S
-from vpnws.switch.guard import HOLD_S, MOVES_MOST, TRUSTED
-from vpnws.switch.isolation import ISOLATED, PROMISCUOUS, Kind, Role
-from vpnws.switch.policy import Policy, parse_networks
+from vpnws.switch.guard.destinations import AllowedDestinations, parse_destinations
+from vpnws.switch.guard.moves import HOLD_S, MOVES_MOST, TRUSTED
+from vpnws.switch.guard.roles import ISOLATED, PROMISCUOUS, Kind, Role
 from vpnws.wire.ethernet import BROADCAST, ZERO
 
 if TYPE_CHECKING:
@@ -291,7 +291,7 @@ class TestReserved:
 class TestPolicy:
     def test_a_frame_to_a_network_not_allowed_is_dropped_and_counted(self, fabric: Fabric) -> None:
         port, other = fabric.attach(), fabric.attach()
-        port.policy = Policy(parse_networks("10.1.0.0/16"))
+        port.policy = AllowedDestinations(parse_destinations("10.1.0.0/16"))
         learn(fabric, other, 2)
         header = bytes.fromhex("4500001c 00000000 40110000 0a010001")
         allowed = mac(2) + mac(1) + b"\x08\x00" + header + bytes((10, 1, 2, 3)) + bytes(8)

@@ -18,9 +18,9 @@ from vpnws.switch.format import (
     RECORDS,
     TAP_RECORDS,
 )
+from vpnws.switch.guard.destinations import AllowedDestinations, parse_destinations
 from vpnws.switch.ingress import RUN_MOST_BYTES
-from vpnws.switch.policy import Policy, parse_networks
-from vpnws.switch.queue import CONTROL_RESERVE_BYTES
+from vpnws.switch.queue.queue import CONTROL_RESERVE_BYTES
 from vpnws.wire import run
 from vpnws.wire.ethernet import BROADCAST
 from vpnws.wire.offload import PREFIX_BYTES, encode_record
@@ -171,7 +171,7 @@ class TestSteps:
 
     def test_2_policy(self, fabric: Fabric) -> None:
         one, two, _ = three(fabric)
-        one.policy = Policy(parse_networks("10.1.0.0/16"))
+        one.policy = AllowedDestinations(parse_destinations("10.1.0.0/16"))
         allowed = frame(mac(2), mac(1))[:14] + b"\x45" + bytes(15) + b"\x0a\x01\x00\x01"
         refused = frame(mac(2), mac(1))[:14] + b"\x45" + bytes(15) + b"\x0a\x02\x00\x01"
         fabric.send_records(one, records(allowed, refused, allowed))

@@ -2,7 +2,7 @@
 
 import sys
 
-from vpnws.client.cli import main
+from vpnws.client.program.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vpnws.client.url import ServerUrl
+    from vpnws.client.connect.url import ServerUrl
 
 DEFAULT_MTU_BYTES: Final = 1500
 

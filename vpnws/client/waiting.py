@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from vpnws.client.stream import Stream
+    from vpnws.client.carry.stream import Stream
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 

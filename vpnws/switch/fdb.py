@@ -16,7 +16,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from vpnws.switch.drop import Drop
-from vpnws.switch.guard import ANONYMOUS, MoveGuard, may_claim
+from vpnws.switch.guard.moves import ANONYMOUS, MoveGuard, may_claim
 from vpnws.switch.location import Location, SharedTable
 from vpnws.switch.port import AccessPort, Port, Trunk
 

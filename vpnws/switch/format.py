@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-from vpnws.switch.queue import WHOLE_FRAMES, Layout
+from vpnws.switch.queue.queue import WHOLE_FRAMES, Layout
 from vpnws.wire import offload, run, trunk, websocket
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from vpnws.switch.port import Origin
-    from vpnws.switch.queue import EgressQueue
+    from vpnws.switch.queue.queue import EgressQueue
 
 MESSAGE_BYTES: Final = 16384
 """Records share a message of at most so many bytes, or have one alone: a station waits for the

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vpnws.errors import CapacityError
-from vpnws.switch.isolation import Kind, Role
+from vpnws.switch.guard.roles import Kind, Role
 from vpnws.switch.network import Network
 from vpnws.switch.port import Origin
 from vpnws.wire import trunk

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vpnws.switch.guard import ANONYMOUS
+from vpnws.switch.guard.moves import ANONYMOUS
 
 if TYPE_CHECKING:
     from vpnws.switch.format import Format
-    from vpnws.switch.isolation import Role
+    from vpnws.switch.guard.destinations import AllowedDestinations
+    from vpnws.switch.guard.roles import Role
+    from vpnws.switch.guard.storm import StormControl
     from vpnws.switch.network import Network
-    from vpnws.switch.policer import StormControl
-    from vpnws.switch.policy import Policy
-    from vpnws.switch.queue import EgressQueue
+    from vpnws.switch.queue.queue import EgressQueue
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +88,7 @@ class AccessPort(Port):
         storm: StormControl,
         station_limit: int = 1,
         claim: bytes = ANONYMOUS,
-        policy: Policy | None = None,
+        policy: AllowedDestinations | None = None,
     ) -> None:
         """`station_limit` bounds the MACs learned here; `claim` says whose they are (see guard).
 

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from vpnws.switch.drop import Drop
-from vpnws.switch.isolation import may_talk
+from vpnws.switch.guard.roles import may_talk
 from vpnws.switch.port import AccessPort, Port
 from vpnws.wire import run
 from vpnws.wire.ethernet import BROADCAST

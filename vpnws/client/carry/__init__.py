@@ -1,0 +1,1 @@
+"""Carries frames between the TAP and one connection."""

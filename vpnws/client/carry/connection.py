@@ -1,0 +1,174 @@
+"""One WebSocket after its handshake: payloads become messages and back; buffers are bounded."""
+
+from __future__ import annotations
+
+import select
+from typing import TYPE_CHECKING, Final
+
+from vpnws.client.carry.masking import MaskKeys, encode_masked_room
+from vpnws.wire.borrowing import BorrowingDecoder
+from vpnws.wire.websocket import BINARY, CLOSE, PING, PONG, close_payload, encode_masked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vpnws.client.carry.stream import Stream
+    from vpnws.wire.websocket import Buffer, Ending
+
+MAX_MESSAGE_BYTES: Final = 131072
+"""Twice what any Ethernet frame can be; a longer message ends the connection with 1009."""
+RECEIVE_BYTES: Final = 2 * MAX_MESSAGE_BYTES
+"""Room for the longest message and more behind it."""
+
+
+class Connection:
+    """Sends and receives whole messages over a non-blocking stream; owns and closes the stream."""
+
+    def __init__(self, stream: Stream, early: bytes = b"", *, has_offload: bool = False) -> None:
+        """`early` are the bytes that came with the handshake's answer.
+
+        With `has_offload` it speaks vpnws.offload.1: messages are records, and text may come.
+        """
+        self.fd = stream.fd
+        self.has_offload = has_offload
+        self.received_bytes = 0
+        """Bytes read so far: when it grows, the server lives."""
+        self.failure = ""
+        """Why the stream cannot be used any more, if it cannot."""
+        self._stream = stream
+        self._decoder = BorrowingDecoder(MAX_MESSAGE_BYTES, accept_text=has_offload)
+        self._keys = MaskKeys()
+        self._buffer = memoryview(bytearray(RECEIVE_BYTES))
+        self._buffer[: len(early)] = early
+        # The bytes in the buffer that are not yet cut into messages.
+        self._start, self._end = 0, len(early)
+        self._close_sent = False
+
+    @property
+    def ending(self) -> Ending | None:
+        """The server's close, or its breach of the protocol; None while all is well."""
+        return self._decoder.ending
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nothing more will be received."""
+        return bool(self.failure) or self._decoder.ending is not None
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether the stream has not taken all yet: a batch and a control frame at most."""
+        return self._stream.has_unsent
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How many bytes these are."""
+        return self._stream.unsent_bytes
+
+    def take_early(self) -> list[Buffer]:
+        """Return the messages that came in full with the handshake's answer."""
+        return self._cut()
+
+    def take_texts(self) -> list[str]:
+        """Return the text messages received since the last call."""
+        texts = self._decoder.texts
+        if texts:
+            self._decoder.texts = []
+        return texts
+
+    def receive(self) -> list[Buffer]:
+        """Return the messages that can be had now, good until the next call.
+
+        Look at `is_over` afterwards.
+        """
+        start, count = self._start, self._end - self._start
+        if start:
+            self._buffer[:count] = self._buffer[start : self._end]
+            self._start, self._end = 0, count
+        self._end += self._read(self._buffer[count:])
+        return self._cut()
+
+    def send_frames(self, frames: Iterable[bytes]) -> None:
+        """Send each Ethernet frame as one binary message, all in one write if the stream takes it.
+
+        Call it only while nothing is unsent: that is what bounds it.
+        """
+        take = self._keys.take
+        self._send(b"".join([encode_masked(BINARY, frame, take()) for frame in frames]))
+
+    def write_message(self, room: memoryview) -> None:
+        """Have a binary message sent by the next `flush`.
+
+        `room` is masking.HEAD_ROOM_BYTES, which are written to, and the payload. Call it only while
+        nothing was left unsent by the last `flush`, for a bounded batch: that is what bounds it.
+        """
+        self._write(encode_masked_room(room, self._keys.take()))
+
+    def ping(self) -> None:
+        """Ask for a sign of life, unless unsent bytes show that nothing would come through."""
+        if not self.has_unsent:
+            self._send(encode_masked(PING, b"", self._keys.take()))
+
+    def answer_ping(self) -> None:
+        """Answer the newest ping with its payload (RFC 6455 5.5.3), as soon as there is room."""
+        if self._decoder.ping is None or self.has_unsent:
+            return
+        payload = self._decoder.take_ping() or b""
+        self._send(encode_masked(PONG, payload, self._keys.take()))
+
+    def send_close(self, code: int, reason: str = "") -> None:
+        """Send the one close frame that a connection may send (RFC 6455 5.5.1)."""
+        if not self._close_sent:
+            self._close_sent = True
+            self._send(encode_masked(CLOSE, close_payload(code, reason), self._keys.take()))
+
+    def flush(self) -> None:
+        """Write what is unsent, as far as the stream takes it."""
+        if self.failure:
+            return
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._fail(error)
+
+    def has_pending(self) -> bool:
+        """Tell whether received bytes wait where the descriptor does not show them."""
+        return self._stream.has_pending()
+
+    def events(self) -> int:
+        """Return what to wait for on `fd` (the same bits in select.poll and select.epoll)."""
+        return select.POLLIN | select.POLLOUT if self._stream.has_unsent else select.POLLIN
+
+    def close(self) -> None:
+        """Close the stream."""
+        self._stream.close()
+
+    def _cut(self) -> list[Buffer]:
+        messages, cut = self._decoder.cut(self._buffer[self._start : self._end])
+        self._start += cut
+        return messages
+
+    def _send(self, data: bytes) -> None:
+        self._write(data)
+        self.flush()
+
+    def _read(self, buffer: memoryview) -> int:
+        try:
+            count = self._stream.read_into(buffer)
+        except OSError as error:
+            self._fail(error)
+            return 0
+        if count == 0:
+            self.failure = "the server hung up without a word"
+        self.received_bytes += count or 0
+        return count or 0
+
+    def _write(self, data: bytes) -> None:
+        if self.failure:
+            return
+        try:
+            self._stream.write(data)
+        except OSError as error:
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        self.failure = f"the connection broke: {error.strerror or error}"

@@ -1,0 +1,38 @@
+"""What a TAP's failures mean for the client, and what it does with frames that are too old."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Final
+
+from vpnws.client.carry.counters import Drop
+from vpnws.errors import TapError
+
+if TYPE_CHECKING:
+    from vpnws.client.carry.counters import Counters
+    from vpnws.tap.linux import Tap
+
+DRAIN_FRAMES: Final = 1024
+"""Most frames dropped as stale: several times what the device's queue holds."""
+
+
+def drain(tap: Tap, counters: Counters) -> None:
+    """Drop what the TAP queued during an outage: it is too old to be of use.
+
+    Raises TapError when the device is gone.
+    """
+    for _ in range(DRAIN_FRAMES):
+        try:
+            tap.read()
+        except BlockingIOError:
+            break
+        except OSError as error:
+            raise gone(tap, error) from error
+        counters.drops[Drop.STALE] += 1
+
+
+def gone(tap: Tap, error: OSError) -> TapError:
+    """Return the sentence for a TAP that fails with `error` for good."""
+    if error.errno == errno.EBADFD:
+        return TapError(f"the TAP device {tap.name} was deleted")
+    return TapError(f"the TAP device {tap.name} failed: {error.strerror}")

@@ -1,0 +1,53 @@
+"""Reads what the server tells a station in text: JSON objects, of which it knows little yet."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Final
+
+from vpnws.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+NOTICES_MOST: Final = 8
+"""Most notices shown in one connection."""
+TEXT_MOST_CHARACTERS: Final = 4096
+"""A longer text is not read."""
+TEXTS_MOST: Final = 64
+"""Most texts read in one connection."""
+
+log = logging.getLogger(__name__)
+
+
+class Notices:
+    """One connection's texts; what is not understood is ignored."""
+
+    def __init__(self) -> None:
+        self._read = 0
+        self._shown: set[str] = set()
+
+    def take(self, texts: Iterable[str]) -> None:
+        """Show the notices among `texts`, each once."""
+        for text in texts:
+            if self._read < TEXTS_MOST:
+                self._read += 1
+                self._show(_notice_of(text))
+
+    def _show(self, notice: str) -> None:
+        if notice and notice not in self._shown and len(self._shown) < NOTICES_MOST:
+            self._shown.add(notice)
+            log.info("the server says: %s", notice)
+
+
+def _notice_of(text: str) -> str:
+    """Return what `text` has under "notice", fit for a log; empty if there is nothing."""
+    if len(text) > TEXT_MOST_CHARACTERS:
+        return ""
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    notice = told.get("notice") if isinstance(told, dict) else None
+    return printable(notice) if isinstance(notice, str) else ""

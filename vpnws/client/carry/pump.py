@@ -1,0 +1,182 @@
+"""Carries frames between a TAP and one connection until one of them ends, or a signal comes.
+
+Theory of operation. One level-triggered epoll set holds three descriptors: the stop request, the
+connection, the TAP. Toward the server, frames that are ready together go out in one write; while
+the stream has not taken them all, the TAP is not read, so that its own short queue fills and the
+kernel drops there, at the sender. Toward the TAP nothing waits: a frame that the device does not
+take now is dropped and counted. To ask for what is not there costs more than a turn, so a turn
+reads what one call gives: from the TAP one frame, until a turn finds more there right after.
+"""
+
+from __future__ import annotations
+
+import select
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from websockets.frames import CLOSE_CODE_EXPLANATIONS
+
+from vpnws.client.carry.carrier import BATCH_FRAMES, Carrier
+from vpnws.client.carry.keepalive import DEAD_AFTER_S, Due, Keepalive
+from vpnws.client.carry.notices import Notices
+from vpnws.client.carry.records import RecordCarrier
+from vpnws.client.waiting import Stopped
+from vpnws.errors import ConnectError, TapError
+from vpnws.text import printable
+from vpnws.wire.websocket import GOING_AWAY, NO_STATUS, Ending
+
+if TYPE_CHECKING:
+    from vpnws.client.carry.connection import Connection
+    from vpnws.client.carry.counters import Counters
+    from vpnws.client.waiting import Waiter
+    from vpnws.tap.linux import Tap
+
+CLOSE_WAIT_S: Final = 0.5
+"""How long the closing handshake may take."""
+_EVENTS: Final = 3
+
+
+class Pump:
+    """One connection's traffic; made after the handshake and thrown away at the end."""
+
+    def __init__(
+        self,
+        tap: Tap,
+        connection: Connection,
+        waiter: Waiter,
+        counters: Counters,
+        mtu_bytes: int,
+    ) -> None:
+        """Borrow everything: the caller closes `tap` and `connection`."""
+        carrier = RecordCarrier if connection.has_offload else Carrier
+        self._carrier = carrier(tap, connection, counters, mtu_bytes)
+        self._tap_fd = tap.fd
+        self._connection = connection
+        self._waiter = waiter
+        self._notices = Notices()
+        self._keepalive = Keepalive(waiter.now())
+        self._wake_at_s = self._keepalive.next_at_s()
+        self._poller = select.epoll()
+        self._is_paused = False
+        self._most = 1
+
+    def run(self) -> NoReturn:
+        """Carry frames.
+
+        Raises ConnectError when the connection is over, with the reason; TapError when the device
+        is; Stopped when told to stop. The server is told in each case, if it can be.
+        """
+        with self._poller:
+            self._poller.register(self._waiter.stop.fd, select.EPOLLIN)
+            self._poller.register(self._connection.fd, select.EPOLLIN)
+            self._poller.register(self._tap_fd, select.EPOLLIN)
+            try:
+                self._carrier.deliver(self._connection.take_early())
+                while True:
+                    self._turn()
+            except (Stopped, TapError):
+                self._close(GOING_AWAY)
+                raise
+
+    def _turn(self) -> None:
+        connection = self._connection
+        is_readable = connection.has_pending()
+        tap_events = 0
+        for fd, events in self._poller.poll(self._timeout_s(is_readable), _EVENTS):
+            if fd == connection.fd:
+                is_readable = True
+            elif fd == self._tap_fd:
+                tap_events = events
+            else:
+                raise Stopped
+        now = self._waiter.now()
+        has_delivered = is_readable and self._serve_connection(now)
+        if has_delivered:
+            # The kernel answers many frames while they are written: an ACK, an echo, the next data.
+            self._most = BATCH_FRAMES
+        elif not tap_events and not self._is_paused:
+            self._most = 1
+        # Errors are reported even while the TAP is not watched; reading then says which.
+        is_worth_it = has_delivered or tap_events
+        if tap_events & ~select.EPOLLIN or (is_worth_it and not connection.has_unsent):
+            self._take_from_tap()
+        if connection.is_over:
+            self._finish()
+        if now >= self._wake_at_s:
+            self._keep_alive(now)
+        if self._is_paused != connection.has_unsent:
+            self._pause(not self._is_paused)
+
+    def _timeout_s(self, is_readable: bool) -> float:
+        if is_readable or self._connection.is_over:
+            return 0.0
+        return max(0.0, self._wake_at_s - self._waiter.now())
+
+    def _serve_connection(self, now: float) -> bool:
+        """Read the connection; return whether frames came."""
+        connection = self._connection
+        before = connection.received_bytes
+        messages = connection.receive()
+        if messages:
+            self._carrier.deliver(messages)
+        if connection.received_bytes != before:
+            self._keepalive.received(now)
+        if connection.has_unsent:
+            connection.flush()
+        connection.answer_ping()
+        if texts := connection.take_texts():
+            self._notices.take(texts)
+        return bool(messages)
+
+    def _take_from_tap(self) -> None:
+        """Send one frame; a batch if the TAP had more right after the last one."""
+        count = self._carrier.take(self._most)
+        self._most = BATCH_FRAMES if count == self._most or count > 1 else 1
+
+    def _keep_alive(self, now: float) -> None:
+        due = self._keepalive.due(now)
+        self._wake_at_s = self._keepalive.next_at_s()
+        if due is Due.PING:
+            self._connection.ping()
+        elif due is Due.GIVE_UP:
+            self._close(GOING_AWAY)
+            raise ConnectError(f"nothing was heard from the server for {DEAD_AFTER_S:.0f} s")
+
+    def _pause(self, is_paused: bool) -> None:
+        """Watch what is worth waiting for: the TAP is not while bytes are unsent."""
+        self._is_paused = is_paused
+        self._poller.modify(self._connection.fd, self._connection.events())
+        self._poller.modify(self._tap_fd, 0 if is_paused else select.EPOLLIN)
+
+    def _finish(self) -> NoReturn:
+        """Answer the server's close, or say what it did wrong; raise why the connection is over."""
+        ending = self._connection.ending
+        if ending is None:
+            raise ConnectError(self._connection.failure)
+        self._close(ending.code, "" if ending.by_peer else ending.reason)
+        raise ConnectError(describe(ending))
+
+    def _close(self, code: int, reason: str = "") -> None:
+        """Do the closing handshake, as far as it goes within CLOSE_WAIT_S."""
+        connection = self._connection
+        connection.send_close(code, reason)
+        until_s = self._waiter.now() + CLOSE_WAIT_S
+        with select.epoll() as poller:
+            poller.register(connection.fd, 0)
+            while not connection.failure and (connection.has_unsent or not connection.is_over):
+                poller.modify(connection.fd, connection.events())
+                left_s = until_s - self._waiter.now()
+                if left_s <= 0 or not poller.poll(left_s):
+                    break
+                connection.flush()
+                connection.receive()
+
+
+def describe(ending: Ending) -> str:
+    """Return the sentence for the end of a connection that did not merely break."""
+    reason = printable(ending.reason)
+    if not ending.by_peer:
+        return f"the server broke the WebSocket protocol: {reason}"
+    if ending.code == NO_STATUS:
+        return "the server closed the connection without saying why"
+    meaning = reason or CLOSE_CODE_EXPLANATIONS.get(ending.code, "no reason given")
+    return f"the server closed the connection: {ending.code} ({meaning})"

@@ -1,0 +1,126 @@
+"""Connects to the server: addresses, TCP, TLS, upgrade; each step bounded and interruptible."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import socket
+import ssl
+from typing import TYPE_CHECKING, Final
+
+from vpnws.client.carry.connection import Connection
+from vpnws.client.carry.stream import Stream, TlsStream
+from vpnws.client.connect import tls
+from vpnws.client.connect.handshake import Upgrade
+from vpnws.client.connect.resolve import resolve
+from vpnws.errors import ConnectError
+
+if TYPE_CHECKING:
+    from vpnws.client.connect.resolve import Address
+    from vpnws.client.settings import ClientSettings
+    from vpnws.client.waiting import Waiter
+
+TCP_TIMEOUT_S: Final = 5.0
+"""For each address: the next one deserves its turn."""
+HANDSHAKE_TIMEOUT_S: Final = 10.0
+"""For TLS and the upgrade together."""
+NOT_SENT_BYTES: Final = 131072
+"""Bytes that the kernel may hold unsent; more would be a queue, and queues are latency."""
+_ENDINGS: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""TLS's words for a connection that merely ended."""
+
+
+def connect(
+    settings: ClientSettings, context: ssl.SSLContext | None, mac: bytes, waiter: Waiter
+) -> Connection:
+    """Return a WebSocket, which may have received something already.
+
+    `context` is for wss, None for ws; `mac` is what the station announces. Raises ConnectError,
+    RefusedError, TlsError, and Stopped when told to stop.
+    """
+    url = settings.url
+    sock = _connect_any(resolve(url.host, url.port, waiter), url.authority, waiter)
+    until_s = waiter.now() + HANDSHAKE_TIMEOUT_S
+    try:
+        stream = _start(sock, context, url.server_name, waiter, until_s)
+        return _upgrade(stream, settings, mac, waiter, until_s)
+    except BaseException as error:
+        sock.close()
+        if isinstance(error, ssl.SSLError) and not isinstance(error, _ENDINGS):
+            raise tls.explain(error, url.server_name) from error
+        if isinstance(error, TimeoutError):
+            what = f"took the connection, then said nothing for {HANDSHAKE_TIMEOUT_S:.0f} s"
+            raise ConnectError(f"{url.authority} {what}: check host and port") from error
+        if isinstance(error, OSError):
+            raise ConnectError(f"{url.authority} hung up: {_reason(error)}") from error
+        raise
+
+
+def _connect_any(addresses: list[Address], name: str, waiter: Waiter) -> socket.socket:
+    """Return a socket connected to the first address that answers."""
+    failures: dict[str, list[str]] = {}
+    for family, address in addresses:
+        try:
+            return _connect_one(family, address, waiter)
+        except OSError as error:
+            failures.setdefault(_reason(error), []).append(address[0])
+    why = "; ".join(f"{reason} ({', '.join(hosts)})" for reason, hosts in failures.items())
+    raise ConnectError(f"cannot connect to {name}: {why}")
+
+
+def _connect_one(
+    family: socket.AddressFamily, address: tuple[object, ...], waiter: Waiter
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        code = sock.connect_ex(address)
+        if code == errno.EINPROGRESS:
+            waiter.wait(sock.fileno(), select.POLLOUT, waiter.now() + TCP_TIMEOUT_S)
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT_BYTES)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _start(
+    sock: socket.socket, context: ssl.SSLContext | None, name: str, waiter: Waiter, until_s: float
+) -> Stream:
+    """Return a stream over `sock`; with a `context` TLS's handshake is done."""
+    if context is None:
+        return Stream(sock)
+    stream = TlsStream(sock, context, name)
+    while not stream.handshake():
+        waiter.wait(stream.fd, select.POLLOUT if stream.has_unsent else select.POLLIN, until_s)
+    return stream
+
+
+def _upgrade(
+    stream: Stream, settings: ClientSettings, mac: bytes, waiter: Waiter, until_s: float
+) -> Connection:
+    """Ask for the upgrade; return what it makes of the stream."""
+    upgrade = Upgrade(settings, mac)
+    # A server that refuses our certificate says so and hangs up before it reads: listen anyway.
+    with contextlib.suppress(ssl.SSLEOFError, ConnectionError):
+        waiter.write(stream, upgrade.request, until_s)
+    buffer = memoryview(bytearray(4096))
+    while True:
+        count = waiter.read(stream, buffer, until_s)
+        if not count:
+            raise ConnectError(
+                f"{settings.url.authority} hung up instead of answering the request to upgrade"
+            )
+        if upgrade.feed(buffer[:count]):
+            return Connection(stream, upgrade.early, has_offload=upgrade.has_offload)
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, _ENDINGS):
+        return "it ended the connection inside TLS; does that port speak TLS?"
+    return error.strerror or str(error)

@@ -1,0 +1,85 @@
+"""The program vpnws-client: from a command line to an exit code, one line for each event."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, NoReturn
+
+from vpnws.client.connect import tls
+from vpnws.client.program.exits import Exit, exit_code
+from vpnws.client.program.options import PROGRAM, make_parser, read
+from vpnws.client.program.station import Station
+from vpnws.client.system import interface
+from vpnws.client.waiting import Stopped, StopRequest, Waiter
+from vpnws.errors import VpnwsError
+from vpnws.tap.linux import open_tap
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Sequence
+
+    from vpnws.client.settings import ClientSettings
+
+log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the client; return its exit code (vpnws.client.program.exits).
+
+    `arguments` are those after the program's name, sys.argv's by default. For --help, --version
+    and wrong options argparse ends the program itself.
+    """
+    options = make_parser().parse_args(arguments)
+    _start_log(quiet=options.quiet)
+    try:
+        settings = read(options)
+        with StopRequest() as stop:
+            return _run(settings, stop)
+    except VpnwsError as error:
+        log.error("%s", error)
+        return exit_code(error)
+
+
+def _run(settings: ClientSettings, stop: StopRequest) -> int:
+    """Run until told to stop. Raises VpnwsError."""
+    context = _tls_context(settings)
+    try:
+        _run_device(settings, context, Waiter(stop, time.monotonic))
+    except Stopped:
+        return Exit.STOPPED
+
+
+def _tls_context(settings: ClientSettings) -> ssl.SSLContext | None:
+    """Return the context for wss, None for ws; warn of what is not safe."""
+    if not settings.url.secure:
+        if settings.login is not None:
+            log.warning("the password travels unencrypted over ws://: use wss:// outside of tests")
+        return None
+    if not settings.tls.verify:
+        log.warning("--no-verify: anyone can pose as the server and read everything")
+    return tls.make_context(settings.tls)
+
+
+def _run_device(
+    settings: ClientSettings, context: ssl.SSLContext | None, waiter: Waiter
+) -> NoReturn:
+    """Hold the device for as long as the station lives. Raises Stopped, VpnwsError."""
+    with closing(open_tap(settings.tap_name, offload=settings.offload)) as tap:
+        interface.set_up(tap, settings)
+        # Jitter needs to differ between stations, not to be secret.
+        station = Station(settings, context, tap, waiter, random.random)
+        try:
+            station.run()
+        except Stopped:
+            log.info("stopped by %s: %s", waiter.stop.reason, station.counters.summary())
+            raise
+
+
+def _start_log(*, quiet: bool) -> None:
+    # A closed stderr must not fill what is left of it with tracebacks.
+    logging.raiseExceptions = False
+    level = logging.WARNING if quiet else logging.INFO
+    logging.basicConfig(format=f"{PROGRAM}: %(message)s", level=level, force=True)

@@ -1,0 +1,251 @@
+"""The command line of the client: its options, its help, and how they become settings."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import re
+from pathlib import Path
+from typing import Final, NoReturn
+
+from vpnws import __version__
+from vpnws.client.connect.url import ServerUrl, check_user, hide_userinfo, parse_url
+from vpnws.client.program.exits import MEANINGS
+from vpnws.client.settings import DEFAULT_MTU_BYTES, ClientSettings, TlsSettings
+from vpnws.errors import ConfigError
+from vpnws.tap.linux import is_device_name
+from vpnws.wire.ethernet import is_station_address, parse_mac
+
+PROGRAM: Final = "vpnws-client"
+MIN_MTU_BYTES: Final = 68
+"""Least MTU of IPv4 (RFC 791)."""
+MAX_MTU_BYTES: Final = 65521
+"""A frame and its header in the 65,535 bytes that Linux allows a TAP."""
+MAX_PASSWORD_FILE_BYTES: Final = 4096
+
+_DESCRIPTION: Final = """\
+Join this machine to a vpnws switch: create the network device TAP, connect to the server at
+URL over a WebSocket, and carry Ethernet frames between the two until stopped. The device goes
+away with the program. A connection that is lost is made again, after waits from 0.1 to 30
+seconds. Needs root or CAP_NET_ADMIN."""
+
+_EXAMPLES: Final = """\
+examples:
+  vpnws-client --address 10.8.0.2/24 tap0 wss://alice:secret@vpn.example.org/vpn
+      join, and be 10.8.0.2; write special characters of the password as %XX
+  vpnws-client --user alice --password-file /etc/vpnws.pw tap0 wss://vpn.example.org/vpn
+      the same user; other people of this machine cannot see the password in the process list
+  vpnws-client --ca my-ca.pem --crt me.pem --key me.key vpn%d wss://[2001:db8::1]:8443/vpn
+      a private authority and a client certificate; the kernel numbers the device
+  vpnws-client --mac 02:00:00:00:00:0a --header 'Authorization: Bearer T0K' tap0 wss://...
+      a fixed MAC, and a token instead of a user
+  vpnws-client --bridge br0 tap0 wss://vpn.example.org/branch
+      join the whole LAN on the bridge br0; addresses belong on br0, not on tap0
+
+exit codes:
+{exit_codes}
+  A refusal or a TLS failure ends the program at its first connection only; once it has been
+  connected, it keeps trying.
+
+signals:
+  SIGINT and SIGTERM close the connection, remove the device and end the program.
+"""
+
+_TOKEN: Final = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+_FIELD_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
+_OWN_HEADERS: Final = re.compile(
+    r"upgrade|connection|sec-websocket-.*|x-vpn-ws-(mac|bridge)", re.IGNORECASE
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser that shows no password when it repeats a wrong argument."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print how to use the program and what was wrong; exit with code 2."""
+        super().error(hide_userinfo(message))
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser; `read` turns what it returns into settings."""
+    codes = "\n".join(f"  {code.value}  {meaning}" for code, meaning in MEANINGS.items())
+    parser = _Parser(
+        prog=PROGRAM,
+        usage="%(prog)s [options] TAP URL",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES.format(exit_codes=codes),
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=94),
+        allow_abbrev=False,
+    )
+    parser.add_argument("tap", metavar="TAP", help="name of the device, such as tap0 or vpn%%d")
+    parser.add_argument(
+        "url", metavar="URL", help="ws://[user:password@]host[:port]/path, or wss:// for TLS"
+    )
+    _add_interface_options(parser.add_argument_group("the device"))
+    _add_login_options(parser.add_argument_group("who you are"))
+    _add_tls_options(parser.add_argument_group("TLS (wss)"))
+    group = parser.add_argument_group("running")
+    group.add_argument(
+        "--no-offload",
+        action="store_true",
+        help="send and take one whole frame in each message, also where the server can do better",
+    )
+    group.add_argument("--once", action="store_true", help="end instead of connecting again")
+    group.add_argument("--quiet", action="store_true", help="print only what goes wrong")
+    group.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    return parser
+
+
+def _add_interface_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--address",
+        metavar="CIDR",
+        action="append",
+        default=[],
+        help="give it this IPv4 or IPv6 address, such as 10.8.0.2/24; may be repeated",
+    )
+    group.add_argument("--mac", metavar="MAC", help="its MAC (default: the kernel chooses one)")
+    group.add_argument(
+        "--mtu",
+        metavar="BYTES",
+        default=str(DEFAULT_MTU_BYTES),
+        help="its MTU (default: %(default)s; 1486 if C vpn-ws clients are in the network)",
+    )
+    group.add_argument(
+        "--bridge",
+        metavar="BR",
+        help="put it into this machine's bridge BR, and ask the server to let the stations behind"
+        " that join too: only VPNWS_BRIDGE=on in the web server grants it",
+    )
+
+
+def _add_login_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--user", metavar="NAME", help="user for the server, with --password-file")
+    group.add_argument(
+        "--password-file", metavar="FILE", type=Path, help="file whose first line is the password"
+    )
+    group.add_argument(
+        "--header",
+        metavar="'NAME: VALUE'",
+        action="append",
+        default=[],
+        help="send this HTTP header too; may be repeated",
+    )
+
+
+def _add_tls_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--ca",
+        metavar="FILE",
+        type=Path,
+        help="trust only the authorities in this PEM file (default: the system's)",
+    )
+    group.add_argument(
+        "--no-verify",
+        action="store_true",
+        help="accept any certificate: whoever sits between can read and change everything",
+    )
+    group.add_argument("--crt", metavar="FILE", type=Path, help="own certificate, PEM")
+    group.add_argument(
+        "--key", metavar="FILE", type=Path, help="its key, PEM (default: in the --crt file)"
+    )
+
+
+def read(options: argparse.Namespace) -> ClientSettings:
+    """Turn parsed options into settings. Raises ConfigError naming the first that is wrong."""
+    if "://" in options.tap:
+        raise ConfigError("the name of the TAP device comes first, then the URL")
+    if options.key is not None and options.crt is None:
+        raise ConfigError("--key needs --crt, the certificate that the key belongs to")
+    if options.bridge is not None and options.address:
+        raise ConfigError(
+            "--address and --bridge exclude each other: the port of a bridge has no address, give"
+            f" it to the bridge (ip address add {options.address[0]} dev {options.bridge})"
+        )
+    url = parse_url(options.url)
+    return ClientSettings(
+        tap_name=options.tap,
+        url=url,
+        login=_read_login(options.user, options.password_file, url),
+        headers=tuple(_read_header(text) for text in options.header),
+        bridge=_read_bridge(options.bridge),
+        tls=TlsSettings(not options.no_verify, options.ca, options.crt, options.key),
+        addresses=tuple(_read_address(text) for text in options.address),
+        mac=_read_mac(options.mac),
+        mtu_bytes=_read_mtu(options.mtu),
+        offload=not options.no_offload,
+        once=options.once,
+    )
+
+
+def _read_login(
+    user: str | None, password_file: Path | None, url: ServerUrl
+) -> tuple[str, str] | None:
+    if user is None and password_file is None:
+        return None if url.user is None else (url.user, url.password or "")
+    if user is None or password_file is None:
+        raise ConfigError("--user and --password-file need each other")
+    if url.user is not None:
+        raise ConfigError("the URL names a user already: leave that out, or --user")
+    check_user(user)
+    return user, _read_password(password_file)
+
+
+def _read_password(file: Path) -> str:
+    try:
+        with file.open(encoding="utf-8") as lines:
+            return lines.readline(MAX_PASSWORD_FILE_BYTES).rstrip("\r\n")
+    except OSError as error:
+        raise ConfigError(f"--password-file {file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"--password-file {file} is not UTF-8 text") from error
+
+
+def _read_header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    value = value.strip()
+    if not colon or not _TOKEN.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
+        # The value may be a secret, so only the name is shown.
+        raise ConfigError(f"--header {name!r} is not of the form 'Name: value', in plain ASCII")
+    if _OWN_HEADERS.fullmatch(name):
+        option = name.lower().removeprefix("x-vpn-ws-")
+        hint = f": see --{option}" if option in ("mac", "bridge") else ", so it cannot be replaced"
+        raise ConfigError(f"--header {name} belongs to the WebSocket handshake{hint}")
+    return name, value
+
+
+def _read_address(text: str) -> str:
+    sentence = f"--address {text!r} is not an address with a prefix length, like 10.8.0.2/24"
+    if "/" not in text or "%" in text:
+        raise ConfigError(sentence)
+    try:
+        return ipaddress.ip_interface(text).with_prefixlen
+    except ValueError as error:
+        raise ConfigError(sentence) from error
+
+
+def _read_bridge(text: str | None) -> str:
+    if text is None:
+        return ""
+    if not is_device_name(text):
+        raise ConfigError(f"--bridge {text!r} cannot name a bridge of this machine, like br0")
+    return text
+
+
+def _read_mac(text: str | None) -> bytes | None:
+    if text is None:
+        return None
+    mac = parse_mac(text)
+    if mac is None or not is_station_address(mac):
+        raise ConfigError(
+            f"--mac {text!r} is not the MAC of a station, like 02:00:00:00:00:0a"
+            " (the first byte must be even)"
+        )
+    return mac
+
+
+def _read_mtu(text: str) -> int:
+    mtu_bytes = int(text) if re.fullmatch("[0-9]{1,5}", text) else 0
+    if not MIN_MTU_BYTES <= mtu_bytes <= MAX_MTU_BYTES:
+        raise ConfigError(f"--mtu {text!r} is not a number from {MIN_MTU_BYTES} to {MAX_MTU_BYTES}")
+    return mtu_bytes

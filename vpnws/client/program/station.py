@@ -1,0 +1,109 @@
+"""Keeps a TAP connected: attempt, carry frames, say why it ended, wait, attempt again."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import logging
+from typing import TYPE_CHECKING, NoReturn
+
+from vpnws.client.carry.counters import Counters
+from vpnws.client.carry.device import drain
+from vpnws.client.carry.pump import Pump
+from vpnws.client.connect import dial
+from vpnws.client.program.backoff import Backoff
+from vpnws.client.program.exits import ends_first_attempt
+from vpnws.errors import ConnectError
+from vpnws.wire.ethernet import format_mac
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from vpnws.client.carry.connection import Connection
+    from vpnws.client.settings import ClientSettings
+    from vpnws.client.waiting import Waiter
+    from vpnws.tap.linux import Tap
+
+log = logging.getLogger(__name__)
+
+
+class Station:
+    """The life of one TAP, over as many connections as it takes."""
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        context: ssl.SSLContext | None,
+        tap: Tap,
+        waiter: Waiter,
+        random: Callable[[], float],
+    ) -> None:
+        """`context` is for wss, None for ws; `random` returns floats from 0 to 1."""
+        self.counters = Counters()
+        self._settings = _within_reach(settings, tap)
+        self._context = context
+        self._tap = tap
+        self._waiter = waiter
+        self._backoff = Backoff(random)
+        self._was_connected = False
+
+    def run(self) -> NoReturn:
+        """Stay connected.
+
+        Raises Stopped when told to stop, TapError when the device fails, ConnectError when no
+        retry is wanted (`once`) or would help (refused at the very first attempt).
+        """
+        while True:
+            try:
+                self._live()
+            except ConnectError as error:
+                if self._is_final(error):
+                    raise
+                delay_s = self._backoff.next_delay_s(self._waiter.now())
+                log.warning("%s; trying again in %.1f s", error, delay_s)
+            self._waiter.sleep(delay_s)
+
+    def _live(self) -> NoReturn:
+        """Connect and carry frames until that ends."""
+        connection = self._connect()
+        # What lives until the program ends need not be looked at by the collector again and again.
+        gc.freeze()
+        try:
+            # What is queued from here on is as this connection wants it.
+            self._tap.set_offload(connection.has_offload)
+            drain(self._tap, self.counters)
+            self._pump(connection).run()
+        finally:
+            connection.close()
+
+    def _connect(self) -> Connection:
+        mac = self._tap.mac
+        connection = dial.connect(self._settings, self._context, mac, self._waiter)
+        self._was_connected = True
+        self._backoff.connected(self._waiter.now())
+        log.info(
+            "connected to %s as %s %s, offload %s",
+            self._settings.url.shown,
+            self._tap.name,
+            format_mac(mac),
+            "on" if connection.has_offload else "off",
+        )
+        return connection
+
+    def _pump(self, connection: Connection) -> Pump:
+        mtu_bytes = self._settings.mtu_bytes
+        return Pump(self._tap, connection, self._waiter, self.counters, mtu_bytes)
+
+    def _is_final(self, error: ConnectError) -> bool:
+        if self._settings.once:
+            return True
+        return not self._was_connected and ends_first_attempt(error)
+
+
+def _within_reach(settings: ClientSettings, tap: Tap) -> ClientSettings:
+    """Return `settings` without offload if the kernel does not leave work to us."""
+    if not settings.offload or tap.set_offload(on=True):
+        return settings
+    log.warning("this kernel completes the frames of %s itself: offload is not offered", tap.name)
+    return dataclasses.replace(settings, offload=False)

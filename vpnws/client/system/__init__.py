@@ -1,0 +1,1 @@
+"""What the station sets up on its machine."""

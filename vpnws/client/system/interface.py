@@ -1,0 +1,103 @@
+"""Sets the TAP up: MAC, MTU, queue, bridge, addresses; iproute2 does what no TAP call can."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Final
+
+from vpnws.errors import TapError, TapPermissionError
+from vpnws.tap.linux import exists
+from vpnws.wire.offload import SEGMENTS_MOST
+
+if TYPE_CHECKING:
+    from vpnws.client.settings import ClientSettings
+    from vpnws.tap.linux import Tap
+
+IP_TIMEOUT_S: Final = 5.0
+TX_QUEUE_FRAMES: Final = 256
+"""Frames the kernel may hold for us: a longer queue would only add latency under load."""
+_SEARCH_PATH: Final = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
+
+
+def set_up(tap: Tap, settings: ClientSettings) -> None:
+    """Configure `tap` as told and bring it up.
+
+    Raises TapError (TapPermissionError among them) with a sentence that says what to do.
+    """
+    if settings.mac is not None:
+        tap.set_mac(settings.mac)
+    tap.set_mtu(settings.mtu_bytes)
+    if _find_ip() is not None:
+        _run_ip("shorten the queue of", tap, "link", "set", "txqueuelen", str(TX_QUEUE_FRAMES))
+        _bound_segments(tap)
+    if settings.bridge:
+        _join(tap, settings.bridge)
+    tap.up()
+    for address in settings.addresses:
+        _run_ip(f"give the address {address} to", tap, "address", "replace", address)
+
+
+def _bound_segments(tap: Tap) -> None:
+    """Have the kernel put no more packets into one frame than a record may stand for.
+
+    An `ip` that does not know how says so, and nothing is lost: `records` cuts such a frame.
+    """
+    program = _find_ip()
+    if tap.has_vnet and program is not None:
+        segments = ("link", "set", "gso_max_segs", str(SEGMENTS_MOST))
+        _failure_of([program, *segments, "dev", tap.name])
+
+
+def _join(tap: Tap, bridge: str) -> None:
+    """Make `tap` a port of `bridge`."""
+    if not exists(bridge):
+        raise TapError(
+            f"there is no bridge {bridge}: make it (ip link add {bridge} type bridge), bring it up"
+            f" (ip link set {bridge} up) and put the LAN's device into it"
+        )
+    if not exists(f"{bridge}/bridge"):
+        raise TapError(
+            f"--bridge {bridge}: that device is no bridge; name the bridge that it is in"
+        )
+    _run_ip(f"put into the bridge {bridge} the device", tap, "link", "set", "master", bridge)
+
+
+def _run_ip(purpose: str, tap: Tap, *arguments: str) -> None:
+    """Run iproute2's `ip` with `arguments` for the device of `tap`."""
+    program = _find_ip()
+    if program is None:
+        raise TapError(f"cannot {purpose} {tap.name}: the program 'ip' (iproute2) is not installed")
+    failure = _failure_of([program, *arguments, "dev", tap.name])
+    if failure is None:
+        return
+    sentence = f"cannot {purpose} {tap.name}: {failure}"
+    if "Operation not permitted" in failure:
+        raise TapPermissionError(f"{sentence}; run as root or give the program CAP_NET_ADMIN")
+    raise TapError(sentence)
+
+
+def _failure_of(command: list[str]) -> str | None:
+    """Run `command`; return what it complained of, None if it succeeded."""
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=IP_TIMEOUT_S,
+            env={**os.environ, "LC_ALL": "C"},
+            # A Ctrl-C in the terminal is for us alone.
+            start_new_session=True,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if done.returncode == 0:
+        return None
+    return " ".join(done.stderr.split()) or f"'ip' failed with exit code {done.returncode}"
+
+
+def _find_ip() -> str | None:
+    # Ordinary users' PATH often lacks the directories where `ip` lives.
+    return shutil.which("ip", path=_SEARCH_PATH)

@@ -1,1 +1,0 @@
-"""The shells around the core: uWSGI, TAP devices, sockets, the event loop, shared memory."""

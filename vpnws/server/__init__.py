@@ -1,0 +1,1 @@
+"""One uWSGI server: what runs in its master, its workers and its mule."""

@@ -1,0 +1,273 @@
+"""One process's part of the server: its switch, its links, its trunks, kept alive and flushed."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+from typing import TYPE_CHECKING, Final, Protocol
+
+from vpnws.errors import CapacityError
+from vpnws.server import loop
+from vpnws.server.peers.bus import TrunkLink
+from vpnws.server.peers.shared_fdb import SharedFdb
+from vpnws.server.port.link import Link
+from vpnws.switch.format import TRUNK_ITEMS, for_station
+from vpnws.switch.guard.destinations import AllowedDestinations
+from vpnws.switch.guard.moves import TRUSTED
+from vpnws.switch.guard.roles import PROMISCUOUS
+from vpnws.switch.guard.storm import StormControl
+from vpnws.switch.port import AccessPort, Port, Trunk
+from vpnws.switch.queue.queue import EgressQueue
+from vpnws.switch.switch import Switch
+from vpnws.wire import websocket
+from vpnws.wire.ethernet import format_mac
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterable
+
+    from vpnws.config import Settings
+    from vpnws.server.peers.bus import Bus
+    from vpnws.server.peers.shared_page import SharedPage
+    from vpnws.server.port.session import Session
+    from vpnws.switch.format import Format
+    from vpnws.wire.websocket import Buffer
+
+TICK_S: Final = 1.0
+AGE_EVERY_TICKS: Final = 5
+LINGERING_MOST: Final = 256
+"""Most ended links that still wait for their station's answer; past it they are closed at once."""
+_ID_BITS: Final = 32
+
+log = logging.getLogger("vpnws")
+
+
+class Outlet(Protocol):
+    """Writes what a port has queued to where the port leads."""
+
+    def flush(self) -> None:
+        """Write as much as goes without waiting."""
+
+
+class Node:
+    """The switch of one process with everything attached to it."""
+
+    def __init__(self, settings: Settings, page: SharedPage, bus: Bus, slot: int) -> None:
+        """Begin to serve as the process at `slot`; call it in that process, after the fork."""
+        self.settings = settings
+        self.slot = slot
+        self.links: dict[int, Link] = {}
+        self._page = page
+        self._shared = SharedFdb(page, slot, age_s=settings.age_s, items=settings.fdb_items)
+        self.switch = Switch(
+            slot,
+            self._shared,
+            age_s=settings.age_s,
+            fdb_limit=settings.fdb_items,
+            networks_limit=settings.max_networks,
+            no_broadcast=settings.no_broadcast,
+            no_multicast=settings.no_multicast,
+        )
+        self._lingering: list[Link] = []
+        # Ids do not repeat within a slot's life: the shared FDB may still name the forerunner's.
+        self._ids = itertools.count((os.getpid() << _ID_BITS) + 1)
+        self._ticks = 0
+        self._ticked_s = loop.now()
+        self._stopping = False
+        bus.keep_only(slot)
+        self._outlets: dict[Port, Outlet] = {}
+        for other, end in bus.ends(slot).items():
+            self._add_trunk(other, end)
+        page.set_ports(slot, 0)
+        purged = self._shared.purge_own()
+        if purged:
+            log.info("forgot %d stations of the process before", purged)
+        self._ticker = loop.every(TICK_S, self._tick)
+
+    def check_room(self, session: Session) -> None:
+        """Raise CapacityError when the station of `session` may not come in."""
+        if self._stopping:
+            raise CapacityError("the switch is stopping")
+        if self._page.ports() >= self.settings.max_ports:
+            raise CapacityError(f"there are {self.settings.max_ports} stations already")
+        self.switch.networks.check_room(session.network)
+
+    def attach(self, connection: socket.socket, session: Session) -> Link:
+        """Make a port of a connection whose handshake is done; it is owned here from now on.
+
+        Raises CapacityError when others took the last place during the handshake.
+        """
+        self.check_room(session)
+        settings, rights = self.settings, session.rights
+        port = AccessPort(
+            next(self._ids),
+            for_station(session.subprotocol),
+            session.unsent,
+            settings.max_frame_bytes,
+            origin=self.switch.networks.origin(session.network, rights.role),
+            storm=StormControl(settings.storm_limit, loop.now()),
+            station_limit=settings.bridge_limit if rights.may_bridge else settings.station_limit,
+            claim=session.identity.claim(),
+            policy=AllowedDestinations(rights.allow) if rights.allow is not None else None,
+        )
+        link = Link(connection, session, port, self._detach)
+        self.links[port.id] = self._outlets[port] = link
+        self.switch.attach(port)
+        self._page.set_ports(self.slot, len(self.links))
+        if session.announced_mac is not None:
+            self.switch.announce(port, session.announced_mac, loop.now())
+        log.info("port %s up %s", self._name(port), describe(session))
+        return link
+
+    def attach_uplink(self, network: str, outlet: Outlet, format_: Format) -> AccessPort:
+        """Make a port for a TAP of the server; `outlet` writes what is queued for it."""
+        settings = self.settings
+        port = AccessPort(
+            next(self._ids),
+            format_,
+            EgressQueue(settings.trunk_limit_bytes),
+            settings.max_frame_bytes,
+            origin=self.switch.networks.origin(network, PROMISCUOUS),
+            storm=StormControl(0, loop.now()),
+            station_limit=settings.uplink_limit,
+            claim=TRUSTED,
+        )
+        self._outlets[port] = outlet
+        self.switch.attach(port)
+        return port
+
+    def announce(self, port: AccessPort, mac: bytes) -> None:
+        """Learn `mac` on `port` without a frame from it."""
+        self.switch.announce(port, mac, loop.now())
+
+    def detach_uplink(self, port: AccessPort) -> None:
+        """Take the port of a TAP off the switch."""
+        self._outlets.pop(port, None)
+        self.switch.detach(port)
+
+    def forward(self, ingress: AccessPort, frames: Iterable[bytes]) -> int:
+        """Run plain `frames` from `ingress` through the switch and write what it queued.
+
+        Returns how many there were.
+        """
+        count = self.switch.receive(ingress, frames, loop.now())
+        self._flush_backlog()
+        return count
+
+    def forward_records(self, ingress: AccessPort, messages: Iterable[bytes]) -> int:
+        """Do the same with messages of records."""
+        count = self.switch.receive_records(ingress, messages, loop.now())
+        self._flush_backlog()
+        return count
+
+    def stop(self) -> None:
+        """End every link because the service restarts, and take no more."""
+        self._stopping = True
+        for link in list(self.links.values()):
+            link.end(websocket.SERVICE_RESTART, "the server restarts or stops")
+            link.close()
+
+    def _add_trunk(self, other: int, end: socket.socket) -> None:
+        settings = self.settings
+        egress = EgressQueue(settings.trunk_limit_bytes)
+        trunk = Trunk(other, TRUNK_ITEMS, egress, settings.max_frame_bytes)
+        self.switch.trunks[other] = trunk
+        self._outlets[trunk] = TrunkLink(trunk, end, self._forward_items)
+
+    def _forward_items(self, ingress: Trunk, message: Buffer) -> None:
+        self.switch.receive_items(ingress, message, loop.now())
+        self._flush_backlog()
+
+    def _flush_backlog(self) -> None:
+        backlog = self.switch.backlog
+        while backlog:
+            outlet = self._outlets.get(backlog.pop())
+            if outlet is not None:
+                outlet.flush()
+
+    def _detach(self, link: Link) -> bool:
+        """Take a link that ended off the switch; return whether it may linger."""
+        port = link.port
+        self.links.pop(port.id, None)
+        self._outlets.pop(port, None)
+        self.switch.detach(port)
+        self._page.set_ports(self.slot, len(self.links))
+        self._say_down(link)
+        if len(self._lingering) >= LINGERING_MOST:
+            self._lingering = [one for one in self._lingering if not one.lingered(loop.now())]
+        if len(self._lingering) >= LINGERING_MOST:
+            return False
+        self._lingering.append(link)
+        return True
+
+    def _say_down(self, link: Link) -> None:
+        port = link.port
+        drops = " ".join(f"{reason}={count}" for reason, count in sorted(port.drops.items()))
+        log.info(
+            "port %s down after %.0f s: '%s'; rx %d frames, %d bytes; tx %d frames, %d bytes; drops"
+            " %s",
+            self._name(port),
+            loop.now() - link.opened_s,
+            printable(link.reason, keep=" "),
+            port.rx_frames,
+            port.rx_bytes,
+            port.tx_frames,
+            port.tx_bytes,
+            drops or "none",
+        )
+
+    def _name(self, port: AccessPort) -> str:
+        """Return a port's short name for the log: its worker and a number."""
+        return f"{self.slot + 1}.{port.id & ((1 << _ID_BITS) - 1)}"
+
+    def _tick(self) -> None:
+        now = loop.now()
+        settings = self.settings
+        self._ticks += 1
+        # After a tick that came late what stations sent meanwhile may lie there unread.
+        was_late, self._ticked_s = now - self._ticked_s > 2 * TICK_S, now
+        for link in [] if was_late else list(self.links.values()):
+            link.watch_over(now, settings.ping_every_s, settings.dead_after_s)
+        self._lingering = [link for link in self._lingering if not link.lingered(now)]
+        if self._ticks % AGE_EVERY_TICKS == 0:
+            self.switch.age(now)
+
+
+def describe(session: Session) -> str:
+    """Write who and where a station is, in one line that a station cannot forge or break."""
+    identity = session.identity
+    mac = format_mac(session.announced_mac) if session.announced_mac else "-"
+    pairs = (
+        ("network", session.network),
+        ("user", identity.remote_user),
+        ("dn", identity.dn),
+        ("addr", identity.remote_addr),
+        ("mac", mac),
+        ("rights", describe_rights(session)),
+        ("subprotocol", session.subprotocol),
+    )
+    return " ".join(f"{key}={printable(value) or '-'}" for key, value in pairs)
+
+
+def describe_rights(session: Session) -> str:
+    """Write what a station may do, and whether it asked for more."""
+    rights = session.rights
+    role = rights.role.kind.name.lower() + (rights.role.community and f":{rights.role.community}")
+    words = [role]
+    if rights.allow is not None:
+        words.append("allow:" + "+".join(map(str, rights.allow)))
+    if rights.may_bridge:
+        words.append("bridge")
+    elif session.wants_bridge:
+        words.append("bridge-refused")
+    return ",".join(words)
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """Return at most 128 characters of `text`, with what could forge a log line replaced.
+
+    Spaces and quotes are, unless they are in `keep`.
+    """
+    odd = {" ", '"', "'"} - set(keep)
+    return "".join(c if c.isprintable() and c not in odd else "?" for c in text[:128])

@@ -1,0 +1,103 @@
+"""The bus: a socket pair between every two processes of the server, made before the fork."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Final
+
+from vpnws.server import loop
+from vpnws.switch.drop import Drop
+from vpnws.wire.trunk import frames_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vpnws.switch.port import Trunk
+    from vpnws.wire.websocket import Buffer
+
+SLOTS_MOST: Final = 64
+"""Most processes on one bus: the pairs, and their descriptors, grow with the square."""
+IOV_MOST: Final = 512
+"""Buffers in one gathered write (the kernel takes 1024)."""
+BATCH_BYTES: Final = 128 * 1024
+"""Runs that are ready together travel in one message of at most so many bytes, or alone."""
+RECEIVE_BYTES: Final = BATCH_BYTES + 1024
+_SOCKET_BUFFER_BYTES: Final = 1 << 20
+
+
+class Bus:
+    """Every process's ends of the pairs; SEQPACKET keeps messages whole and queues by bytes."""
+
+    def __init__(self, slots: int) -> None:
+        """Make the pairs for processes at slots 0 to `slots` - 1."""
+        self._ends: dict[tuple[int, int], socket.socket] = {}
+        for one in range(slots):
+            for other in range(one + 1, slots):
+                near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                for end in (near, far):
+                    end.setblocking(False)
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER_BYTES)
+                self._ends[one, other], self._ends[other, one] = near, far
+
+    def ends(self, slot: int) -> dict[int, socket.socket]:
+        """Return the ends that the process at `slot` owns, by the slot they lead to."""
+        return {other: end for (one, other), end in self._ends.items() if one == slot}
+
+    def keep_only(self, slot: int) -> None:
+        """Close this process's copies of all ends that are not `slot`'s."""
+        for pair in [pair for pair in self._ends if pair[0] != slot]:
+            self._ends.pop(pair).close()
+
+
+_buffer = bytearray(RECEIVE_BYTES)
+_view = memoryview(_buffer)
+
+
+class TrunkLink:
+    """This process's side of one trunk: reads messages, writes what is queued."""
+
+    def __init__(
+        self, port: Trunk, end: socket.socket, receive: Callable[[Trunk, Buffer], None]
+    ) -> None:
+        """`receive` is given every message that comes in; it is not valid after that."""
+        self.port = port
+        self._end = end
+        self._receive = receive
+        self._reader = loop.on_readable(end.fileno(), self._readable)
+        self._writer: loop.Watcher | None = None
+
+    def flush(self) -> None:
+        """Write what is queued, as far as the other process takes it."""
+        if self._writer is not None:
+            return
+        if not self._write_some():
+            self._writer = loop.on_writable(self._end.fileno(), self._writable)
+
+    def _readable(self) -> None:
+        try:
+            count = self._end.recv_into(_buffer)
+        except BlockingIOError:
+            return
+        self._receive(self.port, _view[:count])
+
+    def _writable(self) -> None:
+        if self._write_some() and self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _write_some(self) -> bool:
+        """Write batches until the queue is empty (True) or the socket is full (False)."""
+        port = self.port
+        queue = port.egress
+        while batch := queue.rest or port.format.gather(queue, BATCH_BYTES, IOV_MOST, loop.now()):
+            try:
+                self._end.sendmsg(batch)
+            except BlockingIOError:
+                queue.keep(batch)
+                queue.backed_up = True
+                return False
+            except OSError:
+                # No memory for it, or more than the socket ever takes: these frames are lost.
+                port.drops[Drop.DEVICE] += sum(frames_of(item) for item in batch)
+            queue.keep([])
+        return True

@@ -1,0 +1,128 @@
+"""The two receivers: `stream` cuts a station's bytes itself, `native` lets uWSGI do it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from vpnws.server import loop, uwsgi_api
+from vpnws.wire import offload, websocket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vpnws.server.port.link import Link
+
+RECEIVE_MOST_BYTES: Final = 256 * 1024
+RECEIVE_LEAST_BYTES: Final = 8 * 1024
+"""One read takes between these, then other stations have their turn: much of a station that sends
+large frames, little of one that sends many small ones, which are what costs time."""
+LARGE_FRAME_BYTES: Final = 256
+"""Messages of this length on average make the next read larger."""
+BATCH_MOST: Final = 256
+"""Messages that `native` forwards before other stations have their turn."""
+BATCH_BYTES: Final = 65536
+"""The same in bytes; a message more may come."""
+WAIT_S: Final = 60.0
+"""`native` is woken by its connection, also when the port ends; this only bounds a wait."""
+PARTIAL: Final = b"\0"
+"""What uWSGI returns in place of a fragment that is not the last one."""
+
+_HELD_MOST_BYTES: Final = 2 * offload.MESSAGE_MOST_BYTES
+"""More than is ever left uncut: the longest message and a control frame, with their headers."""
+_view = memoryview(bytearray(_HELD_MOST_BYTES + RECEIVE_MOST_BYTES))
+
+
+def receive_stream(
+    link: Link, max_message_bytes: int, forward: Callable[[list[bytes]], int]
+) -> None:
+    """Read `link` from the event loop and `forward` its messages; returns at once.
+
+    `forward` returns how many frames there were in them.
+
+    Every connection of the process is read into one buffer: what is left uncut is copied out.
+    """
+    decoder = websocket.Decoder(max_message_bytes, state=link.session.received)
+    size_bytes = RECEIVE_LEAST_BYTES
+
+    def readable() -> None:
+        nonlocal size_bytes
+        try:
+            held = decoder.lay_out(_view)
+            count = link.connection.recv_into(_view[held:], size_bytes)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            link.end(websocket.ABNORMAL, f"cannot read: {error.strerror}")
+            return
+        if not count:
+            link.end(websocket.ABNORMAL, "the connection was closed without a close frame")
+            return
+        link.heard_s = loop.now()
+        messages = decoder.feed_behind(_view[: held + count])
+        frames = decoder.others + (forward(messages) if messages else 0)
+        decoder.others = 0
+        if count < LARGE_FRAME_BYTES * frames:
+            size_bytes = max(RECEIVE_LEAST_BYTES, size_bytes // 2)
+        elif count == size_bytes:
+            size_bytes = min(RECEIVE_MOST_BYTES, size_bytes * 2)
+        if decoder.ping is not None:
+            link.send_control(websocket.PONG, decoder.take_ping() or b"")
+        if decoder.ending is not None:
+            _end(link, decoder.ending)
+
+    link.read_with(readable)
+
+
+def receive_native(link: Link, fd: int, forward: Callable[[list[bytes]], object]) -> None:
+    """Serve the current request's messages until its port ends; holds the request's core.
+
+    `fd` is uWSGI's own descriptor of the connection: it stays open until the request is over.
+    """
+    has_more = False
+    while not link.ended:
+        if link.port.egress.begun:
+            loop.wait_writable(fd, WAIT_S)
+        elif has_more:
+            # What uWSGI has read already its descriptor does not show.
+            loop.let_others_run()
+            has_more = _receive_ready(link, forward)
+        elif loop.wait_readable(fd, WAIT_S):
+            has_more = _receive_ready(link, forward)
+
+
+def _receive_ready(link: Link, forward: Callable[[list[bytes]], object]) -> bool:
+    """Forward a batch; return whether there may be more behind it."""
+    if link.ended or link.port.egress.begun:
+        return True
+    messages: list[bytes] = []
+    is_full, ending = _read_ready(messages)
+    link.heard_s = loop.now()
+    if messages:
+        forward(messages)
+    if ending is not None:
+        _end(link, ending)
+    return is_full
+
+
+def _read_ready(messages: list[bytes]) -> tuple[bool, websocket.Ending | None]:
+    """Read messages up to a batch; return whether it is full, and the end if it has come."""
+    size_bytes = 0
+    while len(messages) < BATCH_MOST and size_bytes < BATCH_BYTES:
+        try:
+            message = uwsgi_api.receive_message()
+        except OSError:
+            reason = "the connection was closed"
+            return False, websocket.Ending(websocket.ABNORMAL, reason, by_peer=True)
+        if not message:
+            return False, None
+        if message == PARTIAL:
+            reason = "native takes no fragments"
+            return False, websocket.Ending(websocket.PROTOCOL_ERROR, reason, by_peer=False)
+        messages.append(message)
+        size_bytes += len(message)
+    return True, None
+
+
+def _end(link: Link, ending: websocket.Ending) -> None:
+    reason = ending.reason or ("closed by the station" if ending.by_peer else "")
+    link.end(ending.code, reason, by_peer=ending.by_peer)

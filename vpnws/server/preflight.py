@@ -1,0 +1,82 @@
+"""What must be true of uWSGI's configuration before the switch can run in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from vpnws.config import PREFIX, Settings
+from vpnws.errors import ConfigError
+from vpnws.server import ini
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TLS_IN_WORKER: Final = ("https-socket", "https-socket-modifier1", "ssl-socket", "suwsgi-socket")
+
+
+def check_options(
+    options: Mapping[str, str], settings: Settings, environment: Mapping[str, str]
+) -> None:
+    """Refuse uWSGI options that the switch cannot work with.
+
+    `environment` has what uwsgi.ini saw of the settings it uses itself.
+
+    Raises ConfigError with the option, the reason and what to use instead.
+    """
+    _check_tls(options)
+    if "gevent" not in options:
+        raise ConfigError("gevent is not set: the switch needs it (gevent = 64, as in uwsgi.ini)")
+    for name in ("lazy-apps", "lazy"):
+        if options.get(name) not in (None, "false"):
+            raise ConfigError(
+                f"{name} is set: the workers' bus is made before they are forked; remove it"
+            )
+    if "master" not in options:
+        raise ConfigError("master is not set: nobody would start a dead worker again; set it")
+    if "name=fdb" not in options.get("cache2", ""):
+        raise ConfigError(
+            "there is no cache for the FDB: set cache2 = name=fdb,... (see uwsgi.ini)"
+        )
+    _check_late(options, environment)
+    if settings.tap:
+        _check_uplink(options, environment)
+    if settings.receiver == "native" and "websockets-pong-tolerance" not in options:
+        raise ConfigError(
+            "vpnws-receiver = native needs a large websockets-pong-tolerance, or stations that"
+            " never answer a ping are closed; set it as uwsgi.ini does"
+        )
+
+
+def _check_tls(options: Mapping[str, str]) -> None:
+    for name in _TLS_IN_WORKER:
+        if name in options:
+            raise ConfigError(
+                f"{name} puts TLS inside the worker, where the switch cannot write to a station"
+                " directly; use uWSGI's https router (https = ... with http-websockets = true) or"
+                " nginx in front (deploy/nginx.conf)"
+            )
+
+
+def _check_late(options: Mapping[str, str], environment: Mapping[str, str]) -> None:
+    for name in ini.SETTINGS:
+        setting = PREFIX + name
+        seen = ini.seen(environment, name)
+        given = options.get(setting)
+        if seen is not None and given is not None and given != seen:
+            raise ConfigError(
+                f"{setting} = {given} came after uwsgi.ini had used {seen!r}: give it before the"
+                f" file (uwsgi --set-placeholder {setting}={given} --ini uwsgi.ini)"
+            )
+
+
+def _check_uplink(options: Mapping[str, str], environment: Mapping[str, str]) -> None:
+    """See that the mule is there, and that it may open what uwsgi.ini made before this."""
+    if "mule" not in options:
+        raise ConfigError("vpnws-tap is set and there is no mule for it: set mule = vpnws_app:mule")
+    made_for = ini.seen(environment, "uid")
+    uid = options.get("uid", "")
+    if made_for is not None and uid != made_for:
+        raise ConfigError(
+            f"uid is {uid or 'not set'}, and uwsgi.ini made the TAPs for {made_for or 'root'}:"
+            " give uid once, on the command line or in the site's ini"
+        )

@@ -1,0 +1,101 @@
+"""What all processes of one server share, made in the master before it forks."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from vpnws import __version__
+from vpnws.config import parse_taps, read_settings
+from vpnws.errors import ConfigError, VpnwsError
+from vpnws.server import ini, uwsgi_api
+from vpnws.server.node import Node
+from vpnws.server.peers.bus import SLOTS_MOST, Bus
+from vpnws.server.peers.shared_page import SharedPage
+from vpnws.server.preflight import check_options
+from vpnws.tap.linux import release
+
+if TYPE_CHECKING:
+    from vpnws.config import Settings
+
+log = logging.getLogger("vpnws")
+
+
+class Server:
+    """The settings, the shared page and the bus; each process makes its node from them."""
+
+    def __init__(self, settings: Settings, workers: int) -> None:
+        """Make what `workers` workers share, and the mule if there is an uplink.
+
+        Raises ConfigError when that is more processes than the bus takes.
+        """
+        slots = workers + bool(settings.tap)
+        if slots > SLOTS_MOST:
+            raise ConfigError(
+                f"{slots} processes are more than the bus takes: {SLOTS_MOST}; set fewer workers"
+            )
+        self.settings = settings
+        self._workers = workers
+        self._page = SharedPage(slots)
+        self._bus = Bus(slots)
+
+    def worker_node(self, worker: int) -> Node:
+        """Begin to serve as worker number `worker` (from 1); call it after the fork."""
+        log_as(f"worker {worker}")
+        return Node(self.settings, self._page, self._bus, worker - 1)
+
+    def mule_node(self) -> Node:
+        """Begin to serve as the mule that has the uplinks; call it after the fork."""
+        log_as("mule")
+        return Node(self.settings, self._page, self._bus, self._workers)
+
+
+def start() -> Server:
+    """Make the server from uWSGI's placeholders.
+
+    On a wrong setting it says so in one sentence and stops uWSGI's start.
+    """
+    log_as("start")
+    try:
+        options = uwsgi_api.options()
+        settings = read_settings(options)
+        check_options(options, settings, os.environ)
+        server = Server(settings, uwsgi_api.workers())
+    except ConfigError as error:
+        log.critical("cannot start: %s", error)
+        if uwsgi_api.worker_id() or uwsgi_api.mule_id():
+            # With lazy-apps this runs in a child, which the master would start again for ever.
+            uwsgi_api.stop_all()
+        _release_taps(ini.seen(os.environ, "tap") or "")
+        sys.exit(1)
+    log.info(
+        "vpnws %s is ready: mode %s, receiver %s, %d workers, socket %s, http %s, TAPs %s",
+        __version__,
+        settings.mode,
+        settings.receiver,
+        uwsgi_api.workers(),
+        settings.socket or "none",
+        settings.http or "none",
+        " ".join(":".join(pair) for pair in settings.tap) or "none",
+    )
+    return server
+
+
+def _release_taps(text: str) -> None:
+    """Remove what was made for this start, as far as the user may whom uWSGI has become."""
+    with contextlib.suppress(VpnwsError):
+        for _, device in parse_taps(text):
+            release(device)
+
+
+def log_as(process: str) -> None:
+    """Write this process's log to stderr, which uWSGI makes its own log."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format=f"%(asctime)s vpnws[{process}] %(levelname)s %(message)s",
+        force=True,
+    )

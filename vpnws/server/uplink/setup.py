@@ -1,0 +1,112 @@
+"""Makes the server's TAPs before uWSGI drops its privileges: uwsgi.ini runs it as a program.
+
+It is given its settings in the environment, as uwsgi.ini saw them. What is there already, made
+by an admin, by systemd or before a reload, is taken as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+from typing import TYPE_CHECKING, Final
+
+from vpnws.config import parse_taps
+from vpnws.errors import TapError, TapPermissionError, VpnwsError
+from vpnws.server import ini
+from vpnws.server.uplink.hooks import run_hook
+from vpnws.tap.linux import exists, is_up, mark_as_ours, open_tap, read_mac, release
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RELOADS: Final = "UWSGI_RELOADS"
+
+
+def main() -> int:
+    """Set up every TAP that the environment names; return an exit code."""
+    try:
+        set_up(os.environ)
+    except VpnwsError as error:
+        print(f"vpnws: cannot start: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def set_up(environment: Mapping[str, str]) -> None:
+    """Make the TAPs and run vpnws-exec for each, but not again in a reload.
+
+    When that fails, what it had made goes away again. Raises ConfigError, TapError or HookError.
+    """
+    is_reload = environment.get(RELOADS, "0") != "0"
+    uid = _uid(ini.seen(environment, "uid") or "")
+    commands = ini.seen(environment, "exec") or ""
+    taps = parse_taps(ini.seen(environment, "tap") or "")
+    made: list[str] = []
+    try:
+        for network, device in taps:
+            if os.geteuid() == 0:
+                _make(device, uid, made)
+            elif not is_reload:
+                _check_usable(device)
+            if commands and not is_reload:
+                mac = read_mac(device)
+                run_hook("vpnws-exec", commands, network=network, device=device, mac=mac)
+    except VpnwsError:
+        for device in made:
+            release(device)
+        raise
+
+
+def _make(device: str, uid: int | None, made: list[str]) -> None:
+    """See that `device` is there, up and open to `uid`; note it in `made` if it was not there."""
+    is_new = not exists(device)
+    tap = open_tap(device)
+    try:
+        if is_new:
+            # Marked first: a device that is neither marked nor persistent goes with this process.
+            mark_as_ours(device)
+            tap.set_persistent(True)
+            made.append(device)
+        if uid is not None:
+            tap.set_owner(uid)
+        tap.up()
+    finally:
+        tap.close()
+
+
+def _check_usable(device: str) -> None:
+    """See that this process, which is not root, may open `device`; say so if that is down."""
+    try:
+        open_tap(device).close()
+    except TapPermissionError as error:
+        delete = f"ip link delete {device}; " if exists(device) else ""
+        raise TapError(
+            f"{error}; or have an admin make it: {delete}ip tuntap add {device} mode tap user"
+            f" {_user_name()}; ip link set {device} up"
+        ) from error
+    if not exists(device):
+        raise TapError(f"the TAP device {device} must be made before: only root can keep it")
+    if not is_up(device):
+        print(f"vpnws: {device} is down: ip link set {device} up, as root", file=sys.stderr)
+
+
+def _user_name() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def _uid(text: str) -> int | None:
+    """Read uWSGI's uid option: a number or a name; None where it is not set."""
+    if not text:
+        return None
+    try:
+        return int(text) if text.isdigit() else pwd.getpwnam(text).pw_uid
+    except KeyError as error:
+        raise TapError(f"uid = {text} is no user of this machine") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

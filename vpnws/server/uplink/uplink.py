@@ -1,0 +1,193 @@
+"""An uplink: a port whose other side is a TAP device of the server."""
+
+from __future__ import annotations
+
+import logging
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+
+from vpnws.errors import TapError
+from vpnws.server import loop
+from vpnws.switch.drop import Drop
+from vpnws.switch.format import PLAIN_FRAMES, TAP_RECORDS
+from vpnws.tap.linux import FRAME_ERRORS, READ_BYTES, exists, open_tap, read_mac
+from vpnws.wire.ethernet import parse_mac
+from vpnws.wire.offload import LENGTH_BYTES, NOTHING_TO_DO, PREFIX_BYTES, fit, is_sound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vpnws.server.node import Node
+    from vpnws.switch.port import AccessPort
+    from vpnws.tap.linux import Tap
+    from vpnws.wire.websocket import Buffer
+
+READ_MOST: Final = 64
+"""Frames read from the TAP before others have their turn."""
+READ_MOST_BYTES: Final = 131072
+"""The same in bytes; a frame more may come."""
+ANNOUNCE_S: Final = 5.0
+"""How often the MACs of the server itself are learned anew; vpnws-age is at least twice that."""
+RETRY_S: Final = 1.0
+"""How often a device that went away is looked for."""
+
+WRITE_BYTES: Final = 131072
+"""Taken from the queue at once."""
+_LENGTH: Final = Struct(">I")
+_buffer = memoryview(bytearray(READ_MOST_BYTES + LENGTH_BYTES + READ_BYTES))
+
+log = logging.getLogger("vpnws")
+
+
+class Uplink:
+    """One network's TAP as a port of the switch, through the device's own life and death."""
+
+    def __init__(self, node: Node, network: str, device: str) -> None:
+        """Attach `device` to `network` now, or as soon as it can be opened."""
+        self._node = node
+        self._network = network
+        self._device = device
+        self._tap: Tap | None = None
+        self._port: AccessPort | None = None
+        self._reader: loop.Watcher | None = None
+        self._retry: loop.Watcher | None = None
+        self._announcer: loop.Watcher | None = None
+        self._failure = ""
+        self._open()
+
+    def flush(self) -> None:
+        """Write what is queued for the device; a frame that it refuses is dropped and counted."""
+        if self._port is None or self._tap is None:
+            return
+        port, tap = self._port, self._tap
+        write = tap.write_record if tap.has_vnet else tap.write
+        while frames := port.format.gather(port.egress, WRITE_BYTES, READ_MOST, loop.now()):
+            try:
+                for frame in frames:
+                    self._write(write, port, frame)
+            except OSError as error:
+                self._lose(error)
+                return
+
+    def close(self) -> None:
+        """Detach from the switch and close the device."""
+        for watcher in (self._reader, self._retry, self._announcer):
+            if watcher is not None:
+                watcher.close()
+        self._reader = self._retry = self._announcer = None
+        if self._port is not None:
+            self._node.detach_uplink(self._port)
+            self._port = None
+        if self._tap is not None:
+            self._tap.close()
+            self._tap = None
+
+    @staticmethod
+    def _write(write: Callable[[Buffer], None], port: AccessPort, frame: Buffer) -> None:
+        try:
+            write(frame)
+        except BlockingIOError:
+            port.drops[Drop.DEVICE] += 1
+        except OSError as error:
+            if error.errno not in FRAME_ERRORS:
+                raise
+            port.drops[Drop.DEVICE] += 1
+
+    def _open(self) -> None:
+        try:
+            tap = open_tap(self._device, create=False, offload=self._node.settings.offload)
+        except TapError as error:
+            self._wait(str(error))
+            return
+        self._failure = ""
+        self._tap = tap
+        offloads = tap.set_offload(tap.has_vnet)
+        self._port = self._node.attach_uplink(
+            self._network, self, TAP_RECORDS if tap.has_vnet else PLAIN_FRAMES
+        )
+        self._reader = loop.on_readable(
+            tap.fd, self._read_records if tap.has_vnet else self._read_frames
+        )
+        self._announcer = loop.every(ANNOUNCE_S, self._announce)
+        self._announce()
+        log.info(
+            "uplink %s up network=%s offload=%s",
+            self._device,
+            self._network,
+            "on" if offloads else "off",
+        )
+
+    def _announce(self) -> None:
+        """Keep the gateway's MACs ours even while it is silent: the TAP's and its bridge's."""
+        for name in (self._device, f"{self._device}/master"):
+            mac = parse_mac(read_mac(name))
+            if self._port is not None and mac is not None:
+                self._node.announce(self._port, mac)
+
+    def _read_records(self) -> None:
+        """Read frames behind each other, as the records of one message."""
+        if self._tap is None or self._port is None:
+            return
+        try:
+            message = read_message(self._tap, self._port.max_frame_bytes)
+        except OSError as error:
+            self._lose(error)
+            return
+        if message:
+            self._node.forward_records(self._port, (message,))
+
+    def _read_frames(self) -> None:
+        if self._tap is None or self._port is None:
+            return
+        frames: list[bytes] = []
+        try:
+            while len(frames) < READ_MOST:
+                frames.append(self._tap.read())
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._lose(error)
+            return
+        self._node.forward(self._port, frames)
+
+    def _lose(self, error: OSError) -> None:
+        self.close()
+        if exists(self._device):
+            self._wait(f"the TAP device {self._device} failed: {error.strerror}")
+        else:
+            # What opening says is what is said from now on, and so once.
+            self._open()
+
+    def _wait(self, sentence: str) -> None:
+        """Say `sentence` unless it was the last thing said, and try again later."""
+        if sentence != self._failure:
+            self._failure = sentence
+            log.warning("uplink %s down network=%s: %s", self._device, self._network, sentence)
+        self._retry = loop.after(RETRY_S, self._open)
+
+
+def read_message(tap: Tap, longest: int) -> bytes:
+    """Return the frames that `tap` has ready as records, READ_MOST of them or about
+    READ_MOST_BYTES; empty when there are none. Raises OSError when the device is gone.
+
+    A frame that stations would not take as the kernel gave it is made so that they do (see
+    offload.fit); `longest` bounds its packets in bytes.
+    """
+    at = 0
+    try:
+        for _ in range(READ_MOST):
+            frame_at = at + PREFIX_BYTES
+            stop = at + LENGTH_BYTES + tap.read_into(_buffer[at + LENGTH_BYTES :])
+            size = stop - frame_at
+            _LENGTH.pack_into(_buffer, at, size)
+            vnet = bytes(_buffer[at + LENGTH_BYTES : frame_at])
+            if vnet != NOTHING_TO_DO and not is_sound(vnet, _buffer, frame_at, size, longest):
+                # As packets of their own they may be longer than the room that is left.
+                fitting = b"".join(fit(vnet, bytes(_buffer[frame_at:stop]), longest))
+                return bytes(_buffer[:at]) + (fitting or bytes(_buffer[at:stop]))
+            at = stop
+            if at >= READ_MOST_BYTES:
+                break
+    except BlockingIOError:
+        pass
+    return bytes(_buffer[:at])

@@ -1,0 +1,129 @@
+"""The WSGI entry: a request becomes a port, or gets a polite refusal."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from websockets.utils import accept_key
+
+from vpnws.errors import CapacityError, UpgradeError
+from vpnws.server import loop, uwsgi_api
+from vpnws.server.port.receiver import receive_native, receive_stream
+from vpnws.server.web.identity import text_of
+from vpnws.server.web.request import read_request
+from vpnws.wire import offload
+
+if TYPE_CHECKING:
+    from vpnws.server.node import Node
+    from vpnws.server.port.session import Session
+    from vpnws.server.start import Server
+    from vpnws.server.web.identity import Environ
+
+StartResponse: TypeAlias = Callable[[str, "list[tuple[str, str]]"], Callable[[bytes], object]]
+
+RETRY_AFTER_S: Final = 10
+
+log = logging.getLogger("vpnws")
+
+
+class Application:
+    """The WSGI application of one server."""
+
+    def __init__(self, server: Server) -> None:
+        """Bind it to the lives of `server`'s workers: each gets its node after the fork."""
+        self._server = server
+        self._settings = server.settings
+        self._node: Node | None = None
+        uwsgi_api.on_fork(self._begin)
+        uwsgi_api.on_exit(self._end)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request (PEP 3333)."""
+        try:
+            session = read_request(environ, self._settings)
+            return self._upgrade(session, partial(_answer, environ, start_response))
+        except CapacityError as error:
+            headers = [("Retry-After", str(RETRY_AFTER_S))]
+            return refuse(start_response, "503 Service Unavailable", str(error), headers)
+        except UpgradeError as error:
+            headers = [("Upgrade", "websocket")] if error.status.startswith("426") else []
+            return refuse(start_response, error.status, str(error), headers)
+
+    def _begin(self) -> None:
+        """Start to serve in this process; uWSGI calls it after each fork, of mules too."""
+        if uwsgi_api.worker_id():
+            self._node = self._server.worker_node(uwsgi_api.worker_id())
+            # What lives as long as the process need not be looked at by the collector again.
+            gc.freeze()
+            # uWSGI waits for requests under way, and a station on `native` is one.
+            self._reload = loop.on_reload(self._node.stop)
+
+    def _end(self) -> None:
+        """Close all ports; uWSGI may call it at the end of a request too, which is no end."""
+        if self._node is not None and loop.in_main_greenlet():
+            self._node.stop()
+
+    def _upgrade(self, session: Session, answer: Callable[[str], int]) -> Iterable[bytes]:
+        node = self._node
+        if node is None:
+            raise CapacityError("the switch has not started in this process")
+        node.check_room(session)
+        try:
+            fd = answer(session.subprotocol)
+            connection = socket.socket(fileno=os.dup(fd))
+        except OSError as error:
+            log.warning("a station was lost in its handshake: %s", error)
+            return ()
+        try:
+            link = node.attach(connection, session)
+        except CapacityError as error:
+            log.warning("a station came in too late: %s", error)
+            connection.close()
+            return ()
+
+        if session.subprotocol == offload.SUBPROTOCOL:
+            forward = partial(node.forward_records, link.port)
+            longest = offload.MESSAGE_MOST_BYTES
+        else:
+            forward = partial(node.forward, link.port)
+            longest = self._settings.max_frame_bytes
+        if self._settings.receiver == "native":
+            receive_native(link, fd, forward)
+        else:
+            receive_stream(link, longest, forward)
+        return ()
+
+
+def refuse(
+    start_response: StartResponse, status: str, sentence: str, headers: list[tuple[str, str]]
+) -> Iterable[bytes]:
+    """Answer with `status` and one sentence as plain text."""
+    body = f"{status}\n\n{sentence}\n".encode()
+    fixed = [
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Length", str(len(body))),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Cache-Control", "no-store"),
+    ]
+    start_response(status, fixed + headers)
+    return (body,)
+
+
+def _answer(environ: Environ, start_response: StartResponse, subprotocol: str) -> int:
+    """Answer with 101; return the connection's descriptor, which uWSGI owns. Raises OSError."""
+    if not subprotocol and "HTTP_SEC_WEBSOCKET_PROTOCOL" in environ:
+        # uWSGI's own handshake would choose all that was offered.
+        headers = [
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Accept", accept_key(text_of(environ, "HTTP_SEC_WEBSOCKET_KEY"))),
+        ]
+        start_response("101 Switching Protocols", headers)(b"")
+        return uwsgi_api.connection()
+    return uwsgi_api.handshake(subprotocol)

@@ -1,0 +1,78 @@
+"""Who a station is: what the web server says of it in the uwsgi variables."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from vpnws.switch.guard.moves import ANONYMOUS
+
+if TYPE_CHECKING:
+    from vpnws.config import Settings
+
+Environ: TypeAlias = "dict[str, Any]"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the web server says the station is; all of it comes from the proxy's uwsgi vars."""
+
+    remote_user: str = ""
+    dn: str = ""
+    remote_addr: str = ""
+
+    def claim(self) -> bytes:
+        """Return 8 bytes that stand for a named station; ANONYMOUS for one without a name."""
+        if not self.remote_user and not self.dn:
+            return ANONYMOUS
+        user, dn = (name.encode(errors="surrogateescape") for name in (self.remote_user, self.dn))
+        named = len(user).to_bytes(4, "big") + user + dn
+        return hashlib.blake2b(named, digest_size=8).digest()
+
+
+def read_identity(environ: Environ, settings: Settings) -> Identity:
+    """Return who the web server says this is: vars beat headers, which a trusted proxy sets."""
+    told = Identity(
+        remote_user=raw_of(environ, "REMOTE_USER"),
+        dn=raw_of(environ, "HTTPS_DN") or raw_of(environ, "DN"),
+        remote_addr=_unmapped(text_of(environ, "REMOTE_ADDR")),
+    )
+    # With a var the web server has spoken: a header beside it is what nginx passes on unread.
+    if told.remote_user or told.dn or not _is_trusted(told.remote_addr, settings):
+        return told
+    # A proxy appends the address it sees: whatever stands before came with the request.
+    forwarded_for = text_of(environ, "HTTP_X_FORWARDED_FOR").split(",")[-1].strip()
+    return Identity(
+        remote_user=raw_of(environ, "HTTP_X_FORWARDED_USER"),
+        dn=raw_of(environ, "HTTP_X_FORWARDED_DN"),
+        remote_addr=forwarded_for or told.remote_addr,
+    )
+
+
+def _unmapped(address: str) -> str:
+    """Return an IPv4 address that came in over an IPv6 socket as itself (RFC 4291 2.5.5.2)."""
+    return address.removeprefix("::ffff:") if "." in address else address
+
+
+def _is_trusted(address: str, settings: Settings) -> bool:
+    try:
+        peer = ip_address(address)
+    except ValueError:
+        return False
+    return any(peer in network for network in settings.trusted_proxies)
+
+
+def text_of(environ: Environ, name: str) -> str:
+    """Return a variable as text without the white space around it; empty if it is not there."""
+    return raw_of(environ, name).strip()
+
+
+def raw_of(environ: Environ, name: str) -> str:
+    """Return a variable as text: PEP 3333 gives bytes in latin-1's clothing.
+
+    What is not UTF-8 stays distinct, so two names never become one.
+    """
+    value: str = environ.get(name, "")
+    return value.encode("latin-1").decode("utf-8", "surrogateescape")

@@ -1,0 +1,103 @@
+"""Judges a handshake: from a request's variables to the session that it asks for."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from vpnws.config import DEFAULT_NETWORK, NETWORK_NAME_MOST_BYTES, is_network_name
+from vpnws.errors import RightsError, UpgradeError
+from vpnws.server.port.session import Session
+from vpnws.server.web.identity import Environ, read_identity, text_of
+from vpnws.server.web.rights import ALLOW, BRIDGE, ROLE, read_rights
+from vpnws.switch.queue.queue import EgressQueue
+from vpnws.wire import offload
+from vpnws.wire.ethernet import parse_mac
+
+if TYPE_CHECKING:
+    from vpnws.config import Settings
+
+RIGHTS: Final = (ROLE, ALLOW, BRIDGE)
+_KEY: Final = re.compile(r"[A-Za-z0-9+/]{4,86}={0,2}")
+"""RFC 6455 wants 16 bytes in base64; the C vpn-ws client sends 10."""
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
+
+
+def read_request(environ: Environ, settings: Settings) -> Session:
+    """Judge a request and return the session it asks for; rights come from uwsgi vars alone.
+
+    Raises UpgradeError with the status and the sentence to refuse it with.
+    """
+    _check_upgrade(environ)
+    mac_text = text_of(environ, "HTTP_X_VPN_WS_MAC")
+    mac = parse_mac(mac_text) if mac_text else None
+    if mac_text and mac is None:
+        raise UpgradeError("400 Bad Request", "X-vpn-ws-MAC is not a MAC (aa:bb:cc:dd:ee:ff).")
+    network = text_of(environ, "VPNWS_NETWORK") or DEFAULT_NETWORK
+    if not is_network_name(network):
+        raise UpgradeError(
+            "500 Internal Server Error",
+            "The web server set VPNWS_NETWORK to something that cannot name a network: it must be"
+            f" 1 to {NETWORK_NAME_MOST_BYTES} letters, digits, dots, dashes and underscores.",
+        )
+    try:
+        rights = read_rights(
+            {name: text_of(environ, name) for name in RIGHTS if name in environ}, settings.mode
+        )
+    except RightsError as error:
+        raise UpgradeError(
+            "500 Internal Server Error", f"The web server grants a right wrongly: {error}."
+        ) from error
+    return Session(
+        EgressQueue(settings.egress_limit_bytes),
+        read_identity(environ, settings),
+        network=network,
+        rights=rights,
+        wants_bridge=text_of(environ, "HTTP_X_VPN_WS_BRIDGE").lower() == "on",
+        subprotocol=choose_subprotocol(
+            text_of(environ, "HTTP_SEC_WEBSOCKET_PROTOCOL"), offload_allowed=settings.offload
+        ),
+        announced_mac=mac,
+        answers_pings=bool(text_of(environ, "HTTP_SEC_WEBSOCKET_VERSION")),
+    )
+
+
+def _check_upgrade(environ: Environ) -> None:
+    wants = "websocket" in text_of(environ, "HTTP_UPGRADE").lower()
+    key = text_of(environ, "HTTP_SEC_WEBSOCKET_KEY")
+    method = environ.get("REQUEST_METHOD")
+    if not wants and not key and method in ("GET", "HEAD"):
+        raise UpgradeError(
+            "426 Upgrade Required",
+            "This is a vpnws switch: a layer-2 VPN that speaks WebSocket. Join it with\n\n"
+            "    vpnws-client tap0 wss://THIS-HOST/THIS-PATH\n\n"
+            "(ws:// where a browser would need http://)\n"
+            "or with any client that carries one Ethernet frame per binary message.",
+        )
+    if method != "GET":
+        raise UpgradeError("400 Bad Request", "A WebSocket handshake is a GET request.")
+    if not wants:
+        raise UpgradeError(
+            "400 Bad Request",
+            "The request has no 'Upgrade: websocket' header. If the client sent one, a proxy on"
+            " the way removed it: configure that proxy to pass WebSocket upgrades.",
+        )
+    if not text_of(environ, "HTTP_ORIGIN").isprintable():
+        # uWSGI sends it back in a header of the 101.
+        raise UpgradeError("400 Bad Request", "Origin has characters that no origin has.")
+    if _KEY.fullmatch(key) is None:
+        raise UpgradeError("400 Bad Request", "Sec-WebSocket-Key is missing or not base64.")
+
+
+def choose_subprotocol(offer: str, *, offload_allowed: bool) -> str:
+    """Choose from the names that a station offers, comma between them; empty is none.
+
+    Ours where it is allowed; else the first other one, because browsers hang up when none of
+    their offer is chosen. Raises UpgradeError.
+    """
+    names = [name.strip() for name in offer.split(",")] if offer else []
+    if not all(map(_TOKEN.fullmatch, names)):
+        raise UpgradeError("400 Bad Request", "Sec-WebSocket-Protocol is not a list of names.")
+    if offload_allowed and offload.SUBPROTOCOL in names:
+        return offload.SUBPROTOCOL
+    return next((name for name in names if name != offload.SUBPROTOCOL), "")

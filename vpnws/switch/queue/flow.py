@@ -1,0 +1,152 @@
+"""Flow queueing (RFC 8290): who is next, flow by flow, and whose queue is the longest.
+
+Flows take turns by deficit round robin; one that is new, or sends less than its share, goes first.
+Nothing here costs more with more flows or items than it is given: the fattest flow is found by
+the power of two of its bytes, not by a search.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from vpnws.switch.queue.codel import Codel
+
+FLOWS_MOST = 256
+"""Buckets of flows. A power of two."""
+QUANTUM_BYTES = 1514
+"""A flow's share of one round."""
+MESSAGE_LEAST_BYTES = 64
+"""An item counts as at least so much: keeping a small one costs more memory than its bytes."""
+
+
+def bucket_of(key: bytes) -> int:
+    """Return the bucket of a flow's key: one of FLOWS_MOST.
+
+    Python's own hash is keyed with a secret of the process, so nobody can aim at another's bucket.
+    """
+    return hash(key) & (FLOWS_MOST - 1)
+
+
+class Flow:
+    """The items of one bucket, oldest first, each with the time at which it came."""
+
+    __slots__ = ("bucket", "codel", "deficit_bytes", "items", "rank", "weight_bytes")
+
+    def __init__(self, bucket: int) -> None:
+        """A new flow has one quantum."""
+        self.bucket = bucket
+        self.items: deque[tuple[bytes, float]] = deque()
+        self.weight_bytes = 0
+        self.deficit_bytes = QUANTUM_BYTES
+        """What it may still send in this round; one long item may take it far below zero."""
+        self.rank = 0
+        self.codel = Codel()
+
+    @property
+    def is_short(self) -> bool:
+        """Whether so little waits that it is no queue: one item, or less than a packet.
+
+        RFC 8289 asks for less than a packet only. With items of 64 KiB, two of which are on their
+        way from one sender to one receiver at the least, one that waits says nothing yet.
+        """
+        return len(self.items) < 2 or self.weight_bytes <= QUANTUM_BYTES
+
+
+class Flows:
+    """All flows of a port that is backed up."""
+
+    __slots__ = ("_flows", "_new", "_old", "_present", "_ranks", "count")
+
+    def __init__(self) -> None:
+        """No flow is there before its first item."""
+        self.count = 0
+        """Items in all flows."""
+        self._flows: dict[int, Flow] = {}
+        self._new: deque[Flow] = deque()
+        self._old: deque[Flow] = deque()
+        self._ranks: dict[int, dict[Flow, None]] = {}
+        """Flows by the number of bits of their weight."""
+        self._present = 0
+        """A bit for every rank that has flows."""
+
+    def push(self, key: bytes, item: bytes, now: float) -> None:
+        """Append `item` to the flow that `key` names."""
+        bucket = bucket_of(key)
+        flow = self._flows.get(bucket)
+        if flow is None:
+            flow = self._flows[bucket] = Flow(bucket)
+            self._new.append(flow)
+        flow.items.append((item, now))
+        self.count += 1
+        flow.weight_bytes += max(MESSAGE_LEAST_BYTES, len(item))
+        if flow.weight_bytes.bit_length() != flow.rank:
+            self._rank(flow)
+
+    def next(self) -> Flow | None:
+        """Return the flow whose first item is to be sent next; None if there is no item.
+
+        Who sends it takes its bytes from `deficit_bytes`.
+        """
+        new, old = self._new, self._old
+        passed = 0
+        while self.count:
+            turn = new or old
+            flow = turn[0]
+            if flow.deficit_bytes <= 0:
+                turn.popleft()
+                flow.deficit_bytes += QUANTUM_BYTES
+                old.append(flow)
+                passed += 1
+                if passed == len(old) and not new:
+                    self._skip_rounds()
+            elif flow.items:
+                return flow
+            else:
+                turn.popleft()
+                if turn is new:
+                    # It waits for its turn among the others, or it would be new again at once.
+                    old.append(flow)
+                else:
+                    del self._flows[flow.bucket]
+        return None
+
+    def pop(self, flow: Flow) -> tuple[bytes, float]:
+        """Take the first item of `flow`, which has one, and when it came."""
+        head = flow.items.popleft()
+        flow.weight_bytes -= max(MESSAGE_LEAST_BYTES, len(head[0]))
+        if flow.weight_bytes.bit_length() != flow.rank:
+            self._rank(flow)
+        self.count -= 1
+        if not self.count:
+            self._forget()
+        return head
+
+    def fattest(self) -> Flow:
+        """Return a flow that holds more than half of what any other does; there must be an item."""
+        return next(iter(self._ranks[self._present.bit_length() - 1]))
+
+    def _skip_rounds(self) -> None:
+        """Give every flow at once what it would get in rounds in which nobody may send."""
+        debt_bytes = min(-flow.deficit_bytes for flow in self._old)
+        if debt_bytes > 0:
+            share_bytes = debt_bytes // QUANTUM_BYTES * QUANTUM_BYTES
+            for flow in self._old:
+                flow.deficit_bytes += share_bytes
+
+    def _rank(self, flow: Flow) -> None:
+        """Move `flow` to the rank of its weight; one without items has none."""
+        if flow.rank:
+            peers = self._ranks[flow.rank]
+            del peers[flow]
+            if not peers:
+                self._present &= ~(1 << flow.rank)
+        flow.rank = flow.weight_bytes.bit_length()
+        if flow.rank:
+            self._ranks.setdefault(flow.rank, {})[flow] = None
+            self._present |= 1 << flow.rank
+
+    def _forget(self) -> None:
+        """With no item left nobody owes anybody anything."""
+        self._flows.clear()
+        self._new.clear()
+        self._old.clear()

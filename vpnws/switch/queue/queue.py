@@ -1,0 +1,274 @@
+"""A port's egress queue: in order while the port keeps up, flow by flow when it does not.
+
+An item is what is written for one frame or for a run of frames: a WebSocket message, a trunk's
+record, a frame. How a port's items hold frames is its `Layout`.
+
+The link's part: while its socket takes everything, `take` and write. When the socket is full, say
+what of the last write is left (`keep`) and set `backed_up`, which
+only the queue ends; from then on take small bites, for what was taken is out of the queue's reach.
+Written first is `rest`, then `controls`, then what `take` returns. No item, no control message and
+no buffer of a rest is empty.
+
+While backed up, every item is of one frame and belongs to a flow (`flow.py`), what stands for too
+long is marked or dropped (`codel.py`), and what is too much is dropped from the fattest flow: so
+`push` accepts everything, and `discarded_*` tells what has gone since.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vpnws.switch.drop import Drop
+from vpnws.switch.queue.codel import DEFAULT, Control
+from vpnws.switch.queue.flow import MESSAGE_LEAST_BYTES, Flow, Flows
+from vpnws.wire.packet import flow_key, mark_ce
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+CONTROL_RESERVE_BYTES = 4096
+"""Pings and pongs have so much room of their own: frames cannot crowd them out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the items of a port's queue hold frames."""
+
+    frame_at: Callable[[bytes], int]
+    """Return where in an item its first Ethernet frame begins."""
+    split: Callable[[bytes], Iterable[bytes]]
+    """Return an item of several frames as items of one frame each."""
+
+
+WHOLE_FRAMES = Layout(frame_at=lambda _item: 0, split=lambda item: (item,))
+"""An item is a frame, and nothing else."""
+
+
+class EgressQueue:
+    """What waits to be written to a port; an item once begun is always finished."""
+
+    __slots__ = (
+        "_control",
+        "_fifo",
+        "_flows",
+        "_other_bytes",
+        "_rest_bytes",
+        "backed_up",
+        "controls",
+        "discarded_bytes",
+        "discarded_frames",
+        "drops",
+        "layout",
+        "limit_bytes",
+        "limit_items",
+        "marked",
+        "rest",
+        "size_bytes",
+    )
+
+    def __init__(
+        self, limit_bytes: int, layout: Layout = WHOLE_FRAMES, control: Control = DEFAULT
+    ) -> None:
+        """`limit_bytes` bounds what waits; an item that is alone is taken whatever its length.
+
+        `control` says how long a flow's frames may wait.
+        """
+        self.limit_bytes = limit_bytes
+        self.limit_items = max(1, limit_bytes // MESSAGE_LEAST_BYTES)
+        self.layout = layout
+        """May be set later, before the first push."""
+        self.drops: Counter[Drop] = Counter()
+        """Frames dropped, by reason; the port has this very counter."""
+        self.discarded_frames = 0
+        """How many of them `push` had accepted."""
+        self.discarded_bytes = 0
+        """Their bytes."""
+        self.marked = 0
+        """Frames marked CE instead of dropped."""
+        self.size_bytes = 0
+        """All that waits, `rest` and `controls` with it."""
+        self.backed_up = False
+        """Whether the socket is full: the link sets it; it ends when nothing waits any more."""
+        self.controls: deque[bytes] = deque()
+        self.rest: list[bytes | memoryview] = []
+        """What the socket has not taken of the last write: next, whatever happens; see `keep`."""
+        self._fifo: deque[bytes] = deque()
+        """Items in order, not classified yet: all of them, unless backed up."""
+        self._flows = Flows()
+        self._control = control
+        self._rest_bytes = 0
+        self._other_bytes = 0
+        """The bytes of all that waits and is no frame: rest and controls."""
+
+    def push(self, item: bytes, frames: int, now: float) -> bool:
+        """Queue `item`, which holds `frames` frames; False if it was dropped, and counted, at once.
+
+        `now` is in seconds. While backed up all is accepted, and what is too much is discarded
+        from the fattest flow, which may be this item's.
+        """
+        if self.backed_up:
+            self._push_fair(item, frames, now)
+            return True
+        size_bytes = self.size_bytes + len(item)
+        fifo = self._fifo
+        if (size_bytes > self.limit_bytes or len(fifo) >= self.limit_items) and self._is_full(item):
+            self.drops[Drop.EGRESS_FULL] += frames
+            return False
+        fifo.append(item)
+        self.size_bytes = size_bytes
+        return True
+
+    def push_control(self, message: bytes) -> bool:
+        """Put a control message before the frames, for a station that is slow is not dead.
+
+        False, and nothing done, if CONTROL_RESERVE_BYTES are used up by others.
+        """
+        if self._controls_bytes() + len(message) > CONTROL_RESERVE_BYTES:
+            return False
+        self.controls.append(message)
+        self._other_bytes += len(message)
+        self.size_bytes += len(message)
+        return True
+
+    def take(self, most_bytes: int, most_items: int, now: float) -> list[bytes]:
+        """Take the next items, together within both bounds, but at least one if there is one."""
+        if self.backed_up:
+            return self._take_fair(most_bytes, most_items, now)
+        fifo = self._fifo
+        if self.size_bytes > most_bytes or len(fifo) > most_items:
+            return self._take_front(fifo, most_bytes, most_items)
+        items = list(fifo)
+        fifo.clear()
+        self.size_bytes = self._other_bytes
+        return items
+
+    def take_controls(self) -> list[bytes]:
+        """Take all control messages."""
+        messages = list(self.controls)
+        self.controls.clear()
+        self.size_bytes -= self._controls_bytes()
+        self._other_bytes = self._rest_bytes
+        if not self.size_bytes:
+            self.backed_up = False
+        return messages
+
+    def keep(self, rest: Sequence[bytes | memoryview]) -> None:
+        """Note what the socket has not taken: `rest` from now on, in place of what was."""
+        self.rest = list(rest)
+        rest_bytes = sum(map(len, self.rest))
+        self._other_bytes += rest_bytes - self._rest_bytes
+        self.size_bytes += rest_bytes - self._rest_bytes
+        self._rest_bytes = rest_bytes
+        if not self.size_bytes:
+            self.backed_up = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether something is half written: nothing else may be written before its end."""
+        return self._rest_bytes > 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is anything to write."""
+        return self.size_bytes > 0
+
+    def _controls_bytes(self) -> int:
+        return self._other_bytes - self._rest_bytes
+
+    def _is_full(self, item: bytes) -> bool:
+        """Tell whether `item` is too much, not alone, and not because of controls."""
+        held_bytes = self.size_bytes - self._controls_bytes()
+        too_long = held_bytes + len(item) > self.limit_bytes
+        return held_bytes > 0 and (too_long or len(self._fifo) >= self.limit_items)
+
+    def _take_front(self, fifo: deque[bytes], most_bytes: int, most_items: int) -> list[bytes]:
+        items: list[bytes] = []
+        size_bytes = 0
+        while fifo and len(items) < max(1, most_items):
+            if items and size_bytes + len(fifo[0]) > most_bytes:
+                break
+            items.append(fifo.popleft())
+            size_bytes += len(items[-1])
+        self.size_bytes -= size_bytes
+        return items
+
+    def _push_fair(self, item: bytes, frames: int, now: float) -> None:
+        if self._fifo:
+            self._classify(now)
+        self.size_bytes += len(item)
+        self._enqueue(item, frames > 1, now)
+        self._trim()
+
+    def _classify(self, now: float) -> None:
+        """Give what came before the port was backed up to its flows, in order."""
+        for item in self._fifo:
+            self._enqueue(item, True, now)
+        self._fifo.clear()
+        self._trim()
+
+    def _enqueue(self, item: bytes, several: bool, now: float) -> None:
+        """Give `item`, which is in size_bytes, to its flow; the frames of a run to theirs."""
+        layout = self.layout
+        if not several:
+            self._flows.push(flow_key(item, layout.frame_at(item)), item, now)
+            return
+        self.size_bytes -= len(item)
+        for part in layout.split(item):
+            self.size_bytes += len(part)
+            self._flows.push(flow_key(part, layout.frame_at(part)), part, now)
+
+    def _trim(self) -> None:
+        """Drop what is over the bounds, from the head of the fattest flow each time."""
+        flows = self._flows
+        least = 0 if self._rest_bytes else 1
+        limit_bytes = self.limit_bytes + self._controls_bytes()
+        while flows.count > least and (
+            flows.count > self.limit_items or self.size_bytes > limit_bytes
+        ):
+            self._discard(flows.pop(flows.fattest())[0], Drop.EGRESS_FULL)
+
+    def _discard(self, item: bytes, reason: Drop) -> None:
+        """Count the one frame of `item`, which is in no flow any more, as dropped."""
+        self.size_bytes -= len(item)
+        self.drops[reason] += 1
+        self.discarded_frames += 1
+        self.discarded_bytes += len(item) - self.layout.frame_at(item)
+
+    def _take_fair(self, most_bytes: int, most_items: int, now: float) -> list[bytes]:
+        if self._fifo:
+            self._classify(now)
+        items = self._take_flows(most_bytes, most_items, now)
+        if not self.size_bytes:
+            self.backed_up = False
+        return items
+
+    def _take_flows(self, most_bytes: int, most_items: int, now: float) -> list[bytes]:
+        """Take what is next, flow by flow, within the bounds."""
+        flows = self._flows
+        items: list[bytes] = []
+        room_bytes = most_bytes
+        while len(items) < most_items or not items:
+            flow = flows.next()
+            if flow is None or (items and len(flow.items[0][0]) > room_bytes):
+                break
+            item = self._pop(flow, now)
+            if item is not None:
+                flow.deficit_bytes -= len(item)
+                self.size_bytes -= len(item)
+                room_bytes -= len(item)
+                items.append(item)
+        return items
+
+    def _pop(self, flow: Flow, now: float) -> bytes | None:
+        """Take the first item of `flow`, marked where CoDel says so; None if it was dropped."""
+        item, since_s = self._flows.pop(flow)
+        if not flow.codel.judge(now - since_s, flow.is_short, now, self._control):
+            return item
+        marked = mark_ce(item, self.layout.frame_at(item))
+        if marked is None:
+            self._discard(item, Drop.CODEL)
+        elif marked is not item:
+            self.marked += 1
+        return marked

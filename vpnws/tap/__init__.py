@@ -1,0 +1,1 @@
+"""TAP devices: one contract, and the devices that keep it."""
