@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-_CALLS_MOST: Final = 1_000_000
+_MAX_CALLS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,9 @@ def timer_ns(calls: int = 20_000) -> float:
 def calls_for(work: Work, sample_ns: int) -> int:
     """Return how many runs of `work` take about `sample_ns`; it warms the work up too."""
     calls = 1
-    while (took_ns := cpu_ns(work, calls)) < sample_ns // 4 and calls < _CALLS_MOST:
+    while (took_ns := cpu_ns(work, calls)) < sample_ns // 4 and calls < _MAX_CALLS:
         calls *= 2
-    return max(1, min(_CALLS_MOST, calls * sample_ns // max(took_ns, 1)))
+    return max(1, min(_MAX_CALLS, calls * sample_ns // max(took_ns, 1)))
 
 
 def in_turn(works: Sequence[Work], sample_ms: int, repeats: int) -> list[tuple[float, ...]]:

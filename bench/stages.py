@@ -17,7 +17,7 @@ from bench.measure import Spread, Work, in_turn
 from tests.support.fabric import FakeTable, frame, mac
 from tests.support.raw_frames import BINARY, encode_frame
 from vpnws.server.peers.shared_page import SharedPage
-from vpnws.server.port.link import IOV_MOST
+from vpnws.sizes import MAX_WRITE_BUFFERS
 from vpnws.switch.format import PLAIN_MESSAGES, RECORDS, TRUNK_ITEMS, Format
 from vpnws.switch.guard.roles import SAME_COMMUNITY
 from vpnws.switch.guard.storm import StormControl
@@ -34,7 +34,7 @@ SIZES: Final = (64, 1500, 64_000)
 """Lengths of a frame in bytes."""
 BATCH_BYTES: Final = 256 * 1024
 """What one read of the receiver takes at most."""
-BATCH_MOST: Final = 256
+MAX_BATCH: Final = 256
 BITE_BYTES: Final = 64 * 1024
 """What is taken at once from a queue that is backed up."""
 FLOODED_PORTS: Final = 10
@@ -192,7 +192,7 @@ def queue(frames: list[bytes]) -> Work:
         for message in messages:
             egress.push(message, 1, _NOW_S)
         while egress.waiting:
-            egress.take(_LIMIT_BYTES, IOV_MOST, _NOW_S)
+            egress.take(_LIMIT_BYTES, MAX_WRITE_BUFFERS, _NOW_S)
 
     return Work(run)
 
@@ -206,7 +206,7 @@ def queue_backed_up(frames: list[bytes]) -> Work:
         for one in frames:
             egress.push(one, 1, _NOW_S)
         while egress.waiting:
-            egress.take(BITE_BYTES, IOV_MOST, _NOW_S)
+            egress.take(BITE_BYTES, MAX_WRITE_BUFFERS, _NOW_S)
 
     return Work(run)
 
@@ -275,7 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _batch(size: int) -> int:
-    return min(BATCH_MOST, BATCH_BYTES // (size + _OVERHEAD_BYTES))
+    return min(MAX_BATCH, BATCH_BYTES // (size + _OVERHEAD_BYTES))
 
 
 def _frames(size: int) -> list[bytes]:

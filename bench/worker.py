@@ -34,12 +34,12 @@ SIZES: Final = (64, 1500, 64_000)
 """Lengths of a frame in bytes."""
 WINDOW_BYTES: Final = 256_000
 """Bytes of frames in a bulk window: less than the egress queue's bound."""
-WINDOW_MOST: Final = 256
+MAX_WINDOW: Final = 256
 """Frames in a bulk window: what `native` forwards at once."""
 WARM_UP_WINDOWS: Final = 20
 SAMPLE_S: Final = 0.3
 REPEATS: Final = 7
-_WINDOW_MOST_S: Final = 10.0
+_MAX_WINDOW_S: Final = 10.0
 _SETTLE_S: Final = 0.003
 """After its last write a worker goes to sleep; then the kernel has counted its time."""
 _PINGS: Final = {"vpnws-ping-every": "3600", "vpnws-dead-after": "7200"}
@@ -78,7 +78,7 @@ class Cell:
         self._sent = encode_frame(BINARY, one) * self.window
         self._awaited_bytes = len(encode_frame(BINARY, one, mask=None)) * self.window
         self._buffer = bytearray(self._awaited_bytes)
-        self.counter.client.socket.settimeout(_WINDOW_MOST_S)
+        self.counter.client.socket.settimeout(_MAX_WINDOW_S)
 
     def take_sample(self, sample_s: float) -> None:
         """Send windows for `sample_s` seconds, one at least, and note what they took."""
@@ -193,7 +193,7 @@ def _cells(servers: Sequence[TwoWorkers], sizes: Sequence[int], stack: ExitStack
     """Join two stations for every cell; those to be compared stand next to each other."""
     cells = []
     for workers, size in itertools.product(((1,), (1, 2)), sizes):
-        bulk = max(1, min(WINDOW_MOST, WINDOW_BYTES // size))
+        bulk = max(1, min(MAX_WINDOW, WINDOW_BYTES // size))
         for window, server in itertools.product((bulk, 1), servers):
             pids = server.worker_pids()
             cells.append(

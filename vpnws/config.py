@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PREFIX: Final = "vpnws-"
 DEFAULT_NETWORK: Final = "default"
 """The network of a station whose web server names none."""
-NETWORK_NAME_MOST_BYTES: Final = 32
+MAX_NETWORK_NAME_BYTES: Final = 32
 _UNIT_SUFFIXES: Final = {"s": "_s", "bytes": "_bytes"}
 
 
@@ -90,7 +90,7 @@ def parse_listen(text: str) -> str:
 def is_network_name(text: str) -> bool:
     """Tell whether `text` can name a network: 1 to 32 of letters, digits, dots, `-` and `_`."""
     plain = text.replace("-", "").replace("_", "").replace(".", "")
-    return len(text) <= NETWORK_NAME_MOST_BYTES and plain.isascii() and plain.isalnum()
+    return len(text) <= MAX_NETWORK_NAME_BYTES and plain.isascii() and plain.isalnum()
 
 
 def _for_ini(default: str, sentence: str) -> Any:

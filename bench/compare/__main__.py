@@ -189,7 +189,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--tries", type=positive, default=1, metavar="N",
         help="take a sample up to N times while other work on the machine uses more than "
-        f"{rounds.OTHERS_MOST_CPUS} processors, and keep the least disturbed (default: 1)",
+        f"{rounds.MAX_OTHERS_CPUS} processors, and keep the least disturbed (default: 1)",
     )  # fmt: skip
     parser.add_argument(
         "--congestion", default="", metavar="NAME",

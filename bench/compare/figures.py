@@ -12,7 +12,7 @@ STEP: Final = 1.6
 """Factor between two rates while the search looks for a bracket."""
 PRECISION: Final = 1.08
 """Upper over lower end of the bracket at which the search ends."""
-PROBES_MOST: Final = 12
+MAX_PROBES: Final = 12
 LEAST_RATE: Final = 100.0
 
 
@@ -27,7 +27,7 @@ def percentile(values: Sequence[float], part: float) -> float:
     return ordered[max(0, math.ceil(part * len(ordered)) - 1)]
 
 
-def highest_rate(probe: Callable[[float], float], guess: float, probes: int = PROBES_MOST) -> float:
+def highest_rate(probe: Callable[[float], float], guess: float, probes: int = MAX_PROBES) -> float:
     """Return the highest rate found that passes, 0 if none does.
 
     `probe` tries a rate and returns what rate went through whole, 0 when too much was lost; more

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TURN_S: Final = 0.0005
 """While frames are on their way, the line wakes so often and handles all that has come."""
-READS_MOST: Final = 256
+MAX_READS: Final = 256
 """Frames read from one side in a turn, so that the other has its own."""
 _FRAME_BYTES: Final = 2048
 
@@ -99,7 +99,7 @@ class _Program:
 
     def _turn(self, now_s: float) -> None:
         for lane, source, sink in zip(self._lanes, self._fds, reversed(self._fds), strict=True):
-            for _ in range(READS_MOST):
+            for _ in range(MAX_READS):
                 try:
                     lane.push(os.read(source, _FRAME_BYTES), now_s)
                 except OSError:

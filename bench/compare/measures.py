@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from bench.compare.figures import PROBES_MOST, highest_rate, percentile
+from bench.compare.figures import MAX_PROBES, highest_rate, percentile
 from bench.compare.usage import memory_mb, usage
 from tests.support.traffic import PingResult, iperf3, ping
 from tests.support.uwsgi import REPOSITORY
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bench.compare.contestant import Contestant
     from tests.support.netns import Namespace
 
-LOSS_MOST: Final = 0.01
+MAX_LOSS: Final = 0.01
 FIRST_GUESS: Final = 20_000.0
 SPEED_UP_S: Final = 1
 """Over a long path a transfer's first second is not counted."""
@@ -43,7 +43,7 @@ class Durations:
     tcp_s: int = 3
     udp_s: float = 0.5
     """Of each probe."""
-    udp_probes: int = PROBES_MOST
+    udp_probes: int = MAX_PROBES
     request_s: float = 1.0
     ping_s: float = 1.0
     bad_tcp_s: int = 4
@@ -74,7 +74,7 @@ def tcp(one: Contestant, streams: int, *, reverse: bool, seconds: int, omit_s: i
     }
 
 
-def udp(one: Contestant, guess: float, seconds: float, probes: int = PROBES_MOST) -> Values:
+def udp(one: Contestant, guess: float, seconds: float, probes: int = MAX_PROBES) -> Values:
     """Search the highest rate of 64-byte frames, per second, with less than 1 % lost."""
     return {"frames_s": highest_rate(lambda rate: _probe(one, rate, seconds), guess, probes)}
 
@@ -121,7 +121,7 @@ def _probe(one: Contestant, rate: float, seconds: float) -> float:
     with _Program(one.stations[1], "flood", "count", port) as counter:
         sent = _run(one.stations[0], "flood", "send", port, one.address(1), str(rate), str(seconds))
         received = counter.result()["received"]
-    if not sent["sent"] or received < (1 - LOSS_MOST) * sent["sent"]:
+    if not sent["sent"] or received < (1 - MAX_LOSS) * sent["sent"]:
         return 0.0
     return float(received / sent["elapsed_s"])
 

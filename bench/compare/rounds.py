@@ -27,7 +27,7 @@ FAILURES: Final = (
     CommandError, RuntimeError, TimeoutError, ValueError, EOFError, subprocess.TimeoutExpired
 )  # fmt: skip
 """What a measurement over a bad path may end in; the next one goes on."""
-OTHERS_MOST_CPUS: Final = 0.25
+MAX_OTHERS_CPUS: Final = 0.25
 """A sample is disturbed when other work on the machine used more than this many processors."""
 _SHOWN: Final = ("mbit_s", "frames_s", "p50_us", "ping_p50_ms", "mb", "others_cpus")
 
@@ -165,7 +165,7 @@ def _take(sample: Sample, one: Contestant, measure: Measure, results: Results, t
 def _undisturbed(one: Contestant, measure: Measure, tries: int) -> Values:
     """Measure again while others use the machine; return the least disturbed values."""
     taken: list[Values] = []
-    while not taken or (len(taken) < tries and taken[-1]["others_cpus"] > OTHERS_MOST_CPUS):
+    while not taken or (len(taken) < tries and taken[-1]["others_cpus"] > MAX_OTHERS_CPUS):
         before, began_s = usage(one.pids), time.monotonic()
         values = measure(one)
         spent = usage(one.pids) - before

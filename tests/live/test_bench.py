@@ -29,6 +29,6 @@ def test_every_receiver_place_and_window_is_measured(
         assert [sample["frames"] for sample in row["samples"]] == [row["window"]] * 2
         assert all(ns > 0 for sample in row["samples"] for ns in sample["ns_by_worker"])
         assert len(row["samples"][0]["ns_by_worker"]) == len(row["workers"])
-    assert {row["window"] for row in rows} == {1, worker.WINDOW_BYTES // 1500, worker.WINDOW_MOST}
+    assert {row["window"] for row in rows} == {1, worker.WINDOW_BYTES // 1500, worker.MAX_WINDOW}
     assert len(capsys.readouterr().out.splitlines()) == 1 + len(rows)
     assert os.sched_getaffinity(0) == affinity

@@ -10,8 +10,8 @@ from tests.live.server import Station, TwoWorkers, reach
 from tests.support.fabric import frame, mac
 from tests.support.raw_frames import BINARY, TEXT, encode_frame
 from vpnws.wire.offload import (
-    FRAME_MOST_BYTES,
-    MESSAGE_MOST_BYTES,
+    MAX_FRAME_BYTES,
+    MAX_RECORDS_BYTES,
     SUBPROTOCOL,
     decode_records,
     encode_record,
@@ -118,7 +118,7 @@ class TestLies:
 
     def test_a_message_past_the_bound_ends_the_port(self, stream: TwoWorkers) -> None:
         with stream.offload_station() as one:
-            one.client.send_frame(bytes(MESSAGE_MOST_BYTES + 1))
+            one.client.send_frame(bytes(MAX_RECORDS_BYTES + 1))
             assert one.client.read_close().close_code == 1009
 
     def test_text_ends_the_port(self, stream: TwoWorkers) -> None:
@@ -128,14 +128,14 @@ class TestLies:
 
     def test_a_message_of_nothing_but_heads_is_quickly_over(self, either: TwoWorkers) -> None:
         with either.offload_station() as one, either.offload_station() as other:
-            one.client.send_frame(bytes(MESSAGE_MOST_BYTES))
+            one.client.send_frame(bytes(MAX_RECORDS_BYTES))
             good = frame(other.mac, one.mac)
             one.client.send_frame(records(good))
             assert frames_until(other, 1) == [good]
 
     def test_a_frame_longer_than_any_is_dropped(self, either: TwoWorkers) -> None:
         with either.offload_station() as one, either.offload_station() as other:
-            one.client.send_frame(encode_record(frame(other.mac, one.mac, FRAME_MOST_BYTES + 1)))
+            one.client.send_frame(encode_record(frame(other.mac, one.mac, MAX_FRAME_BYTES + 1)))
             good = frame(other.mac, one.mac)
             one.client.send_frame(records(good))
             assert frames_until(other, 1) == [good]

@@ -21,7 +21,7 @@ from tests.support.prerequisites import require, require_root, require_tap
 from tests.support.traffic import iperf3, ping
 from tests.support.vpn import TAP, Client, Vpn
 from tests.support.waiting import wait_for
-from vpnws.wire.offload import SEGMENTS_MOST, SUBPROTOCOL
+from vpnws.wire.offload import MAX_SEGMENTS, SUBPROTOCOL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -152,7 +152,7 @@ class TestAtAServerThatCan:
         bed.hub.can_offload = True
         clients = [bed.join(index) for index in range(2)]
         shown = bed.lan.stations[0].ip(f"-d link show {TAP}")
-        assert f"gso_max_segs {SEGMENTS_MOST}" in shown
+        assert f"gso_max_segs {MAX_SEGMENTS}" in shown
         assert bed.transfer("-M", "100") > 100_000
         assert [client.stop() for client in clients] == [0, 0]
         assert "record" not in "".join(client.log_text() for client in clients)

@@ -49,7 +49,7 @@ BULK = {
 def packets_may_be_small() -> Iterator[None]:
     """The least payload is a bound by itself: without it small packets show all other rules."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vpnws.wire.offload.GSO_LEAST_BYTES", 1)
+        patch.setattr("vpnws.wire.offload.MIN_GSO_BYTES", 1)
         yield
 
 

@@ -34,9 +34,9 @@ pytestmark = pytest.mark.netns
 BACK_S = 2.0
 REST_S = 5.0
 STATIONS = 100
-BUSY_MOST = 0.05
+MAX_BUSY = 0.05
 """Most of one core that workers and mule may take together at rest."""
-WAKES_MOST_PER_S = 10
+MAX_WAKES_PER_S = 10
 """Most wake-ups of one process; a loop that polls has many times as many."""
 
 
@@ -201,8 +201,8 @@ def rest(pids: Iterable[int]) -> None:
     time.sleep(REST_S)
     used = {pid: (seconds_of(pid) - s, wakes_of(pid) - w) for pid, (s, w) in before.items()}
     print(f"CPU seconds and wake-ups in {REST_S:g} s: {list(used.values())}")
-    assert sum(seconds for seconds, _ in used.values()) < BUSY_MOST * REST_S
-    assert max(wakes for _, wakes in used.values()) < WAKES_MOST_PER_S * REST_S
+    assert sum(seconds for seconds, _ in used.values()) < MAX_BUSY * REST_S
+    assert max(wakes for _, wakes in used.values()) < MAX_WAKES_PER_S * REST_S
 
 
 def seconds_of(pid: int) -> float:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MODES_PAGE = REPOSITORY / "docs" / "modes.md"
 TRIED_S = 0.4
 """How long what one station sends may take to the other."""
-FRAMES_MOST = 10_000
+MAX_FRAMES = 10_000
 PORT = 7777
 CONNECT_S = 0.4
 
@@ -81,7 +81,7 @@ def everything(listener: socket.socket) -> list[bytes]:
     found: list[bytes] = []
     listener.settimeout(TRIED_S)
     with suppress(TimeoutError):
-        while len(found) < FRAMES_MOST:
+        while len(found) < MAX_FRAMES:
             found.append(listener.recv(65536))
     return found
 

@@ -22,7 +22,7 @@ LAYERS = [
     ("vpnws.switch", "vpnws.tap"),
     ("vpnws.wire",),
     ("vpnws.config",),
-    ("vpnws.errors", "vpnws.text", "vpnws"),
+    ("vpnws.errors", "vpnws.sizes", "vpnws.text", "vpnws"),
 ]
 """From top to bottom: a module imports from its own layer and from those under it."""
 SIDE_BY_SIDE = ("vpnws.server", "vpnws.client"), ("vpnws.switch", "vpnws.tap")

@@ -16,7 +16,6 @@ from websockets.server import ServerProtocol
 
 from tests.support.pump_bed import MTU, WAIT_S, Bed, Device, FarEnd, binary, frame
 from tests.support.waiting import wait_for
-from vpnws.client.carry.carrier import BATCH_BYTES
 from vpnws.client.carry.connection import Connection
 from vpnws.client.carry.counters import Drop
 from vpnws.client.carry.device import DRAIN_FRAMES, drain
@@ -25,6 +24,7 @@ from vpnws.client.carry.masking import MaskKeys
 from vpnws.client.carry.stream import Stream
 from vpnws.client.waiting import Stopped
 from vpnws.errors import ConnectError, TapError
+from vpnws.sizes import TURN_BYTES
 from vpnws.tap.linux import Tap
 from vpnws.wire.websocket import Buffer
 
@@ -152,7 +152,7 @@ def test_the_tap_is_not_read_while_the_server_takes_nothing(bed: Bed) -> None:
     sent = bed.fill()
     paused = bed.counters.frames_sent
     assert 0 < paused < len(sent)
-    assert 0 < bed.connection.unsent_bytes < BATCH_BYTES + 65536
+    assert 0 < bed.connection.unsent_bytes < TURN_BYTES + 65536
     assert binary(bed.far.frames(len(sent))) == sent
     assert not bed.counters.drops
 

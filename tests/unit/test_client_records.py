@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from tests.support.pump_bed import MTU, Bed, binary, frame
 from tests.support.waiting import wait_for
-from vpnws.client.carry.carrier import BATCH_BYTES
 from vpnws.client.carry.counters import Counters, Drop
 from vpnws.client.carry.masking import HEAD_ROOM_BYTES, encode_masked_room
-from vpnws.client.carry.notices import NOTICES_MOST, TEXTS_MOST, Notices
+from vpnws.client.carry.notices import MAX_NOTICES, MAX_TEXTS, Notices
 from vpnws.client.carry.records import MESSAGE_BYTES, RecordCarrier
+from vpnws.sizes import TURN_BYTES
 from vpnws.wire.borrowing import BorrowingDecoder
 from vpnws.wire.offload import (
     GSO_TCPV4,
@@ -138,7 +138,7 @@ class TestToTheServer:
         except TimeoutError:
             pass
         assert 0 < bed.counters.frames_sent < count
-        assert 0 < bed.connection.unsent_bytes < BATCH_BYTES + 2 * len(data)
+        assert 0 < bed.connection.unsent_bytes < TURN_BYTES + 2 * len(data)
         assert sum(map(len, sent(bed, count))) == count
 
 
@@ -233,10 +233,10 @@ class TestNotices:
         assert self.shown(caplog, [text, '{"notice": "b"}']) == ["b"]
 
     def test_a_flood_is_bounded(self, caplog: pytest.LogCaptureFixture) -> None:
-        texts = [json.dumps({"notice": str(number)}) for number in range(TEXTS_MOST)]
-        assert len(self.shown(caplog, texts)) == NOTICES_MOST
+        texts = [json.dumps({"notice": str(number)}) for number in range(MAX_TEXTS)]
+        assert len(self.shown(caplog, texts)) == MAX_NOTICES
         caplog.clear()
-        assert self.shown(caplog, ["{}"] * TEXTS_MOST + texts) == []
+        assert self.shown(caplog, ["{}"] * MAX_TEXTS + texts) == []
 
 
 class Recorder:

@@ -12,7 +12,7 @@ import pytest
 from bench.compare import __main__ as program
 from bench.compare import tables
 from bench.compare.chart import PANELS, svg_of
-from bench.compare.figures import PROBES_MOST, highest_rate, percentile
+from bench.compare.figures import MAX_PROBES, highest_rate, percentile
 from bench.compare.flood import PAYLOAD_BYTES
 from bench.compare.results import CLEAN, LINE, Results, Sample
 from bench.compare.targets import TARGETS, TCP_1, Target
@@ -67,7 +67,7 @@ class TestHighestRate:
     def test_comes_near_the_capacity_from_anywhere(self, guess: float) -> None:
         road = Road(57_000)
         assert 0.9 * road.capacity <= highest_rate(road, guess) <= road.capacity
-        assert len(road.probed) <= PROBES_MOST
+        assert len(road.probed) <= MAX_PROBES
 
     def test_ends_where_the_sender_does(self) -> None:
         road = Road(1e9, sender=30_000)
@@ -77,7 +77,7 @@ class TestHighestRate:
     def test_finds_nothing_where_nothing_passes(self) -> None:
         road = Road(0)
         assert highest_rate(road, 20_000) == 0
-        assert len(road.probed) <= PROBES_MOST
+        assert len(road.probed) <= MAX_PROBES
 
 
 def test_a_small_frame_has_64_bytes() -> None:

@@ -12,7 +12,7 @@ from vpnws.config import is_network_name as is_name
 from vpnws.switch.guard.moves import (
     ANONYMOUS,
     HOLD_S,
-    MOVES_MOST,
+    MAX_MOVES,
     TRUSTED,
     WINDOW_S,
     MoveGuard,
@@ -79,7 +79,7 @@ class TestGuard:
 
     def test_one_that_flaps_is_held_and_released(self) -> None:
         guard = MoveGuard()
-        assert [guard.admit(b"m", i / 10) for i in range(10)].count(True) == MOVES_MOST
+        assert [guard.admit(b"m", i / 10) for i in range(10)].count(True) == MAX_MOVES
         assert guard.admit(b"m", 1 + HOLD_S)
 
 

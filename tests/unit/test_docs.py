@@ -30,7 +30,7 @@ INI_DEFAULTS = dict(re.findall(r"^set-placeholder = (vpnws-[a-z-]+)=(.+)$", INI,
 ITEMS = {name: Settings.__dataclass_fields__[item] for name, item in placeholder_names().items()}
 
 ARITHMETIC = (ast.Constant, ast.BinOp, ast.operator, ast.Name, ast.expr_context)
-BOUND = re.compile(r"(MAX|MIN)_|[A-Z]\w*_MOST(_[A-Z]+)?$")
+BOUND = re.compile(r"(MAX|MIN)_")
 
 
 def constants_of(path: Path) -> dict[str, Any]:

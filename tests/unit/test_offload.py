@@ -24,9 +24,9 @@ from tests.support.packets import (
     add_words,
 )
 from vpnws.wire.offload import (
-    FRAME_MOST_BYTES,
+    MAX_FRAME_BYTES,
+    MAX_SEGMENTS,
     NOTHING_TO_DO,
-    SEGMENTS_MOST,
     decode_records,
     encode_record,
     fit,
@@ -55,7 +55,7 @@ FIELDS = ("flags", "gso_type", "hdr_len", "gso_size", "csum_start", "csum_offset
 def packets_may_be_small() -> Iterator[None]:
     """The least payload is a bound by itself: without it small packets show all other rules."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vpnws.wire.offload.GSO_LEAST_BYTES", 1)
+        patch.setattr("vpnws.wire.offload.MIN_GSO_BYTES", 1)
         yield
 
 
@@ -80,8 +80,8 @@ class TestACompleteFrame:
         assert segment_count(vnet, 1500) == 1
 
     def test_is_no_longer_than_an_ip_packet_may_be(self) -> None:
-        assert sound(NOTHING_TO_DO, bytes(FRAME_MOST_BYTES), 1 << 20)
-        assert not sound(NOTHING_TO_DO, bytes(FRAME_MOST_BYTES + 1), 1 << 20)
+        assert sound(NOTHING_TO_DO, bytes(MAX_FRAME_BYTES), 1 << 20)
+        assert not sound(NOTHING_TO_DO, bytes(MAX_FRAME_BYTES + 1), 1 << 20)
 
     def test_is_all_there(self) -> None:
         assert is_sound(NOTHING_TO_DO, bytes(66), 6, 60, LONGEST)
@@ -163,12 +163,12 @@ class TestALongPacket:
         packet = LONG[key]
         vnet, frame = packet.vnet(MSS), packet.partial()
         sizes = {size for size in range(5000) if sound(altered(vnet, gso_size=size), frame, 9999)}
-        assert sizes == set(range(-(-3500 // SEGMENTS_MOST), 3500))
+        assert sizes == set(range(-(-3500 // MAX_SEGMENTS), 3500))
 
     def test_becomes_the_most_packets_and_not_one_more(self, key: tuple[int, int]) -> None:
-        for count in (SEGMENTS_MOST, SEGMENTS_MOST + 1):
+        for count in (MAX_SEGMENTS, MAX_SEGMENTS + 1):
             packet = replace(LONG[key], payload=bytes(10 * count))
-            assert sound(packet.vnet(10), packet.partial()) == (count == SEGMENTS_MOST)
+            assert sound(packet.vnet(10), packet.partial()) == (count == MAX_SEGMENTS)
 
     def test_becomes_packets_that_fit(self, key: tuple[int, int]) -> None:
         packet = LONG[key]

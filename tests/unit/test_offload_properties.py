@@ -21,7 +21,7 @@ from tests.support.packets import (
 )
 from vpnws.wire import offload
 from vpnws.wire.offload import (
-    SEGMENTS_MOST,
+    MAX_SEGMENTS,
     decode_records,
     encode_record,
     fit,
@@ -51,7 +51,7 @@ vnets = st.builds(
 def packets_may_be_small() -> Iterator[None]:
     """The least payload is a bound by itself: without it small packets show all other rules."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vpnws.wire.offload.GSO_LEAST_BYTES", 1)
+        patch.setattr("vpnws.wire.offload.MIN_GSO_BYTES", 1)
         yield
 
 
@@ -195,7 +195,7 @@ def check_if_sound(vnet: bytes, frame: bytes) -> bool:
 def check_harmless(vnet: bytes, frame: bytes) -> None:
     """Check that nothing changes but what a cut and a checksum may change."""
     became = plain_frames(vnet, frame)
-    assert 1 <= len(became) <= SEGMENTS_MOST
+    assert 1 <= len(became) <= MAX_SEGMENTS
     assert all(14 <= len(one) <= LONGEST for one in became)
     if vnet[0] != NEEDS_CSUM:
         assert became == [frame]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from vpnws.errors import RightsError
 from vpnws.server.web.rights import Rights, read_rights
 from vpnws.switch.guard.destinations import (
-    DESTINATIONS_MOST,
+    MAX_DESTINATIONS,
     AllowedDestinations,
     parse_destinations,
 )
@@ -148,7 +148,7 @@ class TestRights:
             ("VPNWS_ALLOW", "10.0.0.1/8"),
             ("VPNWS_ALLOW", "anywhere"),
             ("VPNWS_ALLOW", ","),
-            ("VPNWS_ALLOW", "10.0.0.0/8," * (DESTINATIONS_MOST + 1)),
+            ("VPNWS_ALLOW", "10.0.0.0/8," * (MAX_DESTINATIONS + 1)),
         ],
     )
     def test_what_cannot_be_read_is_not_guessed(self, name: str, value: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.support.ip_frames import ECT_0, NOT_ECT, ipv4
 from vpnws.switch.drop import Drop
-from vpnws.switch.queue.flow import MESSAGE_LEAST_BYTES
+from vpnws.switch.queue.flow import MIN_ITEM_BYTES
 from vpnws.switch.queue.queue import CONTROL_RESERVE_BYTES, EgressQueue, Layout
 from vpnws.wire.packet import flow_key
 
@@ -70,7 +70,7 @@ class TestNotBackedUp:
         assert not queue.push(b"x", 1, 0.0)
 
     def test_small_items_are_bounded_in_number(self) -> None:
-        queue = EgressQueue(10 * MESSAGE_LEAST_BYTES)
+        queue = EgressQueue(10 * MIN_ITEM_BYTES)
         assert [queue.push(b"x", 1, 0.0) for _ in range(12)] == [True] * 10 + [False] * 2
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support.ip_frames import CE, ECT_0, MACS, NOT_ECT, checksum, frame, ipv4, ipv6
 from vpnws.switch.drop import Drop
 from vpnws.switch.queue.codel import DEFAULT, INTERVAL_S, TARGET_S, UNLIMITED, Codel
-from vpnws.switch.queue.flow import FLOWS_MOST, MESSAGE_LEAST_BYTES, QUANTUM_BYTES, Flows, bucket_of
+from vpnws.switch.queue.flow import MAX_FLOWS, MIN_ITEM_BYTES, QUANTUM_BYTES, Flows, bucket_of
 from vpnws.switch.queue.queue import EgressQueue
 from vpnws.wire.packet import flow_key
 
@@ -263,7 +263,7 @@ class TestCodel:
         assert shared == before
 
     def test_the_last_items_are_never_dropped(self) -> None:
-        for count, size in ((1, 65_000), (2, 65_000), (2, MTU_BYTES), (20, MESSAGE_LEAST_BYTES)):
+        for count, size in ((1, 65_000), (2, 65_000), (2, MTU_BYTES), (20, MIN_ITEM_BYTES)):
             queue = backed_up(codel=True)
             for number in range(count):
                 queue.push(item(7, size, number), 1, 0.0)
@@ -328,7 +328,7 @@ class TestOverflow:
         assert queue.discarded_bytes == dropped * len(item(bulk, 1000))
 
     def test_many_small_items_are_bounded_in_number(self) -> None:
-        queue = backed_up(100 * MESSAGE_LEAST_BYTES)
+        queue = backed_up(100 * MIN_ITEM_BYTES)
         tiny = MACS + b"\x88\xcc"
         for _ in range(300):
             queue.push(tiny, 1, 0.0)
@@ -348,22 +348,20 @@ class TestOverflow:
             bucket = bucket_of(bytes((key & 255, key >> 8)))
             if push or not flows.count:
                 flows.push(bytes((key & 255, key >> 8)), bytes(size), 0.0)
-                waiting.setdefault(bucket, []).append(max(size, MESSAGE_LEAST_BYTES))
+                waiting.setdefault(bucket, []).append(max(size, MIN_ITEM_BYTES))
             else:
                 flow = flows.fattest()
                 sums = {one: sum(sizes) for one, sizes in waiting.items()}
                 assert 2 * sums[flow.bucket] > max(sums.values())
-                assert max(len(flows.pop(flow)[0]), MESSAGE_LEAST_BYTES) == waiting[
-                    flow.bucket
-                ].pop(0)
+                assert max(len(flows.pop(flow)[0]), MIN_ITEM_BYTES) == waiting[flow.bucket].pop(0)
             assert flows.count == sum(map(len, waiting.values()))
 
     def test_there_are_never_more_flows_than_buckets(self) -> None:
         queue = backed_up(1 << 24)
-        for port in range(4 * FLOWS_MOST):
+        for port in range(4 * MAX_FLOWS):
             queue.push(item(port), 1, 0.0)
-        assert len(queue._flows._flows) <= FLOWS_MOST
-        assert len(queue.take(PLENTY, PLENTY, 0.0)) == 4 * FLOWS_MOST
+        assert len(queue._flows._flows) <= MAX_FLOWS
+        assert len(queue.take(PLENTY, PLENTY, 0.0)) == 4 * MAX_FLOWS
         assert not queue._flows._flows
 
 

@@ -11,7 +11,7 @@ from vpnws.errors import CapacityError
 from vpnws.switch.drop import Drop
 from vpnws.switch.fdb import MISS_S, RECHECK_S, REPLACE_IDLE_S
 from vpnws.switch.guard.destinations import AllowedDestinations, parse_destinations
-from vpnws.switch.guard.moves import HOLD_S, MOVES_MOST, TRUSTED
+from vpnws.switch.guard.moves import HOLD_S, MAX_MOVES, TRUSTED
 from vpnws.switch.guard.roles import ISOLATED, PROMISCUOUS, Kind, Role
 from vpnws.wire.ethernet import BROADCAST, ZERO
 
@@ -241,7 +241,7 @@ class TestMove:
 
     def test_a_mac_that_moves_too_often_is_held(self, fabric: Fabric) -> None:
         a, b = fabric.attach(0), fabric.attach(0)
-        for _ in range(MOVES_MOST):
+        for _ in range(MAX_MOVES):
             learn(fabric, a, 1)
             learn(fabric, b, 1)
         assert a.drops[Drop.MOVE_GUARD] + b.drops[Drop.MOVE_GUARD] > 0
@@ -281,7 +281,7 @@ class TestReserved:
         assert len(fabric.received(third)) == 1
 
     def test_coming_back_often_is_no_move(self, fabric: Fabric) -> None:
-        for _ in range(2 * MOVES_MOST):
+        for _ in range(2 * MAX_MOVES):
             port = fabric.attach(0, claim=ALICE)
             learn(fabric, port, 1)
             assert port.drops == {}

@@ -19,7 +19,7 @@ from vpnws.switch.format import (
     TAP_RECORDS,
 )
 from vpnws.switch.guard.destinations import AllowedDestinations, parse_destinations
-from vpnws.switch.ingress import RUN_MOST_BYTES
+from vpnws.switch.ingress import MAX_TRAIN_BYTES
 from vpnws.switch.queue.queue import CONTROL_RESERVE_BYTES
 from vpnws.wire import run
 from vpnws.wire.ethernet import BROADCAST
@@ -83,7 +83,7 @@ class TestARun:
         fabric.send_records(one, message)
         items = fabric.received(two)
         assert b"".join(items) == message
-        assert max(map(len, items)) <= RUN_MOST_BYTES
+        assert max(map(len, items)) <= MAX_TRAIN_BYTES
 
     def test_is_flooded_when_nobody_is_known(self, slots: tuple[int, int, int]) -> None:
         fabric = Fabric()

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 TICK_S: Final = 1.0
 AGE_EVERY_TICKS: Final = 5
-LINGERING_MOST: Final = 256
+MAX_LINGERING_LINKS: Final = 256
 """Most ended links that still wait for their station's answer; past it they are closed at once."""
 _ID_BITS: Final = 32
 
@@ -194,9 +194,9 @@ class Node:
         self.switch.detach(port)
         self._page.set_ports(self.slot, len(self.links))
         self._say_down(link)
-        if len(self._lingering) >= LINGERING_MOST:
+        if len(self._lingering) >= MAX_LINGERING_LINKS:
             self._lingering = [one for one in self._lingering if not one.lingered(loop.now())]
-        if len(self._lingering) >= LINGERING_MOST:
+        if len(self._lingering) >= MAX_LINGERING_LINKS:
             return False
         self._lingering.append(link)
         return True

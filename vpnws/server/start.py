@@ -13,7 +13,7 @@ from vpnws.config import parse_taps, read_settings
 from vpnws.errors import ConfigError, VpnwsError
 from vpnws.server import ini, uwsgi_api
 from vpnws.server.node import Node
-from vpnws.server.peers.bus import SLOTS_MOST, Bus
+from vpnws.server.peers.bus import MAX_SLOTS, Bus
 from vpnws.server.peers.shared_page import SharedPage
 from vpnws.server.preflight import check_options
 from vpnws.tap.linux import release
@@ -33,9 +33,9 @@ class Server:
         Raises ConfigError when that is more processes than the bus takes.
         """
         slots = workers + bool(settings.tap)
-        if slots > SLOTS_MOST:
+        if slots > MAX_SLOTS:
             raise ConfigError(
-                f"{slots} processes are more than the bus takes: {SLOTS_MOST}; set fewer workers"
+                f"{slots} processes are more than the bus takes: {MAX_SLOTS}; set fewer workers"
             )
         self.settings = settings
         self._workers = workers

@@ -27,10 +27,10 @@ RECHECK_S: Final = 5.0
 """A MAC found at another process is looked up again after this, should nobody say it went."""
 VERDICT_S: Final = 0.1
 """A source that was refused is refused again for so long without another look."""
-VERDICTS_MOST: Final = 1024
+MAX_VERDICTS: Final = 1024
 MISS_S: Final = 0.1
 """A MAC found nowhere is not looked for again for so long; its frames are flooded."""
-MISSES_MOST: Final = 1024
+MAX_MISSES: Final = 1024
 REPLACE_IDLE_S: Final = 5.0
 """At its limit a port may change one of its MACs for a new one if the old has been quiet so long:
 a guest that is restored with another MAC is not locked out, and two stations cannot share."""
@@ -179,7 +179,7 @@ class Fdb:
         return None
 
     def _hold(self, port: AccessPort, mac: bytes, verdict: Drop | None, now: float) -> None:
-        if len(self._verdicts) >= VERDICTS_MOST:
+        if len(self._verdicts) >= MAX_VERDICTS:
             self._verdicts.clear()
         self._verdicts[mac] = (port, verdict, now + VERDICT_S)
 
@@ -228,7 +228,7 @@ class Fdb:
             del self._entries[mac]
             if isinstance(entry.port, AccessPort):
                 entry.port.stations.discard(mac)
-        if len(self._misses) >= MISSES_MOST:
+        if len(self._misses) >= MAX_MISSES:
             self._misses.clear()
         self._misses[mac] = now + MISS_S
 

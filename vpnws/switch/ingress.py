@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from vpnws.switch.port import AccessPort
 
-RUN_MOST_BYTES: Final = 16384
+MAX_TRAIN_BYTES: Final = 16384
 """A longer run is cut: a queue that is nearly full should not lose all of it."""
 
 
@@ -39,7 +39,7 @@ def cut_runs(ingress: AccessPort, message: bytes) -> Iterator[tuple[bytes, bytes
         refused = None
         if vnet != NOTHING_TO_DO or size > ingress.max_frame_bytes or ingress.policy is not None:
             refused = _judge(ingress, vnet, message, at, size)
-        if frames and (refused or addresses != path or stop - begun > RUN_MOST_BYTES):
+        if frames and (refused or addresses != path or stop - begun > MAX_TRAIN_BYTES):
             yield path, message[begun:start], frames
             frames = 0
         if refused:

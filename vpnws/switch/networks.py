@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vpnws.switch.location import SharedTable
     from vpnws.switch.port import AccessPort, Trunk
 
-ORIGINS_MOST = 4096
+MAX_ORIGINS = 4096
 """Most kinds of origin remembered from trunks; a full table is begun anew."""
 
 
@@ -74,7 +74,7 @@ class Networks:
         """Return the origin that a label names; None when no port here is in its network."""
         if label in self._origins:
             return self._origins[label]
-        if len(self._origins) >= ORIGINS_MOST:
+        if len(self._origins) >= MAX_ORIGINS:
             self._origins.clear()
         kind, community, name = trunk.decode_label(label)
         network = self.by_name.get(name)

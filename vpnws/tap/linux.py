@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import pytun
 
 from vpnws.errors import TapBusyError, TapError, TapPermissionError
-from vpnws.wire.offload import FRAME_MOST_BYTES, NOTHING_TO_DO, VNET_BYTES
+from vpnws.wire.offload import MAX_FRAME_BYTES, NOTHING_TO_DO, VNET_BYTES
 
 if TYPE_CHECKING:
     from vpnws.wire.websocket import Buffer
@@ -29,7 +29,7 @@ _CHECKSUM_AND_TCP: Final = 0x1 | 0x2 | 0x4 | 0x8
 _UDP: Final = 0x20 | 0x40
 """TUN_F_USO4 and _USO6, which Linux has since 6.2."""
 _IFF_UP: Final = 1
-READ_BYTES: Final = VNET_BYTES + FRAME_MOST_BYTES
+READ_BYTES: Final = VNET_BYTES + MAX_FRAME_BYTES
 """One read takes one frame and its virtio header; nothing a TAP gives is longer."""
 FRAME_ERRORS: Final = (errno.EIO, errno.EINVAL, errno.ENOBUFS, errno.ENOMEM)
 """What writing a frame fails with when the device lives: it is down (EIO), or will not have it."""

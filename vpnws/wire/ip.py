@@ -19,7 +19,7 @@ _ND_SCOPES: Final = (b"\xff\x02", b"\xfe\x80")
 """Where a host's ND goes and no router forwards: the link's groups, and link-local addresses."""
 _DHCP_SERVER: Final = (67).to_bytes(2, "big")
 _DHCPV6_SERVER: Final = (547).to_bytes(2, "big")
-_TAGS_MOST: Final = 2
+_MAX_TAGS: Final = 2
 
 
 class Need(IntEnum):
@@ -51,7 +51,7 @@ def read_payload(frame: bytes) -> Payload:
     A header that is cut short or contradicts itself is OTHER: nobody's need and nobody's traffic.
     """
     at = 12
-    for _ in range(_TAGS_MOST):
+    for _ in range(_MAX_TAGS):
         if frame[at : at + 2] not in _VLAN_TYPES:
             break
         at += 4

@@ -17,9 +17,9 @@ from vpnws.wire.transport import (
     FRAGMENT,
     IPV4_BYTES,
     IPV6_BYTES,
-    LEAST_BYTES,
+    MAX_TAGS,
+    MIN_HEADER_BYTES,
     TAG_BYTES,
-    TAGS_MOST,
     TCP,
     TCP_BYTES,
     TYPE_IPV4,
@@ -42,11 +42,11 @@ LENGTH_BYTES: Final = 4
 VNET_BYTES: Final = PREFIX_BYTES - LENGTH_BYTES
 NOTHING_TO_DO: Final = bytes(VNET_BYTES)
 """The virtio header of a frame that is complete."""
-FRAME_MOST_BYTES: Final = 65535 + 14 + 8
+MAX_FRAME_BYTES: Final = 65535 + 14 + 8
 """The longest IP packet, its Ethernet header and two tags (IEEE 802.1Q and 802.1ad)."""
-MESSAGE_MOST_BYTES: Final = 131072
+MAX_RECORDS_BYTES: Final = 131072
 """Most bytes of the records in one message."""
-SEGMENTS_MOST: Final = 128
+MAX_SEGMENTS: Final = 128
 """Most packets of one record: what the kernel lets a UDP socket ask for (UDP_MAX_SEGMENTS)."""
 PREFIX: Final = Struct(">I10s12s")
 """A record's prefix and its frame's two addresses: length, virtio header, addresses."""
@@ -64,15 +64,15 @@ GSO_ECN: Final = 0x80
 _VALID: Final = VNET.pack(DATA_VALID, GSO_NONE, 0, 0, 0, 0)
 """The virtio header of a frame that is complete, and whose checksum somebody has verified."""
 _COMPLETE: Final = (NOTHING_TO_DO, _VALID)
-GSO_LEAST_BYTES: Final = 256
+MIN_GSO_BYTES: Final = 256
 """Least payload of the packets that a record is cut into: cutting costs by the packet, and a
 stranger could ask for 128 packets of a byte each, a thousand times in one message. Less than any
 path's MSS: IPv4 guarantees 536 bytes and IPv6 1,220."""
-_SEGMENTS: Final = range(2, SEGMENTS_MOST + 1)
+_SEGMENTS: Final = range(2, MAX_SEGMENTS + 1)
 """Of how many packets a record that is to be cut may be. The kernel drops some of a single one."""
-_OWN_SEGMENTS: Final = range(1, FRAME_MOST_BYTES)
+_OWN_SEGMENTS: Final = range(1, MAX_FRAME_BYTES)
 """The same for what one's own kernel hands out, as many as there can be."""
-_PADDED_MOST_BYTES: Final = 60 + TAGS_MOST * TAG_BYTES
+_MAX_PADDED_BYTES: Final = 60 + MAX_TAGS * TAG_BYTES
 """The shortest frame of IEEE 802.3 without FCS, and its tags: up to here a frame may be padded."""
 _GSO_TYPES: Final = {
     (TYPE_IPV4, TCP): (GSO_TCPV4, GSO_TCPV4 | GSO_ECN),
@@ -108,10 +108,10 @@ def is_sound(vnet: bytes, buffer: Buffer, at: int, size: int, longest: int) -> b
 
     `longest` bounds every packet that would come of it, in bytes with the Ethernet header. Whoever
     completes the checksum of a sound record, or cuts it, changes no address and no port, and makes
-    no more than SEGMENTS_MOST packets. Fields that a record does not use are zero, as Linux writes
+    no more than MAX_SEGMENTS packets. Fields that a record does not use are zero, as Linux writes
     them (virtio 1.2, 5.1.6.2). Never raises.
     """
-    if not HEADER_BYTES <= size <= FRAME_MOST_BYTES or len(buffer) - at < size:
+    if not HEADER_BYTES <= size <= MAX_FRAME_BYTES or len(buffer) - at < size:
         return False
     if vnet in _COMPLETE:
         return size <= longest
@@ -121,7 +121,7 @@ def is_sound(vnet: bytes, buffer: Buffer, at: int, size: int, longest: int) -> b
     if len(vnet) != VNET_BYTES:
         return False
     _, gso_type, _, gso_size, _, _ = VNET.unpack(vnet)
-    is_long = gso_type == GSO_NONE or gso_size >= GSO_LEAST_BYTES
+    is_long = gso_type == GSO_NONE or gso_size >= MIN_GSO_BYTES
     return is_long and _holds(vnet, buffer, at, size, longest, _SEGMENTS)
 
 
@@ -155,13 +155,13 @@ def fit(vnet: bytes, frame: bytes, longest: int) -> list[bytes]:
     """Return the records for a frame that one's own kernel handed out with `vnet`.
 
     One, as a rule. A frame that others would not take so becomes complete ones: when it is of
-    more packets than SEGMENTS_MOST, or has a checksum of which only the kernel knows (another
+    more packets than MAX_SEGMENTS, or has a checksum of which only the kernel knows (another
     protocol, a source route). Empty when that cannot be, or a packet is longer than `longest`.
     """
     size = len(frame)
     if is_sound(vnet, frame, 0, size, longest):
         return [encode_record(frame, vnet)]
-    if len(vnet) != VNET_BYTES or not HEADER_BYTES <= size <= FRAME_MOST_BYTES:
+    if len(vnet) != VNET_BYTES or not HEADER_BYTES <= size <= MAX_FRAME_BYTES:
         return []
     if _holds(vnet, frame, 0, size, longest, _OWN_SEGMENTS):
         return [encode_record(one) for one in plain_frames(vnet, frame)]
@@ -179,12 +179,12 @@ def _holds(vnet: bytes, buffer: Buffer, at: int, size: int, longest: int, segmen
     if layout is None or start != layout.transport or offset != CHECKSUM_AT[layout.protocol]:
         return False
     if gso_type == GSO_NONE:
-        is_whole = layout.end == size or size <= _PADDED_MOST_BYTES
+        is_whole = layout.end == size or size <= _MAX_PADDED_BYTES
         return is_whole and headers_bytes == gso_size == 0 and size <= longest
     payload_at = read_payload_at(buffer, at, layout)
     return (
         gso_type in _GSO_TYPES[layout.kind, layout.protocol]
-        and layout.end == size > payload_at >= start + LEAST_BYTES[layout.protocol]
+        and layout.end == size > payload_at >= start + MIN_HEADER_BYTES[layout.protocol]
         # The kernel counts what is in its first buffer, and puts a tag in after that.
         and payload_at <= headers_bytes + TAG_BYTES
         and headers_bytes <= size

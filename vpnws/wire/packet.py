@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 _VLAN_TYPES: Final = (b"\x81\x00", b"\x88\xa8")
-_TAGS_MOST: Final = 2
+_MAX_TAGS: Final = 2
 _IPV4: Final = b"\x08\x00"
 _IPV6: Final = b"\x86\xdd"
 _WITH_PORTS: Final = frozenset((6, 17, 33, 132, 136))
@@ -59,7 +59,7 @@ def _find_packet(item: bytes, at: int) -> tuple[bytes, int]:
     """Return the type of the frame at `at` behind its tags, and where its payload begins."""
     at += 12
     kind = item[at : at + 2]
-    for _ in range(_TAGS_MOST):
+    for _ in range(_MAX_TAGS):
         if kind not in _VLAN_TYPES:
             break
         at += 4

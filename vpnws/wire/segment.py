@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from vpnws.wire.transport import Layout
 
-FOLDS_MOST: Final = 64
+MAX_FOLDS: Final = 64
 """Lengths of data whose folds are remembered."""
 _BLOCK_BYTES: Final = 64
 _MODULUS: Final = 0xFFFF
@@ -146,7 +146,7 @@ def _sum_words(data: bytes) -> int:
     return rest << 8 if len(data) & 1 else rest
 
 
-@lru_cache(maxsize=FOLDS_MOST)
+@lru_cache(maxsize=MAX_FOLDS)
 def _folds(blocks: int) -> tuple[tuple[int, int], ...]:
     """Return by what to shift and to mask a number of so many blocks so that its halves are added.
 

@@ -14,10 +14,10 @@ TCP: Final = 6
 UDP: Final = 17
 CHECKSUM_AT: Final = {TCP: 16, UDP: 6}
 """Where the checksum stands in a TCP (RFC 9293 3.1) and in a UDP header (RFC 768)."""
-LEAST_BYTES: Final = {TCP: 20, UDP: 8}
+MIN_HEADER_BYTES: Final = {TCP: 20, UDP: 8}
 """What every TCP and every UDP header has at least."""
-TCP_BYTES: Final = LEAST_BYTES[TCP]
-UDP_BYTES: Final = LEAST_BYTES[UDP]
+TCP_BYTES: Final = MIN_HEADER_BYTES[TCP]
+UDP_BYTES: Final = MIN_HEADER_BYTES[UDP]
 TYPE_IPV4: Final = 0x0800
 TYPE_IPV6: Final = 0x86DD
 IPV4_BYTES: Final = 20
@@ -25,9 +25,9 @@ IPV6_BYTES: Final = 40
 FRAGMENT: Final = 0x3FFF
 """More fragments, and the offset (RFC 791 3.1); a packet with neither is whole."""
 TAG_BYTES: Final = 4
-TAGS_MOST: Final = 2
+MAX_TAGS: Final = 2
 """One tag of IEEE 802.1Q in one of 802.1ad."""
-EXTENSIONS_MOST: Final = 4
+MAX_EXTENSIONS: Final = 4
 """Most extension headers: what RFC 8200 4.1 lists, without a fragment's and what encrypts."""
 
 _TYPE_AT: Final = 12
@@ -77,7 +77,7 @@ def read_layout(buffer: Buffer, at: int, size: int) -> Layout | None:
     if size < network:
         return None
     (kind,) = _UINT16.unpack_from(buffer, at + _TYPE_AT)
-    while kind in _VLAN_TYPES and network < HEADER_BYTES + TAGS_MOST * TAG_BYTES:
+    while kind in _VLAN_TYPES and network < HEADER_BYTES + MAX_TAGS * TAG_BYTES:
         network += TAG_BYTES
         if size < network:
             return None
@@ -120,7 +120,7 @@ def _read_ipv6(buffer: Buffer, at: int, size: int, network: int) -> Layout | Non
     end = transport + length
     if first >> 4 != 6 or end > size:
         return None
-    for _ in range(EXTENSIONS_MOST):
+    for _ in range(MAX_EXTENSIONS):
         if following not in _EXTENSIONS or transport + 8 > end:
             break
         here = at + transport
@@ -137,13 +137,13 @@ def _read_ipv6(buffer: Buffer, at: int, size: int, network: int) -> Layout | Non
 def read_payload_at(buffer: Buffer, at: int, layout: Layout) -> int:
     """Return where the payload stands, from the start of the frame at `at` in `buffer`."""
     if layout.protocol == UDP:
-        return layout.transport + LEAST_BYTES[UDP]
+        return layout.transport + MIN_HEADER_BYTES[UDP]
     return layout.transport + (buffer[at + layout.transport + _TCP_OFFSET_AT] >> 4) * 4
 
 
 def _checked(buffer: Buffer, at: int, layout: Layout) -> Layout | None:
     """Return `layout` when its protocol's header is there, and UDP's tells the same length."""
-    least = LEAST_BYTES.get(layout.protocol)
+    least = MIN_HEADER_BYTES.get(layout.protocol)
     if least is None or layout.transport + least > layout.end:
         return None
     if layout.protocol == TCP:

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 _PREFIX: Final = Struct(">IHB")
 """The length of the run in bytes, how many records it has, the length of the label."""
-LABEL_MOST_BYTES: Final = 255
+MAX_LABEL_BYTES: Final = 255
 
 
 def encode_label(kind: int, community: str, network: str) -> bytes:
     """Write where a frame came in: its port's role and network."""
     name = network.encode()
     label = bytes((kind, len(name))) + name + community.encode()
-    if len(label) > LABEL_MOST_BYTES:
-        raise ValueError(f"a label of {len(label)} bytes is longer than {LABEL_MOST_BYTES}")
+    if len(label) > MAX_LABEL_BYTES:
+        raise ValueError(f"a label of {len(label)} bytes is longer than {MAX_LABEL_BYTES}")
     return label
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from vpnws.client.carry.counters import Drop
 from vpnws.client.carry.device import gone
+from vpnws.sizes import TURN_BYTES
 from vpnws.tap.linux import FRAME_ERRORS, READ_BYTES
 from vpnws.wire.ethernet import HEADER_BYTES
 from vpnws.wire.offload import NOTHING_TO_DO, VNET_BYTES, decode_records, fit, plain_frames
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
     from vpnws.tap.linux import Tap
     from vpnws.wire.websocket import Buffer
 
-BATCH_FRAMES: Final = 64
-"""Most frames in one write."""
-BATCH_BYTES: Final = 131072
-"""A batch is closed once it has this many bytes; the unsent bytes stay below it and a frame."""
 TAG_BYTES: Final = 8
 """Two tags (IEEE 802.1Q and 802.1ad) may stand in a frame beside what the MTU counts."""
 
@@ -63,7 +60,7 @@ class Carrier:
         """
         frames: list[bytes] = []
         size_bytes = count = 0
-        while count < most and size_bytes < BATCH_BYTES:
+        while count < most and size_bytes < TURN_BYTES:
             length = self._read(self._buffer)
             if not length:
                 break

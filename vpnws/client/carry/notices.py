@@ -11,11 +11,11 @@ from vpnws.text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-NOTICES_MOST: Final = 8
+MAX_NOTICES: Final = 8
 """Most notices shown in one connection."""
-TEXT_MOST_CHARACTERS: Final = 4096
+MAX_TEXT_CHARACTERS: Final = 4096
 """A longer text is not read."""
-TEXTS_MOST: Final = 64
+MAX_TEXTS: Final = 64
 """Most texts read in one connection."""
 
 log = logging.getLogger(__name__)
@@ -31,19 +31,19 @@ class Notices:
     def take(self, texts: Iterable[str]) -> None:
         """Show the notices among `texts`, each once."""
         for text in texts:
-            if self._read < TEXTS_MOST:
+            if self._read < MAX_TEXTS:
                 self._read += 1
                 self._show(_notice_of(text))
 
     def _show(self, notice: str) -> None:
-        if notice and notice not in self._shown and len(self._shown) < NOTICES_MOST:
+        if notice and notice not in self._shown and len(self._shown) < MAX_NOTICES:
             self._shown.add(notice)
             log.info("the server says: %s", notice)
 
 
 def _notice_of(text: str) -> str:
     """Return what `text` has under "notice", fit for a log; empty if there is nothing."""
-    if len(text) > TEXT_MOST_CHARACTERS:
+    if len(text) > MAX_TEXT_CHARACTERS:
         return ""
     try:
         told = json.loads(text)

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from websockets.frames import CLOSE_CODE_EXPLANATIONS
 
-from vpnws.client.carry.carrier import BATCH_FRAMES, Carrier
+from vpnws.client.carry.carrier import Carrier
 from vpnws.client.carry.keepalive import DEAD_AFTER_S, Due, Keepalive
 from vpnws.client.carry.notices import Notices
 from vpnws.client.carry.records import RecordCarrier
 from vpnws.client.waiting import Stopped
 from vpnws.errors import ConnectError, TapError
+from vpnws.sizes import TURN_FRAMES
 from vpnws.text import printable
 from vpnws.wire.websocket import GOING_AWAY, NO_STATUS, Ending
 
@@ -92,7 +93,7 @@ class Pump:
         has_delivered = is_readable and self._serve_connection(now)
         if has_delivered:
             # The kernel answers many frames while they are written: an ACK, an echo, the next data.
-            self._most = BATCH_FRAMES
+            self._most = TURN_FRAMES
         elif not tap_events and not self._is_paused:
             self._most = 1
         # Errors are reported even while the TAP is not watched; reading then says which.
@@ -130,7 +131,7 @@ class Pump:
     def _take_from_tap(self) -> None:
         """Send one frame; a batch if the TAP had more right after the last one."""
         count = self._carrier.take(self._most)
-        self._most = BATCH_FRAMES if count == self._most or count > 1 else 1
+        self._most = TURN_FRAMES if count == self._most or count > 1 else 1
 
     def _keep_alive(self, now: float) -> None:
         due = self._keepalive.due(now)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
-from vpnws.client.carry.carrier import BATCH_BYTES, Carrier
+from vpnws.client.carry.carrier import Carrier
 from vpnws.client.carry.counters import Drop
 from vpnws.client.carry.masking import HEAD_ROOM_BYTES
+from vpnws.sizes import TURN_BYTES
 from vpnws.tap.linux import READ_BYTES
 from vpnws.wire.ethernet import HEADER_BYTES
 from vpnws.wire.offload import (
@@ -95,7 +96,7 @@ class RecordCarrier(Carrier):
         memory = self._memory
         count = size_bytes = 0
         end = HEAD_ROOM_BYTES
-        while count < most and size_bytes < BATCH_BYTES:
+        while count < most and size_bytes < TURN_BYTES:
             length = self._read(self._buffer[end + LENGTH_BYTES :])
             if not length:
                 break

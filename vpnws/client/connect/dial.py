@@ -16,6 +16,7 @@ from vpnws.client.connect import tls
 from vpnws.client.connect.handshake import Upgrade
 from vpnws.client.connect.resolve import resolve
 from vpnws.errors import ConnectError
+from vpnws.sizes import MAX_UNSENT_BYTES
 
 if TYPE_CHECKING:
     from vpnws.client.connect.resolve import Address
@@ -26,8 +27,6 @@ TCP_TIMEOUT_S: Final = 5.0
 """For each address: the next one deserves its turn."""
 HANDSHAKE_TIMEOUT_S: Final = 10.0
 """For TLS and the upgrade together."""
-NOT_SENT_BYTES: Final = 131072
-"""Bytes that the kernel may hold unsent; more would be a queue, and queues are latency."""
 _ENDINGS: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 """TLS's words for a connection that merely ended."""
 
@@ -82,7 +81,7 @@ def _connect_one(
         if code:
             raise OSError(code, os.strerror(code))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT_BYTES)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
     except BaseException:
         sock.close()
         raise

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import TapError, TapPermissionError
 from vpnws.tap.linux import exists
-from vpnws.wire.offload import SEGMENTS_MOST
+from vpnws.wire.offload import MAX_SEGMENTS
 
 if TYPE_CHECKING:
     from vpnws.client.settings import ClientSettings
@@ -46,7 +46,7 @@ def _bound_segments(tap: Tap) -> None:
     """
     program = _find_ip()
     if tap.has_vnet and program is not None:
-        segments = ("link", "set", "gso_max_segs", str(SEGMENTS_MOST))
+        segments = ("link", "set", "gso_max_segs", str(MAX_SEGMENTS))
         _failure_of([program, *segments, "dev", tap.name])
 
 

@@ -6,6 +6,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from vpnws.server import loop
+from vpnws.sizes import MAX_WRITE_BUFFERS
 from vpnws.switch.drop import Drop
 from vpnws.wire.trunk import frames_of
 
@@ -15,13 +16,11 @@ if TYPE_CHECKING:
     from vpnws.switch.port import Trunk
     from vpnws.wire.websocket import Buffer
 
-SLOTS_MOST: Final = 64
+MAX_SLOTS: Final = 64
 """Most processes on one bus: the pairs, and their descriptors, grow with the square."""
-IOV_MOST: Final = 512
-"""Buffers in one gathered write (the kernel takes 1024)."""
-BATCH_BYTES: Final = 128 * 1024
+MAX_MESSAGE_BYTES: Final = 128 * 1024
 """Runs that are ready together travel in one message of at most so many bytes, or alone."""
-RECEIVE_BYTES: Final = BATCH_BYTES + 1024
+RECEIVE_BYTES: Final = MAX_MESSAGE_BYTES + 1024
 _SOCKET_BUFFER_BYTES: Final = 1 << 20
 
 
@@ -89,7 +88,9 @@ class TrunkLink:
         """Write batches until the queue is empty (True) or the socket is full (False)."""
         port = self.port
         queue = port.egress
-        while batch := queue.rest or port.format.gather(queue, BATCH_BYTES, IOV_MOST, loop.now()):
+        while batch := queue.rest or port.format.gather(
+            queue, MAX_MESSAGE_BYTES, MAX_WRITE_BUFFERS, loop.now()
+        ):
             try:
                 self._end.sendmsg(batch)
             except BlockingIOError:

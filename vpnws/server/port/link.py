@@ -9,6 +9,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from vpnws.server import loop
+from vpnws.sizes import MAX_UNSENT_BYTES, MAX_WRITE_BUFFERS, WRITE_BYTES
 from vpnws.wire import websocket
 
 if TYPE_CHECKING:
@@ -17,14 +18,8 @@ if TYPE_CHECKING:
     from vpnws.server.port.session import Session
     from vpnws.switch.port import AccessPort
 
-IOV_MOST: Final = 512
-"""Buffers in one gathered write (the kernel takes 1024)."""
-WRITE_BYTES: Final = 131072
-"""One write is offered about so much."""
 BITE_BYTES: Final = 32768
 """And so much where the socket was full: what it does not take stands before all that comes."""
-NOT_SENT_BYTES: Final = 131072
-"""Bytes that the kernel may hold unsent for a station on a TCP socket."""
 LINGER_S: Final = 2.0
 """A link that we ended hears its station's answer for so long, or our close frame may be lost:
 closing a socket with unread bytes resets it."""
@@ -50,7 +45,7 @@ class Link:
             # A small frame must not wait for the answer to the one before (Nagle's algorithm).
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # It would grow to megabytes, and all of that stands before a ping.
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT_BYTES)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
         self.connection = connection
         self.fd = connection.fileno()
         self.session = session
@@ -185,7 +180,7 @@ class Link:
     def _gather(self, now: float) -> list[bytes | memoryview]:
         queue = self.port.egress
         most_bytes = BITE_BYTES if queue.backed_up else WRITE_BYTES
-        return self.port.format.gather(queue, most_bytes, IOV_MOST, now)
+        return self.port.format.gather(queue, most_bytes, MAX_WRITE_BUFFERS, now)
 
     def _wait_to_write(self) -> None:
         if self.ended:

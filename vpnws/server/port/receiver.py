@@ -12,24 +12,24 @@ if TYPE_CHECKING:
 
     from vpnws.server.port.link import Link
 
-RECEIVE_MOST_BYTES: Final = 256 * 1024
-RECEIVE_LEAST_BYTES: Final = 8 * 1024
+MAX_RECEIVE_BYTES: Final = 256 * 1024
+MIN_RECEIVE_BYTES: Final = 8 * 1024
 """One read takes between these, then other stations have their turn: much of a station that sends
 large frames, little of one that sends many small ones, which are what costs time."""
 LARGE_FRAME_BYTES: Final = 256
 """Messages of this length on average make the next read larger."""
-BATCH_MOST: Final = 256
+MAX_BATCH_MESSAGES: Final = 256
 """Messages that `native` forwards before other stations have their turn."""
-BATCH_BYTES: Final = 65536
+MAX_BATCH_BYTES: Final = 65536
 """The same in bytes; a message more may come."""
 WAIT_S: Final = 60.0
 """`native` is woken by its connection, also when the port ends; this only bounds a wait."""
 PARTIAL: Final = b"\0"
 """What uWSGI returns in place of a fragment that is not the last one."""
 
-_HELD_MOST_BYTES: Final = 2 * offload.MESSAGE_MOST_BYTES
+_MAX_HELD_BYTES: Final = 2 * offload.MAX_RECORDS_BYTES
 """More than is ever left uncut: the longest message and a control frame, with their headers."""
-_view = memoryview(bytearray(_HELD_MOST_BYTES + RECEIVE_MOST_BYTES))
+_view = memoryview(bytearray(_MAX_HELD_BYTES + MAX_RECEIVE_BYTES))
 
 
 def receive_stream(
@@ -42,7 +42,7 @@ def receive_stream(
     Every connection of the process is read into one buffer: what is left uncut is copied out.
     """
     decoder = websocket.Decoder(max_message_bytes, state=link.session.received)
-    size_bytes = RECEIVE_LEAST_BYTES
+    size_bytes = MIN_RECEIVE_BYTES
 
     def readable() -> None:
         nonlocal size_bytes
@@ -62,9 +62,9 @@ def receive_stream(
         frames = decoder.others + (forward(messages) if messages else 0)
         decoder.others = 0
         if count < LARGE_FRAME_BYTES * frames:
-            size_bytes = max(RECEIVE_LEAST_BYTES, size_bytes // 2)
+            size_bytes = max(MIN_RECEIVE_BYTES, size_bytes // 2)
         elif count == size_bytes:
-            size_bytes = min(RECEIVE_MOST_BYTES, size_bytes * 2)
+            size_bytes = min(MAX_RECEIVE_BYTES, size_bytes * 2)
         if decoder.ping is not None:
             link.send_control(websocket.PONG, decoder.take_ping() or b"")
         if decoder.ending is not None:
@@ -107,7 +107,7 @@ def _receive_ready(link: Link, forward: Callable[[list[bytes]], object]) -> bool
 def _read_ready(messages: list[bytes]) -> tuple[bool, websocket.Ending | None]:
     """Read messages up to a batch; return whether it is full, and the end if it has come."""
     size_bytes = 0
-    while len(messages) < BATCH_MOST and size_bytes < BATCH_BYTES:
+    while len(messages) < MAX_BATCH_MESSAGES and size_bytes < MAX_BATCH_BYTES:
         try:
             message = uwsgi_api.receive_message()
         except OSError:

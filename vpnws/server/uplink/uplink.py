@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import TapError
 from vpnws.server import loop
+from vpnws.sizes import TURN_BYTES, TURN_FRAMES, WRITE_BYTES
 from vpnws.switch.drop import Drop
 from vpnws.switch.format import PLAIN_FRAMES, TAP_RECORDS
 from vpnws.tap.linux import FRAME_ERRORS, READ_BYTES, exists, open_tap, read_mac
@@ -22,19 +23,12 @@ if TYPE_CHECKING:
     from vpnws.tap.linux import Tap
     from vpnws.wire.websocket import Buffer
 
-READ_MOST: Final = 64
-"""Frames read from the TAP before others have their turn."""
-READ_MOST_BYTES: Final = 131072
-"""The same in bytes; a frame more may come."""
 ANNOUNCE_S: Final = 5.0
 """How often the MACs of the server itself are learned anew; vpnws-age is at least twice that."""
 RETRY_S: Final = 1.0
 """How often a device that went away is looked for."""
-
-WRITE_BYTES: Final = 131072
-"""Taken from the queue at once."""
 _LENGTH: Final = Struct(">I")
-_buffer = memoryview(bytearray(READ_MOST_BYTES + LENGTH_BYTES + READ_BYTES))
+_buffer = memoryview(bytearray(TURN_BYTES + LENGTH_BYTES + READ_BYTES))
 
 log = logging.getLogger("vpnws")
 
@@ -61,7 +55,7 @@ class Uplink:
             return
         port, tap = self._port, self._tap
         write = tap.write_record if tap.has_vnet else tap.write
-        while frames := port.format.gather(port.egress, WRITE_BYTES, READ_MOST, loop.now()):
+        while frames := port.format.gather(port.egress, WRITE_BYTES, TURN_FRAMES, loop.now()):
             try:
                 for frame in frames:
                     self._write(write, port, frame)
@@ -141,7 +135,7 @@ class Uplink:
             return
         frames: list[bytes] = []
         try:
-            while len(frames) < READ_MOST:
+            while len(frames) < TURN_FRAMES:
                 frames.append(self._tap.read())
         except BlockingIOError:
             pass
@@ -167,15 +161,15 @@ class Uplink:
 
 
 def read_message(tap: Tap, longest: int) -> bytes:
-    """Return the frames that `tap` has ready as records, READ_MOST of them or about
-    READ_MOST_BYTES; empty when there are none. Raises OSError when the device is gone.
+    """Return the frames that `tap` has ready as records, TURN_FRAMES of them or about
+    TURN_BYTES; empty when there are none. Raises OSError when the device is gone.
 
     A frame that stations would not take as the kernel gave it is made so that they do (see
     offload.fit); `longest` bounds its packets in bytes.
     """
     at = 0
     try:
-        for _ in range(READ_MOST):
+        for _ in range(TURN_FRAMES):
             frame_at = at + PREFIX_BYTES
             stop = at + LENGTH_BYTES + tap.read_into(_buffer[at + LENGTH_BYTES :])
             size = stop - frame_at
@@ -186,7 +180,7 @@ def read_message(tap: Tap, longest: int) -> bytes:
                 fitting = b"".join(fit(vnet, bytes(_buffer[frame_at:stop]), longest))
                 return bytes(_buffer[:at]) + (fitting or bytes(_buffer[at:stop]))
             at = stop
-            if at >= READ_MOST_BYTES:
+            if at >= TURN_BYTES:
                 break
     except BlockingIOError:
         pass

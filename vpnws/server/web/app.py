@@ -89,7 +89,7 @@ class Application:
 
         if session.subprotocol == offload.SUBPROTOCOL:
             forward = partial(node.forward_records, link.port)
-            longest = offload.MESSAGE_MOST_BYTES
+            longest = offload.MAX_RECORDS_BYTES
         else:
             forward = partial(node.forward, link.port)
             longest = self._settings.max_frame_bytes

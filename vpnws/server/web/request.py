@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from vpnws.config import DEFAULT_NETWORK, NETWORK_NAME_MOST_BYTES, is_network_name
+from vpnws.config import DEFAULT_NETWORK, MAX_NETWORK_NAME_BYTES, is_network_name
 from vpnws.errors import RightsError, UpgradeError
 from vpnws.server.port.session import Session
 from vpnws.server.web.identity import Environ, read_identity, text_of
@@ -38,7 +38,7 @@ def read_request(environ: Environ, settings: Settings) -> Session:
         raise UpgradeError(
             "500 Internal Server Error",
             "The web server set VPNWS_NETWORK to something that cannot name a network: it must be"
-            f" 1 to {NETWORK_NAME_MOST_BYTES} letters, digits, dots, dashes and underscores.",
+            f" 1 to {MAX_NETWORK_NAME_BYTES} letters, digits, dots, dashes and underscores.",
         )
     try:
         rights = read_rights(

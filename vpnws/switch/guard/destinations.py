@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from vpnws.wire.ip import Need, read_payload
 
 IpNetwork: TypeAlias = IPv4Network | IPv6Network
-DESTINATIONS_MOST: Final = 64
+MAX_DESTINATIONS: Final = 64
 """Most networks in one policy: each packet is held against all of them."""
 
 
@@ -37,8 +37,8 @@ def parse_destinations(text: str) -> tuple[IpNetwork, ...]:
     networks = tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
     if not networks:
         raise ValueError("it names no network")
-    if len(networks) > DESTINATIONS_MOST:
-        raise ValueError(f"it names more than {DESTINATIONS_MOST} networks")
+    if len(networks) > MAX_DESTINATIONS:
+        raise ValueError(f"it names more than {MAX_DESTINATIONS} networks")
     return networks
 
 

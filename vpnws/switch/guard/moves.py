@@ -9,12 +9,12 @@ ANONYMOUS: Final = bytes(8)
 TRUSTED: Final = b"\xff" * 8
 """The claim of a port that may bring any MAC: a TAP of the server. A station that bridges by right
 keeps its own claim, or it could take the gateway's MAC from behind the TAP."""
-MOVES_MOST: Final = 5
+MAX_MOVES: Final = 5
 """So many moves of one MAC within the window are a loop or a fight, not a station that roams."""
 WINDOW_S: Final = 10.0
 HOLD_S: Final = 10.0
 """How long a MAC that moved too often stays where it is."""
-WATCHED_MOST: Final = 1024
+MAX_WATCHED_MACS: Final = 1024
 """Most MACs whose moves are counted at once; a full table forgets the counts, not the FDB."""
 
 
@@ -38,14 +38,14 @@ class MoveGuard:
     def admit(self, mac: bytes, now: float) -> bool:
         """Count one move of `mac` at `now` seconds; False while it is held."""
         count, since_s = self._moves.get(mac, (0, now))
-        if count >= MOVES_MOST:
+        if count >= MAX_MOVES:
             if now - since_s < HOLD_S:
                 return False
             count = 0
         elif now - since_s >= WINDOW_S:
             count = 0
-        if len(self._moves) >= WATCHED_MOST and mac not in self._moves:
+        if len(self._moves) >= MAX_WATCHED_MACS and mac not in self._moves:
             self._moves.clear()
-        begins_now = count == 0 or count + 1 == MOVES_MOST
+        begins_now = count == 0 or count + 1 == MAX_MOVES
         self._moves[mac] = (count + 1, now if begins_now else since_s)
         return True

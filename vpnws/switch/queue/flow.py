@@ -11,20 +11,20 @@ from collections import deque
 
 from vpnws.switch.queue.codel import Codel
 
-FLOWS_MOST = 256
+MAX_FLOWS = 256
 """Buckets of flows. A power of two."""
 QUANTUM_BYTES = 1514
 """A flow's share of one round."""
-MESSAGE_LEAST_BYTES = 64
+MIN_ITEM_BYTES = 64
 """An item counts as at least so much: keeping a small one costs more memory than its bytes."""
 
 
 def bucket_of(key: bytes) -> int:
-    """Return the bucket of a flow's key: one of FLOWS_MOST.
+    """Return the bucket of a flow's key: one of MAX_FLOWS.
 
     Python's own hash is keyed with a secret of the process, so nobody can aim at another's bucket.
     """
-    return hash(key) & (FLOWS_MOST - 1)
+    return hash(key) & (MAX_FLOWS - 1)
 
 
 class Flow:
@@ -78,7 +78,7 @@ class Flows:
             self._new.append(flow)
         flow.items.append((item, now))
         self.count += 1
-        flow.weight_bytes += max(MESSAGE_LEAST_BYTES, len(item))
+        flow.weight_bytes += max(MIN_ITEM_BYTES, len(item))
         if flow.weight_bytes.bit_length() != flow.rank:
             self._rank(flow)
 
@@ -113,7 +113,7 @@ class Flows:
     def pop(self, flow: Flow) -> tuple[bytes, float]:
         """Take the first item of `flow`, which has one, and when it came."""
         head = flow.items.popleft()
-        flow.weight_bytes -= max(MESSAGE_LEAST_BYTES, len(head[0]))
+        flow.weight_bytes -= max(MIN_ITEM_BYTES, len(head[0]))
         if flow.weight_bytes.bit_length() != flow.rank:
             self._rank(flow)
         self.count -= 1

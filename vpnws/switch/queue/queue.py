@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from vpnws.switch.drop import Drop
 from vpnws.switch.queue.codel import DEFAULT, Control
-from vpnws.switch.queue.flow import MESSAGE_LEAST_BYTES, Flow, Flows
+from vpnws.switch.queue.flow import MIN_ITEM_BYTES, Flow, Flows
 from vpnws.wire.packet import flow_key, mark_ce
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class EgressQueue:
         `control` says how long a flow's frames may wait.
         """
         self.limit_bytes = limit_bytes
-        self.limit_items = max(1, limit_bytes // MESSAGE_LEAST_BYTES)
+        self.limit_items = max(1, limit_bytes // MIN_ITEM_BYTES)
         self.layout = layout
         """May be set later, before the first push."""
         self.drops: Counter[Drop] = Counter()
