@@ -29,7 +29,7 @@ SIDE_BY_SIDE = ("vpnws.server", "vpnws.client"), ("vpnws.switch", "vpnws.tap")
 """Rooms of one layer that do not import each other."""
 ONE_PLACE = {
     "uwsgi": {"vpnws.server.uwsgi_api"},
-    "gevent": {"vpnws.server.loop"},
+    "gevent": {"vpnws.server.gevent_loop"},
     "pytun": {"vpnws.tap.linux"},
     "fcntl": {"vpnws.tap.linux"},
     "mmap": {"vpnws.server.peers.shared_page"},

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.fakes.manual_loop import ManualLoop
 from tests.support.fabric import Fabric, frame, mac
 from vpnws.server.port.link import Link
 from vpnws.server.port.session import Session
@@ -22,7 +23,7 @@ def test_the_queue_is_by_flow_for_as_long_as_the_socket_is_full(format_: Format)
     fabric = Fabric()
     sender, port = fabric.attach(), fabric.attach(format_=format_)
     near, far = socket.socketpair()
-    link = Link(near, Session(port.egress), port, lambda _link: False)
+    link = Link(ManualLoop(), near, Session(port.egress), port, lambda _link: False)
     with near, far:
         while not port.egress.begun:
             fabric.send(sender, frame(BROADCAST, mac(1), 1400))

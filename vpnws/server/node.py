@@ -8,7 +8,6 @@ import os
 from typing import TYPE_CHECKING, Final, Protocol
 
 from vpnws.errors import CapacityError
-from vpnws.server import loop
 from vpnws.server.peers.bus import TrunkLink
 from vpnws.server.peers.shared_fdb import SharedFdb
 from vpnws.server.port.link import Link
@@ -28,9 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vpnws.config import Settings
+    from vpnws.server.loop import Loop
     from vpnws.server.peers.bus import Bus
     from vpnws.server.peers.shared_page import SharedPage
     from vpnws.server.port.session import Session
+    from vpnws.server.uwsgi import Uwsgi
     from vpnws.switch.format import Format
     from vpnws.wire.websocket import Buffer
 
@@ -53,13 +54,24 @@ class Outlet(Protocol):
 class Node:
     """The switch of one process with everything attached to it."""
 
-    def __init__(self, settings: Settings, page: SharedPage, bus: Bus, slot: int) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        uwsgi: Uwsgi,
+        settings: Settings,
+        page: SharedPage,
+        bus: Bus,
+        slot: int,
+    ) -> None:
         """Begin to serve as the process at `slot`; call it in that process, after the fork."""
+        self.loop = loop
         self.settings = settings
         self.slot = slot
         self.links: dict[int, Link] = {}
         self._page = page
-        self._shared = SharedFdb(page, slot, age_s=settings.age_s, items=settings.fdb_items)
+        self._shared = SharedFdb(
+            loop, uwsgi, page, slot, age_s=settings.age_s, items=settings.fdb_items
+        )
         self.switch = Switch(
             slot,
             self._shared,
@@ -106,17 +118,17 @@ class Node:
             session.unsent,
             settings.max_frame_bytes,
             origin=self.switch.networks.origin(session.network, rights.role),
-            storm=StormControl(settings.storm_limit, loop.now()),
+            storm=StormControl(settings.storm_limit, self.loop.now()),
             station_limit=settings.bridge_limit if rights.may_bridge else settings.station_limit,
             claim=session.identity.claim(),
             policy=AllowedDestinations(rights.allow) if rights.allow is not None else None,
         )
-        link = Link(connection, session, port, self._detach)
+        link = Link(self.loop, connection, session, port, self._detach)
         self.links[port.id] = self._outlets[port] = link
         self.switch.attach(port)
         self._page.set_ports(self.slot, len(self.links))
         if session.announced_mac is not None:
-            self.switch.announce(port, session.announced_mac, loop.now())
+            self.switch.announce(port, session.announced_mac, self.loop.now())
         log.info("port %s up %s", self._name(port), describe(session))
         return link
 
@@ -129,7 +141,7 @@ class Node:
             EgressQueue(settings.trunk_limit_bytes),
             settings.max_frame_bytes,
             origin=self.switch.networks.origin(network, PROMISCUOUS),
-            storm=StormControl(0, loop.now()),
+            storm=StormControl(0, self.loop.now()),
             station_limit=settings.uplink_limit,
             claim=TRUSTED,
         )
@@ -139,7 +151,7 @@ class Node:
 
     def announce(self, port: AccessPort, mac: bytes) -> None:
         """Learn `mac` on `port` without a frame from it."""
-        self.switch.announce(port, mac, loop.now())
+        self.switch.announce(port, mac, self.loop.now())
 
     def detach_uplink(self, port: AccessPort) -> None:
         """Take the port of a TAP off the switch."""
@@ -151,13 +163,13 @@ class Node:
 
         Returns how many there were.
         """
-        count = self.switch.receive(ingress, frames, loop.now())
+        count = self.switch.receive(ingress, frames, self.loop.now())
         self._flush_backlog()
         return count
 
     def forward_records(self, ingress: AccessPort, messages: Iterable[bytes]) -> int:
         """Do the same with messages of records."""
-        count = self.switch.receive_records(ingress, messages, loop.now())
+        count = self.switch.receive_records(ingress, messages, self.loop.now())
         self._flush_backlog()
         return count
 
@@ -173,10 +185,10 @@ class Node:
         egress = EgressQueue(settings.trunk_limit_bytes)
         trunk = Trunk(other, TRUNK_ITEMS, egress, settings.max_frame_bytes)
         self.switch.trunks[other] = trunk
-        self._outlets[trunk] = TrunkLink(trunk, end, self._forward_items)
+        self._outlets[trunk] = TrunkLink(self.loop, trunk, end, self._forward_items)
 
     def _forward_items(self, ingress: Trunk, message: Buffer) -> None:
-        self.switch.receive_items(ingress, message, loop.now())
+        self.switch.receive_items(ingress, message, self.loop.now())
         self._flush_backlog()
 
     def _flush_backlog(self) -> None:
@@ -195,7 +207,7 @@ class Node:
         self._page.set_ports(self.slot, len(self.links))
         self._say_down(link)
         if len(self._lingering) >= MAX_LINGERING_LINKS:
-            self._lingering = [one for one in self._lingering if not one.lingered(loop.now())]
+            self._lingering = [one for one in self._lingering if not one.lingered(self.loop.now())]
         if len(self._lingering) >= MAX_LINGERING_LINKS:
             return False
         self._lingering.append(link)
@@ -208,7 +220,7 @@ class Node:
             "port %s down after %.0f s: '%s'; rx %d frames, %d bytes; tx %d frames, %d bytes; drops"
             " %s",
             self._name(port),
-            loop.now() - link.opened_s,
+            self.loop.now() - link.opened_s,
             printable(link.reason, keep=" "),
             port.rx_frames,
             port.rx_bytes,
@@ -222,7 +234,7 @@ class Node:
         return f"{self.slot + 1}.{port.id & ((1 << _ID_BITS) - 1)}"
 
     def _tick(self) -> None:
-        now = loop.now()
+        now = self.loop.now()
         settings = self.settings
         self._ticks += 1
         # After a tick that came late what stations sent meanwhile may lie there unread.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from vpnws import __version__
 from vpnws.config import parse_taps, read_settings
 from vpnws.errors import ConfigError, VpnwsError
-from vpnws.server import ini, uwsgi_api
+from vpnws.server import ini
 from vpnws.server.node import Node
 from vpnws.server.peers.bus import MAX_SLOTS, Bus
 from vpnws.server.peers.shared_page import SharedPage
@@ -20,6 +20,8 @@ from vpnws.tap.linux import release
 
 if TYPE_CHECKING:
     from vpnws.config import Settings
+    from vpnws.server.loop import Loop
+    from vpnws.server.uwsgi import Uwsgi
 
 log = logging.getLogger("vpnws")
 
@@ -27,16 +29,19 @@ log = logging.getLogger("vpnws")
 class Server:
     """The settings, the shared page and the bus; each process makes its node from them."""
 
-    def __init__(self, settings: Settings, workers: int) -> None:
-        """Make what `workers` workers share, and the mule if there is an uplink.
+    def __init__(self, loop: Loop, uwsgi: Uwsgi, settings: Settings) -> None:
+        """Make what the workers share, and the mule if there is an uplink.
 
         Raises ConfigError when that is more processes than the bus takes.
         """
+        workers = uwsgi.workers()
         slots = workers + bool(settings.tap)
         if slots > MAX_SLOTS:
             raise ConfigError(
                 f"{slots} processes are more than the bus takes: {MAX_SLOTS}; set fewer workers"
             )
+        self.loop = loop
+        self.uwsgi = uwsgi
         self.settings = settings
         self._workers = workers
         self._page = SharedPage(slots)
@@ -45,30 +50,33 @@ class Server:
     def worker_node(self, worker: int) -> Node:
         """Begin to serve as worker number `worker` (from 1); call it after the fork."""
         log_as(f"worker {worker}")
-        return Node(self.settings, self._page, self._bus, worker - 1)
+        return self._node(worker - 1)
 
     def mule_node(self) -> Node:
         """Begin to serve as the mule that has the uplinks; call it after the fork."""
         log_as("mule")
-        return Node(self.settings, self._page, self._bus, self._workers)
+        return self._node(self._workers)
+
+    def _node(self, slot: int) -> Node:
+        return Node(self.loop, self.uwsgi, self.settings, self._page, self._bus, slot)
 
 
-def start() -> Server:
+def start(loop: Loop, uwsgi: Uwsgi) -> Server:
     """Make the server from uWSGI's placeholders.
 
     On a wrong setting it says so in one sentence and stops uWSGI's start.
     """
     log_as("start")
     try:
-        options = uwsgi_api.options()
+        options = uwsgi.options()
         settings = read_settings(options)
         check_options(options, settings, os.environ)
-        server = Server(settings, uwsgi_api.workers())
+        server = Server(loop, uwsgi, settings)
     except ConfigError as error:
         log.critical("cannot start: %s", error)
-        if uwsgi_api.worker_id() or uwsgi_api.mule_id():
+        if uwsgi.worker_id() or uwsgi.mule_id():
             # With lazy-apps this runs in a child, which the master would start again for ever.
-            uwsgi_api.stop_all()
+            uwsgi.stop_all()
         _release_taps(ini.seen(os.environ, "tap") or "")
         sys.exit(1)
     log.info(
@@ -76,7 +84,7 @@ def start() -> Server:
         __version__,
         settings.mode,
         settings.receiver,
-        uwsgi_api.workers(),
+        uwsgi.workers(),
         settings.socket or "none",
         settings.http or "none",
         " ".join(":".join(pair) for pair in settings.tap) or "none",

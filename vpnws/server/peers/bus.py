@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Final
 
-from vpnws.server import loop
 from vpnws.sizes import MAX_WRITE_BUFFERS
 from vpnws.switch.drop import Drop
 from vpnws.wire.trunk import frames_of
@@ -13,6 +12,7 @@ from vpnws.wire.trunk import frames_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from vpnws.server.loop import Loop, Watcher
     from vpnws.switch.port import Trunk
     from vpnws.wire.websocket import Buffer
 
@@ -56,21 +56,26 @@ class TrunkLink:
     """This process's side of one trunk: reads messages, writes what is queued."""
 
     def __init__(
-        self, port: Trunk, end: socket.socket, receive: Callable[[Trunk, Buffer], None]
+        self,
+        loop: Loop,
+        port: Trunk,
+        end: socket.socket,
+        receive: Callable[[Trunk, Buffer], None],
     ) -> None:
         """`receive` is given every message that comes in; it is not valid after that."""
         self.port = port
+        self._loop = loop
         self._end = end
         self._receive = receive
-        self._reader = loop.on_readable(end.fileno(), self._readable)
-        self._writer: loop.Watcher | None = None
+        self._reader = self._loop.on_readable(end.fileno(), self._readable)
+        self._writer: Watcher | None = None
 
     def flush(self) -> None:
         """Write what is queued, as far as the other process takes it."""
         if self._writer is not None:
             return
         if not self._write_some():
-            self._writer = loop.on_writable(self._end.fileno(), self._writable)
+            self._writer = self._loop.on_writable(self._end.fileno(), self._writable)
 
     def _readable(self) -> None:
         try:
@@ -89,7 +94,7 @@ class TrunkLink:
         port = self.port
         queue = port.egress
         while batch := queue.rest or port.format.gather(
-            queue, MAX_MESSAGE_BYTES, MAX_WRITE_BUFFERS, loop.now()
+            queue, MAX_MESSAGE_BYTES, MAX_WRITE_BUFFERS, self._loop.now()
         ):
             try:
                 self._end.sendmsg(batch)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-from vpnws.server import loop, uwsgi_api
 from vpnws.switch.guard.moves import ANONYMOUS
 from vpnws.switch.location import NOWHERE, Location
 
 if TYPE_CHECKING:
+    from vpnws.server.loop import Loop, Watcher
     from vpnws.server.peers.shared_page import SharedPage
+    from vpnws.server.uwsgi import Uwsgi
 
 _VALUE: Final = struct.Struct("!BQ8s")
 BUMP_EVERY_S: Final = 0.05
@@ -26,8 +27,12 @@ SPARE_PART: Final = 16
 class SharedFdb:
     """Location of each MAC by network; a `SharedTable` for the switch."""
 
-    def __init__(self, page: SharedPage, slot: int, *, age_s: int, items: int) -> None:
+    def __init__(
+        self, loop: Loop, uwsgi: Uwsgi, page: SharedPage, slot: int, *, age_s: int, items: int
+    ) -> None:
         """`items` is the cache's size as configured; uWSGI keeps one of them free."""
+        self._loop = loop
+        self._uwsgi = uwsgi
         self._page = page
         self._slot = slot
         self._age_s = age_s
@@ -38,44 +43,44 @@ class SharedFdb:
         self._counted_s = -self._count_every_s
         self._count = 0
         self._bumped_s = 0.0
-        self._pending: loop.Watcher | None = None
+        self._pending: Watcher | None = None
 
     def get(self, network: str, mac: bytes) -> Location | None:
         """Return where `mac` is, if anywhere."""
-        value = uwsgi_api.cache_get(mac + network.encode())
+        value = self._uwsgi.cache_get(mac + network.encode())
         return Location(*_VALUE.unpack(value)) if value is not None else None
 
     def put(self, network: str, mac: bytes, location: Location) -> bool:
         """Write an entry for another age; False when the table is full."""
         key = mac + network.encode()
         # uWSGI would say so in the log for every frame of a flood, so it is not asked.
-        is_new = uwsgi_api.cache_get(key) is None
+        is_new = self._uwsgi.cache_get(key) is None
         if is_new and self._entries() >= self._most:
             return False
         self._count += is_new
         value = _VALUE.pack(location.slot, location.port_id, location.claim)
-        if uwsgi_api.cache_put(key, value, self._age_s):
+        if self._uwsgi.cache_put(key, value, self._age_s):
             return True
         self._count = self._most
         return False
 
     def delete(self, network: str, mac: bytes) -> None:
         """Remove an entry."""
-        uwsgi_api.cache_delete(mac + network.encode())
+        self._uwsgi.cache_delete(mac + network.encode())
 
     def reserve(self, network: str, mac: bytes, claim: bytes) -> None:
         """Keep `mac` for whoever has `claim`, for an age; half of the table is for the living."""
         key = mac + network.encode()
         if self._entries() < self._most // 2:
-            uwsgi_api.cache_put(key, _VALUE.pack(NOWHERE, 0, claim), self._age_s)
+            self._uwsgi.cache_put(key, _VALUE.pack(NOWHERE, 0, claim), self._age_s)
         else:
-            uwsgi_api.cache_delete(key)
+            self._uwsgi.cache_delete(key)
 
     def _entries(self) -> int:
         """Return how many entries there are, counted lately; others may have added some since."""
-        if loop.now() - self._counted_s >= self._count_every_s:
-            self._counted_s = loop.now()
-            self._count = len(uwsgi_api.cache_keys())
+        if self._loop.now() - self._counted_s >= self._count_every_s:
+            self._counted_s = self._loop.now()
+            self._count = len(self._uwsgi.cache_keys())
         return self._count
 
     def epoch(self) -> bytes:
@@ -86,16 +91,16 @@ class SharedFdb:
         """Tell every process to look again, now or within BUMP_EVERY_S."""
         if self._pending is not None:
             return
-        wait_s = self._bumped_s + BUMP_EVERY_S - loop.now()
+        wait_s = self._bumped_s + BUMP_EVERY_S - self._loop.now()
         if wait_s <= 0:
             self._bump_now()
         else:
-            self._pending = loop.after(wait_s, self._bump_now)
+            self._pending = self._loop.after(wait_s, self._bump_now)
 
     def purge_own(self) -> int:
         """Remove what this slot's earlier process left behind; return how many entries it was."""
         purged = 0
-        for key in uwsgi_api.cache_keys():
+        for key in self._uwsgi.cache_keys():
             mac, network = key[:6], key[6:].decode()
             there = self.get(network, mac)
             if there is None or there.slot != self._slot:
@@ -112,5 +117,5 @@ class SharedFdb:
         if self._pending is not None:
             self._pending.close()
             self._pending = None
-        self._bumped_s = loop.now()
+        self._bumped_s = self._loop.now()
         self._page.bump_epoch(self._slot)

@@ -8,13 +8,13 @@ import os
 import socket
 from typing import TYPE_CHECKING, Final
 
-from vpnws.server import loop
 from vpnws.sizes import MAX_UNSENT_BYTES, MAX_WRITE_BUFFERS, WRITE_BYTES
 from vpnws.wire import websocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from vpnws.server.loop import Loop, Watcher
     from vpnws.server.port.session import Session
     from vpnws.switch.port import AccessPort
 
@@ -32,6 +32,7 @@ class Link:
 
     def __init__(
         self,
+        loop: Loop,
         connection: socket.socket,
         session: Session,
         port: AccessPort,
@@ -46,6 +47,7 @@ class Link:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # It would grow to megabytes, and all of that stands before a ping.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
+        self._loop = loop
         self.connection = connection
         self.fd = connection.fileno()
         self.session = session
@@ -55,13 +57,13 @@ class Link:
         self.heard_s = self.wrote_s = self.opened_s = loop.now()
         self._pinged_s = self.heard_s
         self._on_end = on_end
-        self._writer: loop.Watcher | None = None
-        self._reader: loop.Watcher | None = None
+        self._writer: Watcher | None = None
+        self._reader: Watcher | None = None
         self._linger_until_s = 0.0
 
     def read_with(self, callback: Callable[[], None]) -> None:
         """Have `callback` called whenever the connection can be read."""
-        self._reader = loop.on_readable(self.fd, callback)
+        self._reader = self._loop.on_readable(self.fd, callback)
 
     def flush(self) -> None:
         """Write what is queued, as far as the socket takes it without waiting."""
@@ -98,7 +100,7 @@ class Link:
         if by_peer or not may_linger or code == websocket.ABNORMAL:
             self.close()
             return
-        self._linger_until_s = loop.now() + LINGER_S
+        self._linger_until_s = self._loop.now() + LINGER_S
         self._watch_reads_until_closed()
 
     def lingered(self, now: float) -> bool:
@@ -139,7 +141,7 @@ class Link:
 
     def _watch_reads_until_closed(self) -> None:
         if self.connection.fileno() >= 0:
-            self._reader = loop.on_readable(self.fd, self._discard)
+            self._reader = self._loop.on_readable(self.fd, self._discard)
 
     def _discard(self) -> None:
         try:
@@ -154,7 +156,7 @@ class Link:
     def _write(self) -> None:
         """Write until nothing waits or the socket is full, whose watcher then goes on."""
         queue = self.port.egress
-        now = loop.now()
+        now = self._loop.now()
         buffers: list[bytes | memoryview] = []
         try:
             while queue.size_bytes:
@@ -188,7 +190,7 @@ class Link:
         # Each time: the queue ends it whenever the last item is taken, written or not.
         self.port.egress.backed_up = True
         if self._writer is None:
-            self._writer = loop.on_writable(self.fd, self._write)
+            self._writer = self._loop.on_writable(self.fd, self._write)
 
     def _stop_waiting(self) -> None:
         if self._writer is not None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from vpnws.server import loop, uwsgi_api
 from vpnws.wire import offload, websocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from vpnws.server.loop import Loop
     from vpnws.server.port.link import Link
+    from vpnws.server.uwsgi import Uwsgi
 
 MAX_RECEIVE_BYTES: Final = 256 * 1024
 MIN_RECEIVE_BYTES: Final = 8 * 1024
@@ -33,7 +34,7 @@ _view = memoryview(bytearray(_MAX_HELD_BYTES + MAX_RECEIVE_BYTES))
 
 
 def receive_stream(
-    link: Link, max_message_bytes: int, forward: Callable[[list[bytes]], int]
+    loop: Loop, link: Link, max_message_bytes: int, forward: Callable[[list[bytes]], int]
 ) -> None:
     """Read `link` from the event loop and `forward` its messages; returns at once.
 
@@ -73,7 +74,13 @@ def receive_stream(
     link.read_with(readable)
 
 
-def receive_native(link: Link, fd: int, forward: Callable[[list[bytes]], object]) -> None:
+def receive_native(
+    loop: Loop,
+    uwsgi: Uwsgi,
+    link: Link,
+    fd: int,
+    forward: Callable[[list[bytes]], object],
+) -> None:
     """Serve the current request's messages until its port ends; holds the request's core.
 
     `fd` is uWSGI's own descriptor of the connection: it stays open until the request is over.
@@ -85,17 +92,19 @@ def receive_native(link: Link, fd: int, forward: Callable[[list[bytes]], object]
         elif has_more:
             # What uWSGI has read already its descriptor does not show.
             loop.let_others_run()
-            has_more = _receive_ready(link, forward)
+            has_more = _receive_ready(loop, uwsgi, link, forward)
         elif loop.wait_readable(fd, WAIT_S):
-            has_more = _receive_ready(link, forward)
+            has_more = _receive_ready(loop, uwsgi, link, forward)
 
 
-def _receive_ready(link: Link, forward: Callable[[list[bytes]], object]) -> bool:
+def _receive_ready(
+    loop: Loop, uwsgi: Uwsgi, link: Link, forward: Callable[[list[bytes]], object]
+) -> bool:
     """Forward a batch; return whether there may be more behind it."""
     if link.ended or link.port.egress.begun:
         return True
     messages: list[bytes] = []
-    is_full, ending = _read_ready(messages)
+    is_full, ending = _read_ready(uwsgi, messages)
     link.heard_s = loop.now()
     if messages:
         forward(messages)
@@ -104,12 +113,12 @@ def _receive_ready(link: Link, forward: Callable[[list[bytes]], object]) -> bool
     return is_full
 
 
-def _read_ready(messages: list[bytes]) -> tuple[bool, websocket.Ending | None]:
+def _read_ready(uwsgi: Uwsgi, messages: list[bytes]) -> tuple[bool, websocket.Ending | None]:
     """Read messages up to a batch; return whether it is full, and the end if it has come."""
     size_bytes = 0
     while len(messages) < MAX_BATCH_MESSAGES and size_bytes < MAX_BATCH_BYTES:
         try:
-            message = uwsgi_api.receive_message()
+            message = uwsgi.receive_message()
         except OSError:
             reason = "the connection was closed"
             return False, websocket.Ending(websocket.ABNORMAL, reason, by_peer=True)

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vpnws.errors import VpnwsError
-from vpnws.server import loop
 from vpnws.server.uplink.hooks import HOOK_S, run_hook
 from vpnws.server.uplink.uplink import Uplink
 from vpnws.tap.linux import read_mac, release
@@ -28,10 +27,11 @@ class Mule:
     def __init__(self, server: Server) -> None:
         """Prepare in the master; nothing is opened before the fork."""
         self._server = server
+        self._loop = server.loop
 
     def __call__(self) -> None:
         """Serve the uplinks until told to stop; without any, only wait for that."""
-        wait_for_signal = loop.catch_signals()
+        wait_for_signal = self._loop.catch_signals()
         settings = self._server.settings
         uplinks: list[Uplink] = []
         if settings.tap:
@@ -50,7 +50,7 @@ class Mule:
     def _take_down(self) -> None:
         """Run vpnws-exec-down for each TAP and remove the ones that the start made."""
         commands = self._server.settings.exec_down
-        until_s = loop.now() + HOOK_S
+        until_s = self._loop.now() + HOOK_S
         for network, device in self._server.settings.tap:
             with _logged():
                 if commands:
@@ -60,7 +60,7 @@ class Mule:
                         network=network,
                         device=device,
                         mac=read_mac(device),
-                        timeout_s=max(1.0, until_s - loop.now()),
+                        timeout_s=max(1.0, until_s - self._loop.now()),
                     )
             with _logged():
                 release(device)

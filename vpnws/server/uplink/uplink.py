@@ -7,7 +7,6 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import TapError
-from vpnws.server import loop
 from vpnws.sizes import TURN_BYTES, TURN_FRAMES, WRITE_BYTES
 from vpnws.switch.drop import Drop
 from vpnws.switch.format import PLAIN_FRAMES, TAP_RECORDS
@@ -18,6 +17,7 @@ from vpnws.wire.offload import LENGTH_BYTES, NOTHING_TO_DO, PREFIX_BYTES, fit, i
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from vpnws.server.loop import Watcher
     from vpnws.server.node import Node
     from vpnws.switch.port import AccessPort
     from vpnws.tap.linux import Tap
@@ -39,13 +39,14 @@ class Uplink:
     def __init__(self, node: Node, network: str, device: str) -> None:
         """Attach `device` to `network` now, or as soon as it can be opened."""
         self._node = node
+        self._loop = node.loop
         self._network = network
         self._device = device
         self._tap: Tap | None = None
         self._port: AccessPort | None = None
-        self._reader: loop.Watcher | None = None
-        self._retry: loop.Watcher | None = None
-        self._announcer: loop.Watcher | None = None
+        self._reader: Watcher | None = None
+        self._retry: Watcher | None = None
+        self._announcer: Watcher | None = None
         self._failure = ""
         self._open()
 
@@ -55,7 +56,7 @@ class Uplink:
             return
         port, tap = self._port, self._tap
         write = tap.write_record if tap.has_vnet else tap.write
-        while frames := port.format.gather(port.egress, WRITE_BYTES, TURN_FRAMES, loop.now()):
+        while frames := port.format.gather(port.egress, WRITE_BYTES, TURN_FRAMES, self._loop.now()):
             try:
                 for frame in frames:
                     self._write(write, port, frame)
@@ -99,10 +100,10 @@ class Uplink:
         self._port = self._node.attach_uplink(
             self._network, self, TAP_RECORDS if tap.has_vnet else PLAIN_FRAMES
         )
-        self._reader = loop.on_readable(
+        self._reader = self._loop.on_readable(
             tap.fd, self._read_records if tap.has_vnet else self._read_frames
         )
-        self._announcer = loop.every(ANNOUNCE_S, self._announce)
+        self._announcer = self._loop.every(ANNOUNCE_S, self._announce)
         self._announce()
         log.info(
             "uplink %s up network=%s offload=%s",
@@ -157,7 +158,7 @@ class Uplink:
         if sentence != self._failure:
             self._failure = sentence
             log.warning("uplink %s down network=%s: %s", self._device, self._network, sentence)
-        self._retry = loop.after(RETRY_S, self._open)
+        self._retry = self._loop.after(RETRY_S, self._open)
 
 
 def read_message(tap: Tap, longest: int) -> bytes:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from websockets.utils import accept_key
 
 from vpnws.errors import CapacityError, UpgradeError
-from vpnws.server import loop, uwsgi_api
 from vpnws.server.port.receiver import receive_native, receive_stream
 from vpnws.server.web.identity import text_of
 from vpnws.server.web.request import read_request
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from vpnws.server.node import Node
     from vpnws.server.port.session import Session
     from vpnws.server.start import Server
+    from vpnws.server.uwsgi import Uwsgi
     from vpnws.server.web.identity import Environ
 
 StartResponse: TypeAlias = Callable[[str, "list[tuple[str, str]]"], Callable[[bytes], object]]
@@ -39,15 +39,17 @@ class Application:
         """Bind it to the lives of `server`'s workers: each gets its node after the fork."""
         self._server = server
         self._settings = server.settings
+        self._loop = server.loop
+        self._uwsgi = server.uwsgi
         self._node: Node | None = None
-        uwsgi_api.on_fork(self._begin)
-        uwsgi_api.on_exit(self._end)
+        self._uwsgi.on_fork(self._begin)
+        self._uwsgi.on_exit(self._end)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
         try:
             session = read_request(environ, self._settings)
-            return self._upgrade(session, partial(_answer, environ, start_response))
+            return self._upgrade(session, partial(_answer, self._uwsgi, environ, start_response))
         except CapacityError as error:
             headers = [("Retry-After", str(RETRY_AFTER_S))]
             return refuse(start_response, "503 Service Unavailable", str(error), headers)
@@ -57,16 +59,16 @@ class Application:
 
     def _begin(self) -> None:
         """Start to serve in this process; uWSGI calls it after each fork, of mules too."""
-        if uwsgi_api.worker_id():
-            self._node = self._server.worker_node(uwsgi_api.worker_id())
+        if self._uwsgi.worker_id():
+            self._node = self._server.worker_node(self._uwsgi.worker_id())
             # What lives as long as the process need not be looked at by the collector again.
             gc.freeze()
             # uWSGI waits for requests under way, and a station on `native` is one.
-            self._reload = loop.on_reload(self._node.stop)
+            self._reload = self._loop.on_reload(self._node.stop)
 
     def _end(self) -> None:
         """Close all ports; uWSGI may call it at the end of a request too, which is no end."""
-        if self._node is not None and loop.in_main_greenlet():
+        if self._node is not None and self._loop.in_main_greenlet():
             self._node.stop()
 
     def _upgrade(self, session: Session, answer: Callable[[str], int]) -> Iterable[bytes]:
@@ -94,9 +96,9 @@ class Application:
             forward = partial(node.forward, link.port)
             longest = self._settings.max_frame_bytes
         if self._settings.receiver == "native":
-            receive_native(link, fd, forward)
+            receive_native(self._loop, self._uwsgi, link, fd, forward)
         else:
-            receive_stream(link, longest, forward)
+            receive_stream(self._loop, link, longest, forward)
         return ()
 
 
@@ -115,7 +117,7 @@ def refuse(
     return (body,)
 
 
-def _answer(environ: Environ, start_response: StartResponse, subprotocol: str) -> int:
+def _answer(uwsgi: Uwsgi, environ: Environ, start_response: StartResponse, subprotocol: str) -> int:
     """Answer with 101; return the connection's descriptor, which uWSGI owns. Raises OSError."""
     if not subprotocol and "HTTP_SEC_WEBSOCKET_PROTOCOL" in environ:
         # uWSGI's own handshake would choose all that was offered.
@@ -125,5 +127,5 @@ def _answer(environ: Environ, start_response: StartResponse, subprotocol: str) -
             ("Sec-WebSocket-Accept", accept_key(text_of(environ, "HTTP_SEC_WEBSOCKET_KEY"))),
         ]
         start_response("101 Switching Protocols", headers)(b"")
-        return uwsgi_api.connection()
-    return uwsgi_api.handshake(subprotocol)
+        return uwsgi.connection()
+    return uwsgi.handshake(subprotocol)
