@@ -240,6 +240,16 @@ class Machine(RuleBasedStateMachine):
         assert self.queue.take_controls() == self.controls
         self.controls = []
 
+    @rule()
+    def move_to_another_process(self) -> None:
+        moved = EgressQueue(self.LIMIT_BYTES, RECORDS)
+        moved.keep(self.rest)
+        for message in self.controls:
+            assert moved.push_control(message)
+        moved.resume(self.queue.state())
+        assert moved.state() == self.queue.state()
+        self.queue = moved
+
     @rule(seconds=st.sampled_from((0.001, 0.02, 0.2)))
     def wait(self, seconds: float) -> None:
         self.now += seconds

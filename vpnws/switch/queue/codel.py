@@ -26,20 +26,17 @@ _RECENT_INTERVALS = 16
 """Whoever stands again within so many intervals is not treated as if it were new."""
 
 
+@dataclass(slots=True)
 class Codel:
-    """The state of one flow."""
+    """The state of one flow: plain data, so it can move to another process."""
 
-    __slots__ = ("_count", "_deadline_s", "_dropping", "_last_count", "_next_s")
-
-    def __init__(self) -> None:
-        """Nothing has waited for long yet."""
-        self._deadline_s = inf
-        """When the flow will have waited longer than the target for an interval."""
-        self._dropping = False
-        self._next_s = -inf
-        """When the next frame is dropped, while dropping; else when that would have been."""
-        self._count = 0
-        self._last_count = 0
+    deadline_s: float = inf
+    """When the flow will have waited longer than the target for an interval."""
+    dropping: bool = False
+    next_s: float = -inf
+    """When the next frame is dropped, while dropping; else when that would have been."""
+    count: int = 0
+    last_count: int = 0
 
     def judge(self, sojourn_s: float, short: bool, now: float, control: Control) -> bool:
         """Tell whether the frame that leaves the flow now is to be dropped or marked.
@@ -48,26 +45,26 @@ class Codel:
         Call it once for every frame.
         """
         if short or sojourn_s < control.target_s:
-            self._deadline_s = inf
-            self._dropping = False
+            self.deadline_s = inf
+            self.dropping = False
             return False
-        if self._deadline_s == inf:
-            self._deadline_s = now + control.interval_s
-        if now < self._deadline_s:
+        if self.deadline_s == inf:
+            self.deadline_s = now + control.interval_s
+        if now < self.deadline_s:
             return False
-        if not self._dropping:
+        if not self.dropping:
             self._start(now, control.interval_s)
             return True
-        if now < self._next_s:
+        if now < self.next_s:
             return False
-        self._count += 1
-        self._next_s += control.interval_s / sqrt(self._count)
+        self.count += 1
+        self.next_s += control.interval_s / sqrt(self.count)
         return True
 
     def _start(self, now: float, interval_s: float) -> None:
         """Begin to drop, about as often as it took the last time if that was not long ago."""
-        grown = self._count - self._last_count
-        recent = now - self._next_s < _RECENT_INTERVALS * interval_s
-        self._count = self._last_count = grown if recent and grown > 1 else 1
-        self._next_s = now + interval_s / sqrt(self._count)
-        self._dropping = True
+        grown = self.count - self.last_count
+        recent = now - self.next_s < _RECENT_INTERVALS * interval_s
+        self.count = self.last_count = grown if recent and grown > 1 else 1
+        self.next_s = now + interval_s / sqrt(self.count)
+        self.dropping = True

@@ -8,8 +8,14 @@ the power of two of its bytes, not by a search.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from vpnws.switch.queue.codel import Codel
+from vpnws.switch.queue.state import FlowState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 MAX_FLOWS = 256
 """Buckets of flows. A power of two."""
@@ -124,6 +130,43 @@ class Flows:
     def fattest(self) -> Flow:
         """Return a flow that holds more than half of what any other does; there must be an item."""
         return next(iter(self._ranks[self._present.bit_length() - 1]))
+
+    def state(self) -> list[FlowState]:
+        """Return the flows that have items, as plain data, in the order of their turns."""
+        return [
+            FlowState(
+                [item for item, _ in flow.items],
+                [came_s for _, came_s in flow.items],
+                flow.deficit_bytes,
+                turn is self._new,
+                replace(flow.codel),
+            )
+            for turn in (self._new, self._old)
+            for flow in turn
+            if flow.items
+        ]
+
+    def resume(self, states: Iterable[FlowState], key_of: Callable[[bytes], bytes]) -> None:
+        """Go on with the flows of another process, for whose items `key_of` returns the key.
+
+        Buckets differ from process to process: flows that shared one there may be apart here, and
+        the other way round.
+        """
+        for state in states:
+            for item, came_s in zip(state.items, state.came_s, strict=True):
+                self._resume_item(state, bucket_of(key_of(item)), item, came_s)
+
+    def _resume_item(self, state: FlowState, bucket: int, item: bytes, came_s: float) -> None:
+        flow = self._flows.get(bucket)
+        if flow is None:
+            flow = self._flows[bucket] = Flow(bucket)
+            flow.deficit_bytes = state.deficit_bytes
+            flow.codel = replace(state.codel)
+            (self._new if state.is_new else self._old).append(flow)
+        flow.items.append((item, came_s))
+        flow.weight_bytes += max(MIN_ITEM_BYTES, len(item))
+        self.count += 1
+        self._rank(flow)
 
     def _skip_rounds(self) -> None:
         """Give every flow at once what it would get in rounds in which nobody may send."""

@@ -3,15 +3,14 @@
 An item is what is written for one frame or for a run of frames: a WebSocket message, a trunk's
 record, a frame. How a port's items hold frames is its `Layout`.
 
-The link's part: while its socket takes everything, `take` and write. When the socket is full, say
-what of the last write is left (`keep`) and set `backed_up`, which
-only the queue ends; from then on take small bites, for what was taken is out of the queue's reach.
-Written first is `rest`, then `controls`, then what `take` returns. No item, no control message and
-no buffer of a rest is empty.
+The link writes `rest` first, then `controls`, then what `take` returns. When the socket is full,
+the link calls `keep` with what the socket did not take, and sets `backed_up`; only the queue ends
+that. From then on the link takes less at a time, because what was taken cannot be dropped any more.
+No item, control message or buffer of a rest is empty.
 
-While backed up, every item is of one frame and belongs to a flow (`flow.py`), what stands for too
-long is marked or dropped (`codel.py`), and what is too much is dropped from the fattest flow: so
-`push` accepts everything, and `discarded_*` tells what has gone since.
+While backed up, every item holds one frame and belongs to a flow (`flow.py`). A frame that waits
+too long is marked or dropped (`codel.py`). What is over the bounds is dropped from the fattest
+flow: so `push` accepts everything, and `discarded_*` counts what was dropped later.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING
 from vpnws.switch.drop import Drop
 from vpnws.switch.queue.codel import DEFAULT, Control
 from vpnws.switch.queue.flow import MIN_ITEM_BYTES, Flow, Flows
+from vpnws.switch.queue.state import QueueState
 from vpnws.wire.packet import flow_key, mark_ce
 
 if TYPE_CHECKING:
@@ -163,6 +163,31 @@ class EgressQueue:
         self._rest_bytes = rest_bytes
         if not self.size_bytes:
             self.backed_up = False
+
+    def state(self) -> QueueState:
+        """Return the queue as plain data, without `controls` and `rest`."""
+        return QueueState(
+            items=list(self._fifo),
+            flows=self._flows.state(),
+            backed_up=self.backed_up,
+            drops=self.drops.copy(),
+            discarded_frames=self.discarded_frames,
+            discarded_bytes=self.discarded_bytes,
+            marked=self.marked,
+        )
+
+    def resume(self, state: QueueState) -> None:
+        """Go on with the queue of another process; call it once, before the first push."""
+        self._fifo.extend(state.items)
+        frame_at = self.layout.frame_at
+        self._flows.resume(state.flows, lambda item: flow_key(item, frame_at(item)))
+        waiting = [state.items, *(flow.items for flow in state.flows)]
+        self.size_bytes += sum(len(item) for items in waiting for item in items)
+        self.backed_up = state.backed_up
+        self.drops.update(state.drops)
+        self.discarded_frames = state.discarded_frames
+        self.discarded_bytes = state.discarded_bytes
+        self.marked = state.marked
 
     @property
     def begun(self) -> bool:
