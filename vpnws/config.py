@@ -17,6 +17,7 @@ PREFIX: Final = "vpnws-"
 DEFAULT_NETWORK: Final = "default"
 """The network of a station whose web server names none."""
 MAX_NETWORK_NAME_BYTES: Final = 32
+"""A station whose web server gives it a longer network name is refused with 500."""
 _UNIT_SUFFIXES: Final = {"s": "_s", "bytes": "_bytes"}
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 MAX_WRITE_BUFFERS: Final = 512
-"""Buffers in one gathered write (Linux takes 1024)."""
+"""Buffers in one gathered write, of which Linux takes 1,024. Another write takes the rest."""
 WRITE_BYTES: Final = 131072
-"""One write is offered about this many bytes."""
+"""One write is offered about this much: no message more once it has this much. Another write takes
+the rest."""
 MAX_UNSENT_BYTES: Final = 131072
-"""Bytes that the kernel may hold unsent on a TCP socket: what is there stands before a ping."""
+"""Unsent bytes that the kernel may hold for a TCP socket, because they stand before a ping. Past it
+the socket takes no more: the port is backed up, the client does not read its TAP."""
 TURN_FRAMES: Final = 64
-"""Frames read from a TAP before others have their turn."""
+"""Frames read from a TAP in one turn; then others have theirs."""
 TURN_BYTES: Final = 131072
 """The same in bytes; one frame more may come."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 MAX_SHOWN_CHARACTERS: Final = 200
+"""A longer text from a stranger is cut off here."""
 
 
 def printable(text: str) -> str:

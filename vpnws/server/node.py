@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from vpnws.wire.websocket import Buffer
 
 TICK_S: Final = 1.0
+"""A process looks after its links this often."""
 AGE_EVERY_TICKS: Final = 5
 MAX_LINGERING_LINKS: Final = 256
-"""Most ended links that still wait for their station's answer; past it they are closed at once."""
+"""Ended links that still wait for their station's answer; a further one is closed at once."""
 _ID_BITS: Final = 32
 
 log = logging.getLogger("vpnws")

@@ -6,20 +6,42 @@ from enum import StrEnum
 
 
 class Drop(StrEnum):
-    """Why a frame was not delivered; those from egress_full on are counted at egress."""
+    """Why a frame was not delivered.
+
+    It is counted at the port where it came in (ingress) or would have left (egress).
+    """
 
     LENGTH = "length"
+    """Ingress: the frame is shorter than a header or longer than the port allows."""
     OFFLOAD = "offload"
+    """Ingress: the record's header is not true of its frame. No kernel makes such a record: the
+    client is faulty or hostile."""
     SOURCE = "source"
+    """Ingress: the source is a group's address or zero."""
     RESERVED = "reserved"
+    """Ingress: the destination is one of 01-80-C2-00-00-0X."""
     NOT_ALLOWED = "not_allowed"
+    """Ingress: the station's `VPNWS_ALLOW` does not let it send there."""
     STATION_LIMIT = "station_limit"
+    """Ingress: the port has as many MACs as it may have."""
     MAC_TAKEN = "mac_taken"
+    """Ingress: the MAC belongs to another name."""
     MOVE_GUARD = "move_guard"
+    """Ingress: the MAC moved too often lately."""
     STORM = "storm"
+    """Ingress: the port flooded more than storm control allows."""
     NO_BROADCAST = "no_broadcast"
+    """Ingress: `vpnws-no-broadcast` is on."""
     NO_MULTICAST = "no_multicast"
+    """Ingress: `vpnws-no-multicast` is on."""
     FILTERED = "filtered"
+    """Ingress: the destination is where the frame came from, the roles forbid it, or this process
+    has no port in the frame's network."""
     EGRESS_FULL = "egress_full"
+    """Egress: the queue is full. The station is sent more than its path, or its machine, takes; TCP
+    adapts to it."""
     CODEL = "standing_queue"
+    """Egress: the frame's flow has kept a queue standing for too long (CoDel): the same, noticed
+    early."""
     DEVICE = "device"
+    """Egress: the kernel refused the frame, because the TAP is down for example."""

@@ -24,16 +24,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 RECHECK_S: Final = 5.0
-"""A MAC found at another process is looked up again after this, should nobody say it went."""
+"""A MAC found at another process is looked up again after this time, even if no process said that
+it moved."""
 VERDICT_S: Final = 0.1
-"""A source that was refused is refused again for so long without another look."""
+"""A source that was refused stays refused for this long; then it is judged anew."""
 MAX_VERDICTS: Final = 1024
+"""Refused sources that are remembered. A full table is emptied, and they are judged anew."""
 MISS_S: Final = 0.1
-"""A MAC found nowhere is not looked for again for so long; its frames are flooded."""
+"""A MAC found nowhere is not looked for again for this long; its frames are flooded."""
 MAX_MISSES: Final = 1024
+"""MACs remembered as found nowhere. A full table is emptied, and they are looked for again."""
 REPLACE_IDLE_S: Final = 5.0
-"""At its limit a port may change one of its MACs for a new one if the old has been quiet so long:
-a guest that is restored with another MAC is not locked out, and two stations cannot share."""
+"""A port at its limit may replace a MAC that has been quiet for this long. So a guest that is
+restored with another MAC is not locked out, and two stations cannot share one place."""
 REFRESH_PART: Final = 4
 """The shared entry is written again when a quarter of its life has passed."""
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from vpnws.switch.queue.queue import EgressQueue
 
 MESSAGE_BYTES: Final = 16384
-"""Records share a message of at most so many bytes, or have one alone: a station waits for the
-end of a message before it can use the first frame."""
+"""Records share a message of at most this length; a longer record has one alone. A station cannot
+use the first frame before the end of the message."""
 
 
 Item: TypeAlias = "tuple[bytes, int, int]"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vpnws.switch.port import AccessPort
 
 MAX_TRAIN_BYTES: Final = 16384
-"""A longer run is cut: a queue that is nearly full should not lose all of it."""
+"""A longer train is cut in two: a queue that is nearly full should not lose all of it."""
 
 
 def cut_runs(ingress: AccessPort, message: bytes) -> Iterator[tuple[bytes, bytes, int]]:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from vpnws.switch.port import AccessPort, Trunk
 
 MAX_ORIGINS = 4096
-"""Most kinds of origin remembered from trunks; a full table is begun anew."""
+"""Labels of trunks whose meaning is remembered. A full table is emptied, and labels are read
+anew."""
 
 
 class Networks:

@@ -30,11 +30,11 @@ _UDP: Final = 0x20 | 0x40
 """TUN_F_USO4 and _USO6, which Linux has since 6.2."""
 _IFF_UP: Final = 1
 READ_BYTES: Final = VNET_BYTES + MAX_FRAME_BYTES
-"""One read takes one frame and its virtio header; nothing a TAP gives is longer."""
+"""One read takes one frame and its virtio header; a TAP gives nothing longer."""
 FRAME_ERRORS: Final = (errno.EIO, errno.EINVAL, errno.ENOBUFS, errno.ENOMEM)
 """What writing a frame fails with when the device lives: it is down (EIO), or will not have it."""
 MAX_NAME_BYTES: Final = 15
-"""IFNAMSIZ less its closing zero."""
+"""A longer device name is refused: IFNAMSIZ less its closing zero."""
 
 
 class Tap:

@@ -20,6 +20,7 @@ _ND_SCOPES: Final = (b"\xff\x02", b"\xfe\x80")
 _DHCP_SERVER: Final = (67).to_bytes(2, "big")
 _DHCPV6_SERVER: Final = (547).to_bytes(2, "big")
 _MAX_TAGS: Final = 2
+"""Behind more tags a policy finds no IP packet."""
 
 
 class Need(IntEnum):

@@ -43,11 +43,13 @@ VNET_BYTES: Final = PREFIX_BYTES - LENGTH_BYTES
 NOTHING_TO_DO: Final = bytes(VNET_BYTES)
 """The virtio header of a frame that is complete."""
 MAX_FRAME_BYTES: Final = 65535 + 14 + 8
-"""The longest IP packet, its Ethernet header and two tags (IEEE 802.1Q and 802.1ad)."""
+"""The longest IP packet, its Ethernet header and two tags (IEEE 802.1Q and 802.1ad). A record with
+a longer frame is not sound."""
 MAX_RECORDS_BYTES: Final = 131072
-"""Most bytes of the records in one message."""
+"""Bytes of the records in one message. A longer message ends the port with 1009."""
 MAX_SEGMENTS: Final = 128
-"""Most packets of one record: what the kernel lets a UDP socket ask for (UDP_MAX_SEGMENTS)."""
+"""Packets that one record may become: as many as the kernel lets a UDP socket ask for
+(UDP_MAX_SEGMENTS). A record that would become more is not sound."""
 PREFIX: Final = Struct(">I10s12s")
 """A record's prefix and its frame's two addresses: length, virtio header, addresses."""
 
@@ -65,15 +67,16 @@ _VALID: Final = VNET.pack(DATA_VALID, GSO_NONE, 0, 0, 0, 0)
 """The virtio header of a frame that is complete, and whose checksum somebody has verified."""
 _COMPLETE: Final = (NOTHING_TO_DO, _VALID)
 MIN_GSO_BYTES: Final = 256
-"""Least payload of the packets that a record is cut into: cutting costs by the packet, and a
-stranger could ask for 128 packets of a byte each, a thousand times in one message. Less than any
-path's MSS: IPv4 guarantees 536 bytes and IPv6 1,220."""
+"""Payload of each packet that a record is cut into; a record that would be cut finer is not sound.
+Cutting costs by the packet, and a stranger could ask for 128 packets of a byte each, a thousand
+times in one message. No path has a smaller MSS: IPv4 guarantees 536 bytes and IPv6 1,220."""
 _SEGMENTS: Final = range(2, MAX_SEGMENTS + 1)
 """Of how many packets a record that is to be cut may be. The kernel drops some of a single one."""
 _OWN_SEGMENTS: Final = range(1, MAX_FRAME_BYTES)
 """The same for what one's own kernel hands out, as many as there can be."""
 _MAX_PADDED_BYTES: Final = 60 + MAX_TAGS * TAG_BYTES
-"""The shortest frame of IEEE 802.3 without FCS, and its tags: up to here a frame may be padded."""
+"""The shortest frame of IEEE 802.3 without FCS, and its tags. A frame that is longer than its
+packet and than this is not sound."""
 _GSO_TYPES: Final = {
     (TYPE_IPV4, TCP): (GSO_TCPV4, GSO_TCPV4 | GSO_ECN),
     (TYPE_IPV6, TCP): (GSO_TCPV6, GSO_TCPV6 | GSO_ECN),

@@ -6,6 +6,7 @@ from typing import Final
 
 _VLAN_TYPES: Final = (b"\x81\x00", b"\x88\xa8")
 _MAX_TAGS: Final = 2
+"""Behind more tags a queue does not look for a flow."""
 _IPV4: Final = b"\x08\x00"
 _IPV6: Final = b"\x86\xdd"
 _WITH_PORTS: Final = frozenset((6, 17, 33, 132, 136))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vpnws.wire.transport import Layout
 
 MAX_FOLDS: Final = 64
-"""Lengths of data whose folds are remembered."""
+"""Lengths of data whose folds are remembered. A full table is emptied."""
 _BLOCK_BYTES: Final = 64
 _MODULUS: Final = 0xFFFF
 """16-bit words added with the carry taken around (RFC 1071) are a sum modulo this."""

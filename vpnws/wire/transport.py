@@ -26,9 +26,10 @@ FRAGMENT: Final = 0x3FFF
 """More fragments, and the offset (RFC 791 3.1); a packet with neither is whole."""
 TAG_BYTES: Final = 4
 MAX_TAGS: Final = 2
-"""One tag of IEEE 802.1Q in one of 802.1ad."""
+"""One tag of IEEE 802.1Q in one of 802.1ad. Behind more tags nothing is offloaded."""
 MAX_EXTENSIONS: Final = 4
-"""Most extension headers: what RFC 8200 4.1 lists, without a fragment's and what encrypts."""
+"""IPv6 extension headers, as many as RFC 8200 4.1 lists without those of fragments and encryption.
+Behind more of them nothing is offloaded."""
 
 _TYPE_AT: Final = 12
 _VLAN_TYPES: Final = (0x8100, 0x88A8)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _PREFIX: Final = Struct(">IHB")
 """The length of the run in bytes, how many records it has, the length of the label."""
 MAX_LABEL_BYTES: Final = 255
+"""A label's length has one byte. Names of legal length never reach this."""
 
 
 def encode_label(kind: int, community: str, network: str) -> bytes:

@@ -29,12 +29,12 @@ BINARY: Final = 0x2
 CLOSE: Final = 0x8
 PING: Final = 0x9
 PONG: Final = 0xA
-
 FIN: Final = 0x80
 MASKED: Final = 0x80
 MAX_CONTROL_BYTES: Final = 125
+"""A control frame with a longer payload ends the port with 1002 (RFC 6455 5.5)."""
 MAX_FRAGMENTS: Final = 1024
-"""Most fragments in one message: empty ones cost us memory without ever reaching the size bound."""
+"""A message of more ends the port with 1009: empty ones never reach the bound on its size."""
 
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1001

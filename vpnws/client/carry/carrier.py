@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vpnws.wire.websocket import Buffer
 
 TAG_BYTES: Final = 8
-"""Two tags (IEEE 802.1Q and 802.1ad) may stand in a frame beside what the MTU counts."""
+"""A frame may be longer than MTU and header by two tags (IEEE 802.1Q and 802.1ad)."""
 
 
 class Carrier:

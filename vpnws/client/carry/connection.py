@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from vpnws.wire.websocket import Buffer, Ending
 
 MAX_MESSAGE_BYTES: Final = 131072
-"""Twice what any Ethernet frame can be; a longer message ends the connection with 1009."""
+"""Twice the longest Ethernet frame. A longer message ends the connection with 1009."""
 RECEIVE_BYTES: Final = 2 * MAX_MESSAGE_BYTES
-"""Room for the longest message and more behind it."""
+"""The buffer for received bytes: the longest message, and as much behind it."""
 
 
 class Connection:

@@ -11,11 +11,19 @@ class Drop(Enum):
     """Why a frame went no further."""
 
     SHORT = "too short"
+    """The frame is shorter than a header."""
     OVERSIZE = "longer than the MTU allows"
+    """The frame is longer than MTU, header and two tags."""
     RECORD = "record does not fit its frame"
+    """A record of the server is not true of its frame or is cut short, or no true record can be
+    made of a frame of the kernel."""
     TAP_FULL = "device queue full"
+    """The kernel takes no more at the moment."""
     TAP_REFUSED = "refused by the device"
+    """The kernel refused this frame, because the device is down for example."""
     STALE = "queued while not connected"
+    """The frame waited in the TAP during an outage, or before the first connection: one or two at
+    the start are usual."""
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vpnws.tap.linux import Tap
 
 DRAIN_FRAMES: Final = 1024
-"""Most frames dropped as stale: several times what the device's queue holds."""
+"""Stale frames that are dropped after an outage: several times what the device's queue holds."""
 
 
 def drain(tap: Tap, counters: Counters) -> None:

@@ -6,9 +6,9 @@ from enum import Enum
 from typing import Final
 
 PING_AFTER_S: Final = 20.0
-"""Nothing received for this long: ask. Below the 60 s after which nginx hangs up on a server."""
+"""A server that is silent for this long is pinged. nginx hangs up on a silent server after 60 s."""
 DEAD_AFTER_S: Final = 60.0
-"""Nothing received for this long, two unanswered pings and more: the connection is dead."""
+"""A server that is silent for this long, two pings unanswered, is given up."""
 
 
 class Due(Enum):

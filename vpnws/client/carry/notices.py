@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_NOTICES: Final = 8
-"""Most notices shown in one connection."""
+"""Notices of one connection that are shown; further ones are not."""
 MAX_TEXT_CHARACTERS: Final = 4096
 """A longer text is not read."""
 MAX_TEXTS: Final = 64
-"""Most texts read in one connection."""
+"""Texts of one connection that are read; further ones are not."""
 
 log = logging.getLogger(__name__)
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from vpnws.tap.linux import Tap
 
 CLOSE_WAIT_S: Final = 0.5
-"""How long the closing handshake may take."""
+"""The client waits this long for the server's close frame, then leaves without it."""
 _EVENTS: Final = 3
 
 

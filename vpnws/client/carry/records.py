@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from vpnws.wire.websocket import Buffer
 
 MESSAGE_BYTES: Final = 16384 - 8
-"""Most bytes of records in one message: with its header it fills one TLS record, and a slow path
-need not wait for more. A longer record goes alone."""
+"""Records share a message of at most this length, which with its header fills one TLS record; a
+longer record goes alone. On a slow path the other end need not wait for more."""
 _LENGTH: Final = Struct(">I")
 _PREFIX: Final = Struct(">I10s")
 _USUAL: Final = frozenset(

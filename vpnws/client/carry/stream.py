@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vpnws.wire.websocket import Buffer
 
 RECEIVE_BYTES: Final = 131072
-"""Most bytes taken from the socket at once when they are TLS's."""
+"""With TLS one read takes at most this much from the socket, then the TAP has its turn."""
 _NOTHING: Final = memoryview(b"")
 
 

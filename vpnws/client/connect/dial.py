@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from vpnws.client.waiting import Waiter
 
 TCP_TIMEOUT_S: Final = 5.0
-"""For each address: the next one deserves its turn."""
+"""An address that takes longer to connect is given up, and the next one is tried."""
 HANDSHAKE_TIMEOUT_S: Final = 10.0
-"""For TLS and the upgrade together."""
+"""The attempt has failed when TLS and the upgrade together take longer."""
 _ENDINGS: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 """TLS's words for a connection that merely ended."""
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vpnws.client.settings import ClientSettings
 
 MAX_HEAD_BYTES: Final = 16384
-"""Longest response head that is read; web servers send some hundred bytes."""
+"""A web server's answer with a longer head is refused; usual ones have some hundred bytes."""
 SWITCHING_PROTOCOLS: Final = 101
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: |\r)")

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from vpnws.client.waiting import Waiter
 
 LOOKUP_TIMEOUT_S: Final = 20.0
+"""The attempt has failed when the resolver needs longer."""
 MAX_ADDRESSES: Final = 8
-"""Most addresses of one host that are tried in one attempt."""
+"""Addresses of one host that one attempt tries; further ones are left out."""
 
 Address: TypeAlias = "tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]"
 

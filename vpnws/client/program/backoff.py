@@ -8,12 +8,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BASE_S: Final = 0.5
+"""The longest wait after the first failure; each further failure doubles it."""
 FACTOR: Final = 2.0
 CAP_S: Final = 30.0
+"""The longest wait between two attempts."""
 FLOOR_S: Final = 0.1
-"""Least wait, whatever the dice say: nobody is helped by an attempt in the same instant."""
+"""The shortest wait between two attempts: nobody gains by one in the same instant."""
 STABLE_AFTER_S: Final = 30.0
-"""A connection that lived this long clears the record; one that flaps does not."""
+"""A connection that lived this long makes the next wait short again; one that flaps does not."""
 
 
 class Backoff:

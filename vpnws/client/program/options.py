@@ -18,10 +18,12 @@ from vpnws.wire.ethernet import is_station_address, parse_mac
 
 PROGRAM: Final = "vpnws-client"
 MIN_MTU_BYTES: Final = 68
-"""Least MTU of IPv4 (RFC 791)."""
+"""The least MTU of IPv4 (RFC 791); a lower `--mtu` is refused."""
 MAX_MTU_BYTES: Final = 65521
-"""A frame and its header in the 65,535 bytes that Linux allows a TAP."""
+"""With an Ethernet header, the 65,535 bytes that Linux allows a TAP; a higher `--mtu` is
+refused."""
 MAX_PASSWORD_FILE_BYTES: Final = 4096
+"""The first line of a password file is read up to here."""
 
 _DESCRIPTION: Final = """\
 Join this machine to a vpnws switch: create the network device TAP, connect to the server at

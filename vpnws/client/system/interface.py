@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from vpnws.tap.linux import Tap
 
 IP_TIMEOUT_S: Final = 5.0
+"""The client ends with exit code 5 when `ip` takes longer."""
 TX_QUEUE_FRAMES: Final = 256
-"""Frames the kernel may hold for us: a longer queue would only add latency under load."""
+"""Frames that the kernel may hold for us; it drops what comes beyond. A longer queue would only add
+latency under load."""
 _SEARCH_PATH: Final = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 

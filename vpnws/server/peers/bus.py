@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from vpnws.wire.websocket import Buffer
 
 MAX_SLOTS: Final = 64
-"""Most processes on one bus: the pairs, and their descriptors, grow with the square."""
+"""Processes on one bus; a server with more does not start. The socket pairs and their descriptors
+grow with the square."""
 MAX_MESSAGE_BYTES: Final = 128 * 1024
-"""Runs that are ready together travel in one message of at most so many bytes, or alone."""
+"""Trains that are ready together share a message of at most this length; the next message takes the
+rest. A longer train goes alone."""
 RECEIVE_BYTES: Final = MAX_MESSAGE_BYTES + 1024
+"""The buffer that a message is read into: a longer one does not exist."""
 _SOCKET_BUFFER_BYTES: Final = 1 << 20
 
 

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 _VALUE: Final = struct.Struct("!BQ8s")
 BUMP_EVERY_S: Final = 0.05
-"""The epoch is moved at most so often: each move makes every process read its busy MACs again."""
+"""The epoch moves at most this often, because each move makes every process read its busy MACs
+again. A later change waits for the end of the period."""
 
 
 COUNTED_PER_S: Final = 16384
-"""The keys of the cache are counted at most so fast: it holds the cache's lock."""
+"""The keys of the cache are counted at most this fast, because counting holds the cache's lock. A
+large cache is counted less often."""
 SPARE_PART: Final = 16
 """So much of the cache is left free for what other processes add between two counts."""
 

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from vpnws.switch.port import AccessPort
 
 BITE_BYTES: Final = 32768
-"""And so much where the socket was full: what it does not take stands before all that comes."""
+"""While a socket is full, one write offers it at most this much, or one item: what the socket does
+not take stands before all that comes later."""
 LINGER_S: Final = 2.0
-"""A link that we ended hears its station's answer for so long, or our close frame may be lost:
-closing a socket with unread bytes resets it."""
+"""A link that we ended hears its station's answer for this long and is then closed. Closing a
+socket with unread bytes resets it, and our close frame may be lost."""
 
 log = logging.getLogger("vpnws")
 

@@ -14,22 +14,24 @@ if TYPE_CHECKING:
     from vpnws.server.uwsgi import Uwsgi
 
 MAX_RECEIVE_BYTES: Final = 256 * 1024
+"""`stream`: one read takes at most this much, then other stations have their turn."""
 MIN_RECEIVE_BYTES: Final = 8 * 1024
-"""One read takes between these, then other stations have their turn: much of a station that sends
-large frames, little of one that sends many small ones, which are what costs time."""
+"""`stream`: the least that one read may take. A station that sends many small frames has shorter
+reads than one that sends large ones, because frames cost time and bytes do not."""
 LARGE_FRAME_BYTES: Final = 256
-"""Messages of this length on average make the next read larger."""
+"""`stream`: the next read is shorter when frames have fewer bytes than this on average."""
 MAX_BATCH_MESSAGES: Final = 256
-"""Messages that `native` forwards before other stations have their turn."""
+"""`native` forwards at most this many messages, then other stations have their turn."""
 MAX_BATCH_BYTES: Final = 65536
-"""The same in bytes; a message more may come."""
+"""`native`: the same in bytes; one message more may come."""
 WAIT_S: Final = 60.0
-"""`native` is woken by its connection, also when the port ends; this only bounds a wait."""
+"""`native`: the longest wait for a connection. A frame, or the end of the port, ends it at once."""
 PARTIAL: Final = b"\0"
 """What uWSGI returns in place of a fragment that is not the last one."""
 
 _MAX_HELD_BYTES: Final = 2 * offload.MAX_RECORDS_BYTES
-"""More than is ever left uncut: the longest message and a control frame, with their headers."""
+"""`stream`: more bytes than ever wait for the rest of their message, which is at most the longest
+message and a control frame with their headers."""
 _view = memoryview(bytearray(_MAX_HELD_BYTES + MAX_RECEIVE_BYTES))
 
 

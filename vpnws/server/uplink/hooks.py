@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HOOK_S: Final = 30
-"""How long the commands may take: at the start for one TAP, at the stop for all."""
+"""The time for an admin's commands: for each TAP at the start, for all TAPs at the stop. Commands
+that take longer are killed and have failed."""
 _SHOWN_BYTES: Final = 500
 
 

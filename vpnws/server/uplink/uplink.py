@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from vpnws.wire.websocket import Buffer
 
 ANNOUNCE_S: Final = 5.0
-"""How often the MACs of the server itself are learned anew; vpnws-age is at least twice that."""
+"""The MACs of the server itself are learned anew this often; `vpnws-age` is at least twice that."""
 RETRY_S: Final = 1.0
-"""How often a device that went away is looked for."""
+"""A TAP that went away is looked for this often."""
 _LENGTH: Final = Struct(">I")
 _buffer = memoryview(bytearray(TURN_BYTES + LENGTH_BYTES + READ_BYTES))
 

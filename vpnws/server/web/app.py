@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 StartResponse: TypeAlias = Callable[[str, "list[tuple[str, str]]"], Callable[[bytes], object]]
 
 RETRY_AFTER_S: Final = 10
+"""A station that finds no room is told to come back after this time."""
 
 log = logging.getLogger("vpnws")
 

@@ -9,7 +9,8 @@ from vpnws.wire.ip import Need, read_payload
 
 IpNetwork: TypeAlias = IPv4Network | IPv6Network
 MAX_DESTINATIONS: Final = 64
-"""Most networks in one policy: each packet is held against all of them."""
+"""Networks in one `VPNWS_ALLOW`, because each packet is compared with all of them. A longer list is
+refused with 500."""
 
 
 class AllowedDestinations:

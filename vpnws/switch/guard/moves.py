@@ -10,12 +10,14 @@ TRUSTED: Final = b"\xff" * 8
 """The claim of a port that may bring any MAC: a TAP of the server. A station that bridges by right
 keeps its own claim, or it could take the gateway's MAC from behind the TAP."""
 MAX_MOVES: Final = 5
-"""So many moves of one MAC within the window are a loop or a fight, not a station that roams."""
+"""A MAC that moves more often than this within `WINDOW_S` is in a loop or a fight and does not
+roam. It is held where it is (`move_guard`)."""
 WINDOW_S: Final = 10.0
+"""Moves are counted for this long, then counted anew."""
 HOLD_S: Final = 10.0
-"""How long a MAC that moved too often stays where it is."""
+"""A MAC that moved too often stays where it is for this long."""
 MAX_WATCHED_MACS: Final = 1024
-"""Most MACs whose moves are counted at once; a full table forgets the counts, not the FDB."""
+"""MACs whose moves are counted at once. A full table forgets all counts and no entry of the FDB."""
 
 
 def may_claim(holder: bytes, claimant: bytes) -> bool:

@@ -17,7 +17,10 @@ class Control:
 
 
 TARGET_S = 0.005
+"""A frame that waited longer than this has waited too long."""
 INTERVAL_S = 0.1
+"""When every frame of a flow has waited too long for this time, packets get a CE mark or are
+dropped (`standing_queue`)."""
 DEFAULT = Control(TARGET_S, INTERVAL_S)
 UNLIMITED = Control(inf, inf)
 """Nothing stands for too long: flow queueing alone."""

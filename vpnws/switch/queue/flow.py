@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 MAX_FLOWS = 256
-"""Buckets of flows. A power of two."""
+"""Buckets that the flows of one port are sorted into; more flows share them. A power of two."""
 QUANTUM_BYTES = 1514
-"""A flow's share of one round."""
+"""A flow sends this much, then other flows have their turn."""
 MIN_ITEM_BYTES = 64
-"""An item counts as at least so much: keeping a small one costs more memory than its bytes."""
+"""A queue's bound counts every item as at least this long: keeping a small one costs more memory
+than its bytes."""
 
 
 def bucket_of(key: bytes) -> int:

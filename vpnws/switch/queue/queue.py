@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 CONTROL_RESERVE_BYTES = 4096
-"""Pings and pongs have so much room of their own: frames cannot crowd them out."""
+"""Pings and pongs have this much room of their own, so frames cannot crowd them out. What does not
+fit is not queued."""
 
 
 @dataclass(frozen=True, slots=True)
