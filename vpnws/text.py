@@ -1,14 +1,28 @@
-"""Makes text from strangers fit to be shown in one line of a log."""
+"""Makes text from strangers safe to show: as one word of a log line, or as one short sentence."""
 
 from __future__ import annotations
 
 from typing import Final
 
-MAX_SHOWN_CHARACTERS: Final = 200
-"""A longer text from a stranger is cut off here."""
+MAX_VALUE_CHARACTERS: Final = 128
+"""A longer value in a log line is cut off here."""
+MAX_LINE_CHARACTERS: Final = 200
+"""A longer sentence from a stranger is cut off here."""
+_SEPARATORS: Final = frozenset(" \"'")
+"""What ends a value in a log line of the form key=value or 'value'."""
 
 
-def printable(text: str) -> str:
-    """Return `text` without control characters, and no longer than a line should be."""
-    shown = "".join(c if c.isprintable() else "?" for c in text[: MAX_SHOWN_CHARACTERS + 1])
-    return shown if len(shown) <= MAX_SHOWN_CHARACTERS else shown[:MAX_SHOWN_CHARACTERS] + "..."
+def log_value(text: str, *, keep: str = "") -> str:
+    """Return at most MAX_VALUE_CHARACTERS of `text` as one word that cannot forge a log line.
+
+    Spaces, quotes and control characters become '?'; a space or quote in `keep` stays.
+    """
+    replaced = _SEPARATORS - set(keep)
+    shown = text[:MAX_VALUE_CHARACTERS]
+    return "".join(c if c.isprintable() and c not in replaced else "?" for c in shown)
+
+
+def one_line(text: str) -> str:
+    """Return `text` as one line: control characters become '?', a long text ends in '...'."""
+    shown = "".join(c if c.isprintable() else "?" for c in text[:MAX_LINE_CHARACTERS])
+    return shown if len(text) <= MAX_LINE_CHARACTERS else shown + "..."

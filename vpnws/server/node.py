@@ -19,6 +19,7 @@ from vpnws.switch.guard.storm import StormControl
 from vpnws.switch.port import AccessPort, Port, Trunk
 from vpnws.switch.queue.queue import EgressQueue
 from vpnws.switch.switch import Switch
+from vpnws.text import log_value
 from vpnws.wire import websocket
 from vpnws.wire.ethernet import format_mac
 
@@ -222,7 +223,7 @@ class Node:
             " %s",
             self._name(port),
             self.loop.now() - link.opened_s,
-            printable(link.reason, keep=" "),
+            log_value(link.reason, keep=" "),
             port.rx_frames,
             port.rx_bytes,
             port.tx_frames,
@@ -260,7 +261,7 @@ def describe(session: Session) -> str:
         ("rights", describe_rights(session)),
         ("subprotocol", session.subprotocol),
     )
-    return " ".join(f"{key}={printable(value) or '-'}" for key, value in pairs)
+    return " ".join(f"{key}={log_value(value) or '-'}" for key, value in pairs)
 
 
 def describe_rights(session: Session) -> str:
@@ -275,12 +276,3 @@ def describe_rights(session: Session) -> str:
     elif session.wants_bridge:
         words.append("bridge-refused")
     return ",".join(words)
-
-
-def printable(text: str, *, keep: str = "") -> str:
-    """Return at most 128 characters of `text`, with what could forge a log line replaced.
-
-    Spaces and quotes are, unless they are in `keep`.
-    """
-    odd = {" ", '"', "'"} - set(keep)
-    return "".join(c if c.isprintable() and c not in odd else "?" for c in text[:128])

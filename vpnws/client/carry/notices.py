@@ -6,7 +6,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Final
 
-from vpnws.text import printable
+from vpnws.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,4 +50,4 @@ def _notice_of(text: str) -> str:
     except (ValueError, RecursionError):
         return ""
     notice = told.get("notice") if isinstance(told, dict) else None
-    return printable(notice) if isinstance(notice, str) else ""
+    return one_line(notice) if isinstance(notice, str) else ""

@@ -22,7 +22,7 @@ from vpnws.client.carry.records import RecordCarrier
 from vpnws.client.waiting import Stopped
 from vpnws.errors import ConnectError, TapError
 from vpnws.sizes import TURN_FRAMES
-from vpnws.text import printable
+from vpnws.text import one_line
 from vpnws.wire.websocket import GOING_AWAY, NO_STATUS, Ending
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class Pump:
 
 def describe(ending: Ending) -> str:
     """Return the sentence for the end of a connection that did not merely break."""
-    reason = printable(ending.reason)
+    reason = one_line(ending.reason)
     if not ending.by_peer:
         return f"the server broke the WebSocket protocol: {reason}"
     if ending.code == NO_STATUS:

@@ -11,7 +11,7 @@ from websockets.uri import WebSocketURI
 
 from vpnws.client.connect.url import hide_userinfo
 from vpnws.errors import ConnectError, RefusedError
-from vpnws.text import printable
+from vpnws.text import one_line
 from vpnws.wire.ethernet import format_mac
 from vpnws.wire.offload import SUBPROTOCOL
 
@@ -94,7 +94,7 @@ class Upgrade:
         if self._protocol.handshake_exc is not None:
             raise ConnectError(
                 "the answer does not complete a WebSocket handshake:"
-                f" {printable(str(self._protocol.handshake_exc))}; {NOT_WEBSOCKET}"
+                f" {one_line(str(self._protocol.handshake_exc))}; {NOT_WEBSOCKET}"
             )
 
     def _reason(self, status: int, head: bytes) -> str:
@@ -118,4 +118,4 @@ def _location(head: bytes) -> str:
     if found is None:
         return ""
     place = hide_userinfo(found[1].decode("latin-1")).partition("?")[0]
-    return f", to {printable(place)}"
+    return f", to {one_line(place)}"
