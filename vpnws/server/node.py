@@ -117,7 +117,7 @@ class Node:
         port = AccessPort(
             next(self._ids),
             for_station(session.subprotocol),
-            session.unsent,
+            EgressQueue(settings.egress_limit_bytes),
             settings.max_frame_bytes,
             origin=self.switch.networks.origin(session.network, rights.role),
             storm=StormControl(settings.storm_limit, self.loop.now()),
@@ -222,7 +222,7 @@ class Node:
             "port %s down after %.0f s: '%s'; rx %d frames, %d bytes; tx %d frames, %d bytes; drops"
             " %s",
             self._name(port),
-            self.loop.now() - link.opened_s,
+            self.loop.now() - link.times.opened_s,
             log_value(link.reason, keep=" "),
             port.rx_frames,
             port.rx_bytes,

@@ -1,29 +1,40 @@
-"""A station's link: writes what its port has queued, watches over its life, ends it politely."""
+"""A station's link: writes what its port has queued, watches over its life, ends it politely.
+
+`state.py` draws its states. The first event that ends a link counts: `end`, `answer_close` and `lose`
+do nothing when the link is not OPEN any more.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import socket
 from typing import TYPE_CHECKING, Final
 
+from vpnws.server.port.session import LinkTimes
+from vpnws.server.port.state import TRANSITIONS, LinkEvent, LinkState, LinkStateError
 from vpnws.sizes import MAX_UNSENT_BYTES, MAX_WRITE_BUFFERS, WRITE_BYTES
 from vpnws.wire import websocket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from vpnws.server.loop import Loop, Watcher
     from vpnws.server.port.session import Session
     from vpnws.switch.port import AccessPort
+    from vpnws.wire.websocket import Buffer, Ending
 
 BITE_BYTES: Final = 32768
-"""While a socket is full, one write offers it at most this much, or one item: what the socket does
-not take stands before all that comes later."""
+"""One write is offered about this many bytes while the socket is full. What the socket does not
+take must be written before anything that comes later."""
+JOIN_BYTES: Final = 16384
+"""Up to this many bytes are copied into one buffer before they are written: that costs less than to
+name each small buffer to the kernel."""
 LINGER_S: Final = 2.0
-"""A link that we ended hears its station's answer for this long and is then closed. Closing a
-socket with unread bytes resets it, and our close frame may be lost."""
+"""A link that we ended waits this long for its station's answer. Closing at once could reset the
+connection, if it has unread bytes, and our close frame would be lost."""
+DISCARD_BYTES: Final = 65536
+"""A lingering link reads and forgets this many bytes at a time."""
 
 log = logging.getLogger("vpnws")
 
@@ -38,9 +49,13 @@ class Link:
         session: Session,
         port: AccessPort,
         on_end: Callable[[Link], bool],
+        times: LinkTimes | None = None,
     ) -> None:
-        """The link owns `connection` from here on; `on_end` is called once, when the port
-        is over, and returns whether the connection may linger for its station's answer.
+        """Own `connection` from here on.
+
+        `on_end` is called once, when the link is not OPEN any more; it returns whether the
+        connection may linger for its station's answer. `times` are those of a link that another
+        process handed over. Raises OSError when the connection is gone already.
         """
         connection.setblocking(False)
         if connection.family in (socket.AF_INET, socket.AF_INET6):
@@ -48,15 +63,14 @@ class Link:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # It would grow to megabytes, and all of that stands before a ping.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
-        self._loop = loop
+        self.state = LinkState.OPEN
+        self.reason = ""
+        """Why the link is not OPEN any more, for the log."""
         self.connection = connection
-        self.fd = connection.fileno()
         self.session = session
         self.port = port
-        self.ended = False
-        self.reason = ""
-        self.heard_s = self.wrote_s = self.opened_s = loop.now()
-        self._pinged_s = self.heard_s
+        self.times = times or LinkTimes.starting_at(loop.now())
+        self._loop = loop
         self._on_end = on_end
         self._writer: Watcher | None = None
         self._reader: Watcher | None = None
@@ -64,13 +78,13 @@ class Link:
 
     def read_with(self, callback: Callable[[], None]) -> None:
         """Have `callback` called whenever the connection can be read."""
-        self._reader = self._loop.on_readable(self.fd, callback)
+        self._reader = self._loop.on_readable(self.connection.fileno(), callback)
 
     def flush(self) -> None:
         """Write what is queued, as far as the socket takes it without waiting."""
-        # With a watcher the socket was full: it goes on when it is not.
-        if self._writer is None:
-            self._write()
+        # A link that has a writer goes on when its socket is not full any more.
+        if self._writer is None and self.state is LinkState.OPEN:
+            self._write(self._loop.now())
 
     def send_control(self, opcode: int, payload: bytes) -> None:
         """Send a control frame before the frames that wait."""
@@ -81,58 +95,98 @@ class Link:
         """Ping a quiet station; end one that has been silent for `dead_after_s`.
 
         The C vpn-ws client answers no ping, and sends its own only when nothing at all has come
-        for 17 s: that it takes what we write counts as life, and our pings would keep it from it.
+        for 17 s. So that it takes what we write counts as life, and it gets no pings from us, which
+        would keep it from sending its own.
         """
         asks = self.session.answers_pings
-        silent_s = now - (self.heard_s if asks else max(self.heard_s, self.wrote_s))
+        times = self.times
+        silent_s = now - (times.heard_s if asks else max(times.heard_s, times.wrote_s))
         if silent_s >= dead_after_s:
             self.end(websocket.GOING_AWAY, f"silent for {dead_after_s:.0f} s")
-        elif asks and min(silent_s, now - self._pinged_s) >= ping_every_s:
-            self._pinged_s = now
+        elif asks and min(silent_s, now - times.pinged_s) >= ping_every_s:
+            times.pinged_s = now
             self.send_control(websocket.PING, b"vpnws")
 
-    def end(self, code: int, reason: str, *, by_peer: bool = False) -> None:
-        """End the port with a close frame, then the connection: at once if the peer closed it."""
-        if self.ended:
+    def end(self, code: int, reason: str) -> None:
+        """End the port, send a close frame, and linger for the station's answer."""
+        if self.state is not LinkState.OPEN:
             return
-        may_linger = self._finish(reason)
-        if code != websocket.ABNORMAL:
-            self._send_close(code, "" if by_peer else reason)
-        if by_peer or not may_linger or code == websocket.ABNORMAL:
+        may_linger = self._leave_open(LinkEvent.END, reason)
+        if self._send_close(code, reason) and may_linger:
+            self._linger_until_s = self._loop.now() + LINGER_S
+            self._reader = self._loop.on_readable(self.connection.fileno(), self._discard)
+        else:
             self.close()
+
+    def answer_close(self, ending: Ending) -> None:
+        """End the port because the station sent a close frame; answer it and close."""
+        if self.state is not LinkState.OPEN:
             return
-        self._linger_until_s = self._loop.now() + LINGER_S
-        self._watch_reads_until_closed()
+        self._leave_open(LinkEvent.ANSWER_CLOSE, ending.reason or "closed by the station")
+        self._send_close(ending.code, "")
+        self._close_connection()
+
+    def lose(self, reason: str) -> None:
+        """End the port because the connection broke: nobody is there to be sent a close frame."""
+        if self.state is not LinkState.OPEN:
+            return
+        self._leave_open(LinkEvent.LOSE, reason)
+        self._close_connection()
+
+    def hand_over(self) -> socket.socket:
+        """Let go of the connection, so that another link can go on with it; the caller owns it.
+
+        `on_end` is not called. Raises LinkStateError when the link is not OPEN.
+        """
+        self._move(LinkEvent.HAND_OVER)
+        self._stop_watching()
+        return socket.socket(fileno=self.connection.detach())
+
+    def close(self) -> None:
+        """Close the connection of a link that has ended, whether its station answered or not.
+
+        Raises LinkStateError when the link is OPEN.
+        """
+        if self.state is not LinkState.CLOSED:
+            self._move(LinkEvent.CLOSE)
+            self._close_connection()
 
     def lingered(self, now: float) -> bool:
         """Close a link that has waited long enough for its station's answer; True once closed."""
-        if self.connection.fileno() >= 0 and now >= self._linger_until_s:
+        if self.state is LinkState.LINGERING and now >= self._linger_until_s:
             self.close()
-        return self.connection.fileno() < 0
+        return self.state is LinkState.CLOSED
 
-    def close(self) -> None:
-        """Close the connection and stop watching it."""
+    def _move(self, event: LinkEvent) -> None:
+        """Go where `event` leads. Raises LinkStateError when it leads nowhere from here."""
+        after = TRANSITIONS.get((self.state, event))
+        if after is None:
+            raise LinkStateError(f"a link that is {self.state.value} cannot {event.value}")
+        self.state = after
+
+    def _leave_open(self, event: LinkEvent, reason: str) -> bool:
+        """Take the port off the switch; return whether the connection may linger."""
+        self._move(event)
+        self.reason = reason
+        self._stop_watching()
+        return self._on_end(self)
+
+    def _send_close(self, code: int, reason: str) -> bool:
+        """Write a close frame behind a message half written, before all else; False if it broke."""
+        frame = websocket.encode(websocket.CLOSE, websocket.close_payload(code, reason))
+        try:
+            _send(self.connection, [*self.port.egress.rest, frame])
+            self.connection.shutdown(socket.SHUT_WR)
+        except OSError:
+            return False
+        return True
+
+    def _close_connection(self) -> None:
         self._stop_watching()
         # Whoever else waits for this connection, as `native` does, sees its end this way.
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
         self.connection.close()
-
-    def _finish(self, reason: str) -> bool:
-        self.ended = True
-        self.reason = reason
-        self._stop_watching()
-        return self._on_end(self)
-
-    def _send_close(self, code: int, reason: str) -> None:
-        """Write a close frame behind a message half written, before everything else."""
-        begun = self.port.egress.rest
-        payload = websocket.close_payload(code, reason)
-        try:
-            os.writev(self.fd, [*begun, websocket.encode(websocket.CLOSE, payload)])
-            self.connection.shutdown(socket.SHUT_WR)
-        except OSError:
-            self.close()
 
     def _stop_watching(self) -> None:
         for watcher in (self._reader, self._writer):
@@ -140,13 +194,9 @@ class Link:
                 watcher.close()
         self._reader = self._writer = None
 
-    def _watch_reads_until_closed(self) -> None:
-        if self.connection.fileno() >= 0:
-            self._reader = self._loop.on_readable(self.fd, self._discard)
-
     def _discard(self) -> None:
         try:
-            if self.connection.recv(65536):
+            if self.connection.recv(DISCARD_BYTES):
                 return
         except BlockingIOError:
             return
@@ -154,18 +204,20 @@ class Link:
             pass
         self.close()
 
-    def _write(self) -> None:
+    def _writable(self) -> None:
+        self._write(self._loop.now())
+
+    def _write(self, now: float) -> None:
         """Write until nothing waits or the socket is full, whose watcher then goes on."""
         queue = self.port.egress
-        now = self._loop.now()
         buffers: list[bytes | memoryview] = []
         try:
             while queue.size_bytes:
                 buffers = queue.rest or self._gather(now)
                 if not buffers:
                     break  # What waited was dropped for having waited too long.
-                written = os.writev(self.fd, buffers)
-                self.wrote_s = now
+                written = _send(self.connection, buffers)
+                self.times.wrote_s = now
                 if written < sum(map(len, buffers)):
                     queue.keep(_after(buffers, written))
                     self._wait_to_write()
@@ -176,7 +228,7 @@ class Link:
             queue.keep(buffers)
             self._wait_to_write()
         except OSError as error:
-            self.end(websocket.ABNORMAL, f"cannot write: {error.strerror}")
+            self.lose(f"cannot write: {error.strerror}")
         else:
             self._stop_waiting()
 
@@ -186,17 +238,22 @@ class Link:
         return self.port.format.gather(queue, most_bytes, MAX_WRITE_BUFFERS, now)
 
     def _wait_to_write(self) -> None:
-        if self.ended:
-            return
         # Each time: the queue ends it whenever the last item is taken, written or not.
         self.port.egress.backed_up = True
         if self._writer is None:
-            self._writer = self._loop.on_writable(self.fd, self._write)
+            self._writer = self._loop.on_writable(self.connection.fileno(), self._writable)
 
     def _stop_waiting(self) -> None:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+
+def _send(connection: socket.socket, buffers: Sequence[Buffer]) -> int:
+    """Write `buffers` as far as the socket takes them; return how many bytes that was."""
+    if sum(map(len, buffers)) <= JOIN_BYTES:
+        return connection.send(b"".join(buffers))
+    return connection.sendmsg(buffers)
 
 
 def _after(buffers: list[bytes | memoryview], count_bytes: int) -> list[bytes | memoryview]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from vpnws.server.port.state import LinkState
 from vpnws.wire import offload, websocket
 
 if TYPE_CHECKING:
@@ -55,12 +57,12 @@ def receive_stream(
         except BlockingIOError:
             return
         except OSError as error:
-            link.end(websocket.ABNORMAL, f"cannot read: {error.strerror}")
+            link.lose(f"cannot read: {error.strerror}")
             return
         if not count:
-            link.end(websocket.ABNORMAL, "the connection was closed without a close frame")
+            link.lose("the connection was closed without a close frame")
             return
-        link.heard_s = loop.now()
+        link.times.heard_s = loop.now()
         messages = decoder.feed_behind(_view[: held + count])
         frames = decoder.others + (forward(messages) if messages else 0)
         decoder.others = 0
@@ -70,8 +72,10 @@ def receive_stream(
             size_bytes = min(MAX_RECEIVE_BYTES, size_bytes * 2)
         if decoder.ping is not None:
             link.send_control(websocket.PONG, decoder.take_ping() or b"")
-        if decoder.ending is not None:
-            _end(link, decoder.ending)
+        if decoder.ending is not None and decoder.ending.by_peer:
+            link.answer_close(decoder.ending)
+        elif decoder.ending is not None:
+            link.end(decoder.ending.code, decoder.ending.reason)
 
     link.read_with(readable)
 
@@ -88,7 +92,7 @@ def receive_native(
     `fd` is uWSGI's own descriptor of the connection: it stays open until the request is over.
     """
     has_more = False
-    while not link.ended:
+    while link.state is LinkState.OPEN:
         if link.port.egress.begun:
             loop.wait_writable(fd, WAIT_S)
         elif has_more:
@@ -103,37 +107,32 @@ def _receive_ready(
     loop: Loop, uwsgi: Uwsgi, link: Link, forward: Callable[[list[bytes]], object]
 ) -> bool:
     """Forward a batch; return whether there may be more behind it."""
-    if link.ended or link.port.egress.begun:
+    if link.state is not LinkState.OPEN or link.port.egress.begun:
         return True
     messages: list[bytes] = []
-    is_full, ending = _read_ready(uwsgi, messages)
-    link.heard_s = loop.now()
+    has_more, end = _read_ready(uwsgi, link, messages)
+    link.times.heard_s = loop.now()
     if messages:
         forward(messages)
-    if ending is not None:
-        _end(link, ending)
-    return is_full
+    if end is not None:
+        end()
+    return has_more
 
 
-def _read_ready(uwsgi: Uwsgi, messages: list[bytes]) -> tuple[bool, websocket.Ending | None]:
-    """Read messages up to a batch; return whether it is full, and the end if it has come."""
+def _read_ready(
+    uwsgi: Uwsgi, link: Link, messages: list[bytes]
+) -> tuple[bool, Callable[[], None] | None]:
+    """Read messages up to a batch; return whether there may be more, and what ends the link."""
     size_bytes = 0
     while len(messages) < MAX_BATCH_MESSAGES and size_bytes < MAX_BATCH_BYTES:
         try:
             message = uwsgi.receive_message()
         except OSError:
-            reason = "the connection was closed"
-            return False, websocket.Ending(websocket.ABNORMAL, reason, by_peer=True)
+            return False, partial(link.lose, "the connection was closed")
         if not message:
             return False, None
         if message == PARTIAL:
-            reason = "native takes no fragments"
-            return False, websocket.Ending(websocket.PROTOCOL_ERROR, reason, by_peer=False)
+            return False, partial(link.end, websocket.PROTOCOL_ERROR, "native takes no fragments")
         messages.append(message)
         size_bytes += len(message)
     return True, None
-
-
-def _end(link: Link, ending: websocket.Ending) -> None:
-    reason = ending.reason or ("closed by the station" if ending.by_peer else "")
-    link.end(ending.code, reason, by_peer=ending.by_peer)

@@ -1,28 +1,22 @@
-"""What a station's connection needs to be served by any process: one plain record."""
+"""What a station's connection needs to be served by any process: plain records."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from vpnws.config import DEFAULT_NETWORK
 from vpnws.server.web.identity import Identity
 from vpnws.server.web.rights import Rights
 from vpnws.wire.websocket import ReceiveState
 
-if TYPE_CHECKING:
-    from vpnws.switch.queue.queue import EgressQueue
-
 
 @dataclass(slots=True)
 class Session:
-    """Everything another process would need to go on serving a station's connection.
+    """What the handshake settled, and what has been received since and is not yet complete.
 
-    The descriptor travels beside it. Nothing here refers to a loop, a greenlet or a port.
+    Nothing here refers to a loop, a greenlet, a descriptor or a port.
     """
 
-    unsent: EgressQueue
-    """What is queued, and what the last write left over."""
     identity: Identity = field(default_factory=Identity)
     network: str = DEFAULT_NETWORK
     subprotocol: str = ""
@@ -34,3 +28,20 @@ class Session:
     """Whether the station says that more stations are behind it: a request, not a right."""
     received: ReceiveState = field(default_factory=ReceiveState)
     """Bytes not yet cut into frames, and the fragments of an unfinished message."""
+
+
+@dataclass(slots=True)
+class LinkTimes:
+    """When a connection showed signs of life, in seconds on the clock of the machine."""
+
+    opened_s: float
+    heard_s: float
+    """When something last came from the station."""
+    wrote_s: float
+    """When the socket last took something."""
+    pinged_s: float
+
+    @classmethod
+    def starting_at(cls, now: float) -> LinkTimes:
+        """Return the times of a connection that has just been opened."""
+        return cls(now, now, now, now)

@@ -10,7 +10,6 @@ from vpnws.errors import RightsError, UpgradeError
 from vpnws.server.port.session import Session
 from vpnws.server.web.identity import Environ, read_identity, text_of
 from vpnws.server.web.rights import ALLOW, BRIDGE, ROLE, read_rights
-from vpnws.switch.queue.queue import EgressQueue
 from vpnws.wire import offload
 from vpnws.wire.ethernet import parse_mac
 
@@ -49,7 +48,6 @@ def read_request(environ: Environ, settings: Settings) -> Session:
             "500 Internal Server Error", f"The web server grants a right wrongly: {error}."
         ) from error
     return Session(
-        EgressQueue(settings.egress_limit_bytes),
         read_identity(environ, settings),
         network=network,
         rights=rights,
