@@ -1,7 +1,7 @@
 """A station's link: writes what its port has queued, watches over its life, ends it politely.
 
-`state.py` draws its states. The first event that ends a link counts: `end`, `answer_close` and `lose`
-do nothing when the link is not OPEN any more.
+`state.py` draws its states. Only the first event that ends a link counts: `end`, `answer_close` and
+`lose` do nothing once the link is not OPEN.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from vpnws.wire.websocket import Buffer, Ending
 
 BITE_BYTES: Final = 32768
-"""One write is offered about this many bytes while the socket is full. What the socket does not
-take must be written before anything that comes later."""
+"""While a socket is full, one write offers it at most this much, or one item: what the socket does
+not take stands before all that comes later."""
 JOIN_BYTES: Final = 16384
-"""Up to this many bytes are copied into one buffer before they are written: that costs less than to
-name each small buffer to the kernel."""
+"""A write of at most this much is copied into one buffer first. That costs less than to name each
+of many small buffers to the kernel."""
 LINGER_S: Final = 2.0
-"""A link that we ended waits this long for its station's answer. Closing at once could reset the
-connection, if it has unread bytes, and our close frame would be lost."""
+"""A link that we ended hears its station's answer for this long and is then closed. Closing a
+socket with unread bytes resets it, and our close frame may be lost."""
 DISCARD_BYTES: Final = 65536
-"""A lingering link reads and forgets this many bytes at a time."""
+"""A lingering link reads and forgets this much at a time."""
 
 log = logging.getLogger("vpnws")
 
