@@ -1,0 +1,23 @@
+"""What every unit test runs with: no deadline by the clock, and no capability of root."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+from tests.support.capabilities import without_capabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+settings.register_profile("unit", deadline=None)
+settings.load_profile("unit")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """Run each test as any user would: what takes a capability fails for root too."""
+    with without_capabilities():
+        return (yield)
