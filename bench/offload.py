@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bench import report
 from bench.measure import Spread, Work, in_turn
+from tests.support.frames import UDP
 from tests.support.packet_strategies import TIMESTAMPS
-from tests.support.packets import UDP, Packet
+from tests.support.packets import Packet
 from vpnws.wire.offload import NOTHING_TO_DO, is_sound, plain_frames
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bench import report
 from bench.measure import Spread, Work, in_turn
-from tests.support.fabric import FakeTable, frame, mac
+from tests.support.fabric import FakeTable
+from tests.support.frames import frame, mac
 from tests.support.raw_frames import BINARY, encode_frame
 from vpnws.server.peers.shared_page import SharedPage
 from vpnws.sizes import MAX_WRITE_BUFFERS

@@ -23,7 +23,7 @@ from bench import report
 from bench.measure import Spread
 from bench.processes import CpuTime, cpu_time, pin_apart
 from tests.live.server import Station, TwoWorkers
-from tests.support.fabric import frame
+from tests.support.frames import frame
 from tests.support.raw_frames import BINARY, encode_frame
 
 if TYPE_CHECKING:

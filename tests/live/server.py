@@ -7,7 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from tests.support.fabric import frame, mac
+from tests.support.frames import frame, mac
 from tests.support.raw_client import RawClient
 from tests.support.raw_frames import PING, PONG, Frame
 from tests.support.uwsgi import Uwsgi, free_port

@@ -14,7 +14,7 @@ import pytest
 
 from tests.live.server import Station, reach
 from tests.support import processes
-from tests.support.fabric import mac
+from tests.support.frames import mac
 from tests.support.markdown import blocks
 from tests.support.raw_client import RawClient
 from tests.support.uwsgi import BINARY, INI, free_port

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from tests.live.server import Station, TwoWorkers, reach
-from tests.support.fabric import frame, mac
+from tests.support.frames import frame, mac
 from tests.support.raw_frames import BINARY, TEXT, encode_frame
 from vpnws.wire.offload import (
     MAX_FRAME_BYTES,

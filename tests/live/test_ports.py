@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.live.server import TwoWorkers, reach
-from tests.support.fabric import frame
+from tests.support.frames import frame
 from tests.support.raw_frames import PING, encode_frame
 from tests.support.waiting import wait_for
 from vpnws.wire.ethernet import BROADCAST

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.fabric import mac
+from tests.support import frames
+from tests.support.frames import DOT1AD, DOT1Q, EXPERIMENT, Tag, mac, tag_bytes, tagged
 from tests.support.netns import Namespace
 from tests.support.prerequisites import require, require_tap
 from tests.support.site import (
@@ -40,7 +41,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.netns
 
 MANY = 20
-DOT1Q, DOT1AD = "81000064", "88a8000781000064"
+ONE_TAG, TWO_TAGS = ((DOT1Q, 100),), ((DOT1AD, 7), (DOT1Q, 100))
+# No kernel looks into such a frame.
+frame = partial(frames.frame, kind=EXPERIMENT)
 MDNS_PORT = 5353
 MDNS_GROUPS = {socket.AF_INET: "224.0.0.251", socket.AF_INET6: "ff02::fb"}
 MDNS_QUESTION = (
@@ -64,11 +67,6 @@ def site(prerequisites: None) -> Iterator[BridgeSite]:
         site.join(1, SECOND_HTTP)
         site.wait_until_reachable(0, 1)
         yield site
-
-
-def frame(destination: bytes, source: bytes, size: int = 60) -> bytes:
-    """Return a frame of the EtherType for experiments, which no kernel looks into."""
-    return (destination + source + b"\x88\xb5").ljust(size, source[-1:])
 
 
 def macs(first: int) -> list[bytes]:
@@ -121,10 +119,12 @@ class TestStationsAndTheLan:
     @pytest.mark.parametrize(
         ("tags", "size"),
         # The kernel sends the 4 bytes past 1514 for an outer 802.1Q tag only.
-        [(DOT1Q, 64), (DOT1Q, 1518), (DOT1AD, 64), (DOT1AD, 1514)],
+        [(ONE_TAG, 64), (ONE_TAG, 1518), (TWO_TAGS, 64), (TWO_TAGS, 1514)],
     )
-    def test_tagged_frames_pass_unharmed(self, site: BridgeSite, tags: str, size: int) -> None:
-        tag, source = bytes.fromhex(tags), mac(0x300)
+    def test_tagged_frames_pass_unharmed(
+        self, site: BridgeSite, tags: tuple[Tag, ...], size: int
+    ) -> None:
+        source = mac(0x300)
         station = site.lan.stations[0]
         with (
             closing(raw_socket(site.behind, "eth0")) as lan,
@@ -132,12 +132,12 @@ class TestStationsAndTheLan:
         ):
             for sender, listener, interface in ((lan, station, TAP), (near, site.behind, "eth0")):
                 address = source if sender is lan else address_of(station)
-                plain = frame(BROADCAST, address, size - len(tag))
-                tagged = plain[:12] + tag + plain[12:]
+                plain = frame(BROADCAST, address, size - len(tag_bytes(*tags)))
+                sent = tagged(plain, *tags)
                 # A packet socket would be given the frame without its outer tag; a capture is not.
                 with capture(listener, interface, f"ether src {address.hex(':')}") as caught:
-                    sender.send(tagged)
-                assert tagged in caught.frames
+                    sender.send(sent)
+                assert sent in caught.frames
 
     @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
     def test_mdns_crosses_both_ways(self, site: BridgeSite, family: socket.AddressFamily) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.live.server import Station
-from tests.support.fabric import mac
+from tests.support.frames import mac
 from tests.support.markdown import blocks, table
 from tests.support.netns import Namespace
 from tests.support.nginx import Nginx

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.ip_frames import checksum
+from tests.support.frames import checksum
 from tests.support.prerequisites import require, require_root, require_tap
 from tests.support.site import HOST_ADDRESS, HOST_ADDRESS_6, BridgeSite
 from tests.support.traffic import Capture, ping

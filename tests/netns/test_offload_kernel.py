@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from tests.support.frames import ACK, CWR, DOT1AD, DOT1Q, ECE, FIN, PSH, TCP, UDP
 from tests.support.netns import Namespace
 from tests.support.offload_bed import OffloadBed
 from tests.support.packet_strategies import TIMESTAMPS, packets
-from tests.support.packets import ACK, CWR, DOT1AD, DOT1Q, ECE, FIN, PSH, TCP, UDP, Packet
+from tests.support.packets import Packet
 from tests.support.prerequisites import require, require_tap
 from tests.support.traffic import ping
 from tests.support.vnet_cable import Record, VnetCable, as_it_is

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.live.server import Station
-from tests.support.fabric import mac
+from tests.support.frames import mac
 from tests.support.prerequisites import require, require_tap
 from tests.support.routing import frames_tried, what_arrives
 from tests.support.site import HTTP, BridgeSite, RouterSite, Site, uplink_lines, url_of

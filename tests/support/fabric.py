@@ -149,13 +149,3 @@ class Fabric:
                     there.receive_items(there.trunks[switch.slot], b"".join(items), self.now)
                     moved = True
         return moved
-
-
-def mac(number: int) -> bytes:
-    """Return a station's address that ends in `number`."""
-    return b"\x02\x00\x00\x00" + number.to_bytes(2, "big")
-
-
-def frame(destination: bytes, source: bytes, size: int = 60) -> bytes:
-    """Return a frame of `size` bytes with a payload that differs by its addresses."""
-    return (destination + source + b"\x08\x00").ljust(size, source[-1:])

@@ -6,7 +6,8 @@ from functools import partial
 
 from hypothesis import strategies as st
 
-from .packets import DESTINATION, DOT1AD, DOT1Q, HOP_BY_HOP, ROUTING, TCP, UDP, Packet
+from .frames import DESTINATION, DOT1AD, DOT1Q, HOP_BY_HOP, ROUTING, TCP, UDP
+from .packets import Packet
 
 LAST_STOP = b"\xfd" + bytes(14) + b"\x77"
 NO_OPTIONS = b"\x01\x04\x00\x00\x00\x00"

@@ -1,7 +1,7 @@
-"""Builds TCP and UDP packets field by field, whole or with work left to do for an offload.
+"""Builds TCP and UDP packets, whole or with work left to do for an offload.
 
 It is the slow reference of what a cut packet looks like, and shares no code with vpnws: every
-packet is written anew, and its checksums are added up word by word (RFC 1071).
+packet is written anew, and its checksums are added up word by word.
 """
 
 from __future__ import annotations
@@ -9,22 +9,28 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, replace
 
-TCP, UDP = 6, 17
+from .frames import (
+    ACK,
+    CWR,
+    FIN,
+    IPV4,
+    IPV6,
+    PSH,
+    TCP,
+    UDP,
+    add_words,
+    ethernet,
+    ipv4_header,
+    ipv6_header,
+    pseudo_header,
+    tcp,
+    udp,
+)
+
 NEEDS_CSUM = 1
 GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, GSO_ECN = 1, 4, 5, 0x80
-FIN, SYN, PSH, ACK, ECE, CWR = 0x01, 0x02, 0x08, 0x10, 0x40, 0x80
-HOP_BY_HOP, ROUTING, DESTINATION = 0, 43, 60
-DOT1Q, DOT1AD = 0x8100, 0x88A8
 _CHECKSUM_AT = {TCP: 16, UDP: 6}
-
-
-def add_words(data: bytes) -> int:
-    """Return the ones' complement sum of `data` (RFC 1071), padded to whole words."""
-    total = 0
-    for (word,) in struct.iter_unpack(">H", data + bytes(len(data) % 2)):
-        total += word
-        total = (total & 0xFFFF) + (total >> 16)
-    return total
+_TRAFFIC_CLASS = 2
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,7 @@ class Packet:
     @property
     def link(self) -> bytes:
         """The Ethernet header and its tags."""
-        tags = b"".join(struct.pack(">HH", kind, control) for kind, control in self.tags)
-        return self.macs + tags + (b"\x08\x00" if self.version == 4 else b"\x86\xdd")
+        return ethernet(IPV4 if self.version == 4 else IPV6, b"", self.tags, self.macs)
 
     @property
     def addresses(self) -> tuple[bytes, bytes]:
@@ -130,35 +135,25 @@ class Packet:
         return self.link + self._network(len(rest)) + rest
 
     def _network(self, length: int) -> bytes:
-        return self._ipv4(length) if self.version == 4 else self._ipv6(length)
-
-    def _ipv4(self, length: int) -> bytes:
-        size = 20 + len(self.ip_options)
+        common = self.protocol, self.addresses, _TRAFFIC_CLASS
+        if self.version == 6:
+            return ipv6_header(length, *common, 63, self.extensions)
         fragment = 0x4000 if self.do_not_fragment else 0
-        fields = (0x40 | size // 4, 2, size + length, self.number, fragment, 63, self.protocol)
-
-        def write(check: int) -> bytes:
-            head = struct.pack(">BBHHHBBH", *fields, check)
-            return head + self.source + self.destination + self.ip_options
-
-        return write(0xFFFF - add_words(write(0)))
-
-    def _ipv6(self, length: int) -> bytes:
-        kinds = [*(kind for kind, _ in self.extensions), self.protocol]
-        chain = b"".join(
-            bytes((following, (len(body) + 2) // 8 - 1)) + body
-            for following, (_, body) in zip(kinds[1:], self.extensions, strict=True)
-        )
-        head = struct.pack(">IHBB", 0x60212345, len(chain) + length, kinds[0], 63)
-        return head + b"".join(self.addresses) + chain
+        return ipv4_header(length, *common, fragment, self.ip_options, number=self.number, hops=63)
 
     def _transport(self, check: int, length: int) -> bytes:
         if self.protocol == UDP:
-            return struct.pack(">HHHH", *self.ports, length, check)
-        offset = (20 + len(self.tcp_options)) // 4 << 4
-        fields = (*self.ports, self.sequence, 77, offset, self.flags, 501, check, self.urgent)
-        return struct.pack(">HHIIBBHHH", *fields) + self.tcp_options
+            return udp(b"", self.ports, check=check, length=length)
+        return tcp(
+            b"",
+            self.ports,
+            sequence=self.sequence,
+            flags=self.flags,
+            options=self.tcp_options,
+            check=check,
+            urgent=self.urgent,
+        )
 
     def _pseudo(self, length: int) -> bytes:
         source, destination = self.addresses
-        return source + (self.last_stop or destination) + struct.pack(">II", length, self.protocol)
+        return pseudo_header(self.protocol, (source, self.last_stop or destination), length)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vpnws.wire.ethernet import BROADCAST
 
-from .fabric import mac
+from .frames import mac
 from .markdown import blocks
 from .processes import run
 from .site import raw_socket

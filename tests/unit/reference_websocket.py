@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
 
+from tests.support.raw_frames import apply_key
 from vpnws.wire import websocket
 from vpnws.wire.websocket import Decoder
 
@@ -156,11 +157,7 @@ def header(first: int, length: int, form: int = 0, *, masked: bool = True) -> by
 def frame(first: int, payload: bytes = b"", key: bytes | None = KEY, form: int = 0) -> bytes:
     """Write a frame whose first byte is `first`, masked with `key` unless None."""
     head = header(first, len(payload), form, masked=key is not None)
-    if key is None:
-        return head + payload
-    repeated = (key * (len(payload) // 4 + 1))[: len(payload)]
-    masked = int.from_bytes(payload, "big") ^ int.from_bytes(repeated, "big")
-    return head + key + masked.to_bytes(len(payload), "big")
+    return head + (key or b"") + apply_key(key or b"", payload)
 
 
 def patterned(length: int) -> bytes:

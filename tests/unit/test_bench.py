@@ -14,7 +14,7 @@ from bench import offload, stages
 from bench.measure import Spread, Work, calls_for, cpu_ns, without_collector
 from bench.processes import cpu_time, pin_apart
 from bench.report import table
-from tests.support.fabric import frame, mac
+from tests.support.frames import frame, mac
 from vpnws.wire.ethernet import BROADCAST
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes.manual_loop import ManualLoop
-from tests.support.fabric import Fabric, frame, mac
+from tests.support.fabric import Fabric
+from tests.support.frames import frame, mac
 from vpnws.server.port.link import (
     BITE_BYTES,
     JOIN_BYTES,

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.packet_strategies import LAST_STOP, NO_OPTIONS, TIMESTAMPS
-from tests.support.packets import (
+from tests.support.frames import (
     ACK,
     CWR,
     DESTINATION,
@@ -20,9 +19,10 @@ from tests.support.packets import (
     PSH,
     ROUTING,
     UDP,
-    Packet,
     add_words,
 )
+from tests.support.packet_strategies import LAST_STOP, NO_OPTIONS, TIMESTAMPS
+from tests.support.packets import Packet
 from vpnws.wire.offload import (
     MAX_FRAME_BYTES,
     MAX_SEGMENTS,

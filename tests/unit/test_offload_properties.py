@@ -10,15 +10,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tests.support.frames import DOT1Q, HOP_BY_HOP, TCP, UDP
 from tests.support.packet_strategies import NO_OPTIONS, TIMESTAMPS, contents, packets
-from tests.support.packets import (
-    DOT1Q,
-    HOP_BY_HOP,
-    NEEDS_CSUM,
-    TCP,
-    UDP,
-    Packet,
-)
+from tests.support.packets import NEEDS_CSUM, Packet
 from vpnws.wire import offload
 from vpnws.wire.offload import (
     MAX_SEGMENTS,

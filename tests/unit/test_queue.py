@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.support.ip_frames import ECT_0, NOT_ECT, ipv4
+from tests.support.frames import ECT_0, NOT_ECT, ipv4
 from vpnws.switch.drop import Drop
 from vpnws.switch.queue.flow import MIN_ITEM_BYTES
 from vpnws.switch.queue.queue import CONTROL_RESERVE_BYTES, EgressQueue, Layout

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.ip_frames import CE, ECT_0, MACS, NOT_ECT, checksum, frame, ipv4, ipv6
+from tests.support.frames import CE, ECT_0, MACS, NOT_ECT, checksum, ethernet, ipv4, ipv6
 from vpnws.switch.drop import Drop
 from vpnws.switch.queue.codel import DEFAULT, INTERVAL_S, TARGET_S, UNLIMITED, Codel
 from vpnws.switch.queue.flow import MAX_FLOWS, MIN_ITEM_BYTES, QUANTUM_BYTES, Flows, bucket_of
@@ -105,7 +105,7 @@ class TestSparseFlows:
         assert port_of(one) == sparse
 
     @pytest.mark.parametrize(
-        "need", [frame(0x0806, bytes(28)), ipv6(protocol=58, addresses=(0xFE80 << 112, 2))]
+        "need", [ethernet(0x0806, bytes(28)), ipv6(protocol=58, addresses=(0xFE80 << 112, 2))]
     )
     def test_what_a_host_cannot_do_without_is_sparse(self, need: bytes) -> None:
         queue = backed_up()

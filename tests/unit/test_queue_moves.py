@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pytest
 
-from tests.support.ip_frames import ipv4
+from tests.support.frames import ipv4
 from vpnws.switch.queue import flow as flow_module
 from vpnws.switch.queue.codel import INTERVAL_S, TARGET_S
 from vpnws.switch.queue.queue import EgressQueue

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.ip_frames import (
+from tests.support.frames import (
     CE,
     ECT_0,
     ECT_1,
@@ -16,7 +16,7 @@ from tests.support.ip_frames import (
     TCP,
     UDP,
     checksum,
-    frame,
+    ethernet,
     ipv4,
     ipv6,
 )
@@ -70,9 +70,9 @@ class TestFlowKey:
         assert flow_key(one, 0) != flow_key(other, 0)
 
     def test_what_is_not_ip_is_told_by_addresses_and_type(self) -> None:
-        keys = {flow_key(frame(kind, bytes(28)), 0) for kind in (0x0806, 0x88CC)}
+        keys = {flow_key(ethernet(kind, bytes(28)), 0) for kind in (0x0806, 0x88CC)}
         assert len(keys) == 2
-        assert flow_key(frame(0x0806, bytes(28)), 0) == flow_key(frame(0x0806, bytes(46)), 0)
+        assert flow_key(ethernet(0x0806, bytes(28)), 0) == flow_key(ethernet(0x0806, bytes(46)), 0)
 
     @given(st.one_of(st.just(ipv4(options=bytes(40))), st.just(ipv6())), st.integers(0, 120))
     def test_a_frame_cut_short_does_not_raise(self, whole: bytes, length: int) -> None:
@@ -83,9 +83,9 @@ class TestFlowKey:
     def test_nothing_in_a_packet_raises(
         self, packet: bytes, tags: tuple[int, ...], kind: int
     ) -> None:
-        flow_key(frame(kind, packet, tags), 0)
-        marked = mark_ce(frame(kind, packet, tags), 0)
-        assert marked is None or len(marked) == len(frame(kind, packet, tags))
+        flow_key(ethernet(kind, packet, tags), 0)
+        marked = mark_ce(ethernet(kind, packet, tags), 0)
+        assert marked is None or len(marked) == len(ethernet(kind, packet, tags))
 
 
 class TestMark:
@@ -146,4 +146,4 @@ class TestMark:
         packet = bytearray(ipv4(service=ECT_0, protocol=UDP))
         packet[14] = first
         assert mark_ce(bytes(packet), 0) is None
-        assert mark_ce(frame(0x0806, ipv4(service=ECT_0)[14:]), 0) is None
+        assert mark_ce(ethernet(0x0806, ipv4(service=ECT_0)[14:]), 0) is None

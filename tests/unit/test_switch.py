@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.fabric import Fabric, frame, mac
+from tests.support.fabric import Fabric
+from tests.support.frames import frame, mac
 from vpnws.errors import CapacityError
 from vpnws.switch.drop import Drop
 from vpnws.switch.fdb import MISS_S, RECHECK_S, REPLACE_IDLE_S

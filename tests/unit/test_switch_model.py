@@ -8,7 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from tests.support.fabric import Fabric, frame, mac
+from tests.support.fabric import Fabric
+from tests.support.frames import frame, mac
 from vpnws.wire.ethernet import BROADCAST
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.fabric import Fabric, frame, mac
-from tests.support.packets import UDP, Packet
+from tests.support.fabric import Fabric
+from tests.support.frames import UDP, frame, mac
+from tests.support.packets import Packet
 from vpnws.switch.drop import Drop
 from vpnws.switch.format import (
     MESSAGE_BYTES,
