@@ -1,7 +1,7 @@
 """A pump of the client in a thread, with both its ends in a test's hands.
 
-A socket pair stands for the TAP (one datagram is one frame, as one read of a TAP is), another for
-the connection; the far end of that is the websockets library's own server side, without I/O.
+The TAP is one in memory; a socket pair stands for the connection. Its far end is the server side of
+the websockets library, without I/O.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from contextlib import suppress
 
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
@@ -21,7 +20,8 @@ from vpnws.client.carry.pump import Pump
 from vpnws.client.carry.stream import Stream
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import ConnectError, TapError
-from vpnws.tap.linux import Tap
+from vpnws.tap.memory import MemoryTap
+from vpnws.wire.offload import NOTHING_TO_DO
 
 WAIT_S = 5.0
 MTU = 1500
@@ -30,22 +30,6 @@ MTU = 1500
 def frame(number: int, size: int = 60) -> bytes:
     """Return an own frame for each number."""
     return number.to_bytes(4, "big") * (size // 4)
-
-
-class Device:
-    """What a Tap wraps, made of one end of a socket pair."""
-
-    name = "tap9"
-    hwaddr = b"\x02\0\0\0\0\x09"
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
-
-    def fileno(self) -> int:
-        return self._socket.fileno()
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 class FarEnd:
@@ -81,14 +65,12 @@ class FarEnd:
 class Bed:
     """A pump in a thread, with its ends in the test's hands."""
 
-    def __init__(
-        self, early: bytes = b"", tap_type: type[Tap] = Tap, *, has_offload: bool = False
-    ) -> None:
+    def __init__(self, early: bytes = b"", *, has_offload: bool = False) -> None:
         near, far = socket.socketpair()
-        inner, self.wire = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.wire.settimeout(WAIT_S)
         self.far = FarEnd(far)
-        self.tap = tap_type(Device(inner), has_vnet=has_offload)  # type: ignore[arg-type]
+        self.tap = MemoryTap("tap9", has_vnet=has_offload)
+        self.tap.up()
+        self.tap.set_offload(has_offload)
         self.stop = StopRequest()
         self.counters = Counters()
         self.connection = Connection(Stream(near), early, has_offload=has_offload)
@@ -102,16 +84,22 @@ class Bed:
         """Start the pump."""
         self._thread.start()
 
-    def fill(self) -> list[bytes]:
-        """Give the TAP frames until it takes no more; return those that it took."""
-        self.wire.settimeout(0.3)
-        sent: list[bytes] = []
-        with suppress(TimeoutError):
-            while True:
-                self.wire.send(frame(len(sent), 1400))
-                sent.append(frame(len(sent), 1400))
-        self.wire.settimeout(WAIT_S)
-        return sent
+    def fill(self, sent: bytes | None = None, vnet: bytes = NOTHING_TO_DO) -> list[bytes]:
+        """Have the host send until the pump is paused and the TAP is full; return what it took.
+
+        The host sends `sent` again and again, by default a new frame each time.
+        """
+        taken: list[bytes] = []
+        while True:
+            data = frame(len(taken), 1400) if sent is None else sent
+            if self.tap.host_send(data, vnet):
+                taken.append(data)
+            elif self.pump.is_paused:
+                return taken
+
+    def received(self) -> bytes:
+        """Return the next frame that the pump wrote to the TAP, with its header if it has one."""
+        return self.tap.host_receive(WAIT_S)
 
     def ended(self) -> Exception | None:
         """Wait for the pump's end; return what it raised."""
@@ -125,7 +113,7 @@ class Bed:
         self.far.socket.close()
         if self._thread.is_alive():
             self.ended()
-        for end in (self.connection, self.tap, self.wire, self.stop):
+        for end in (self.connection, self.tap, self.stop):
             end.close()
 
     def _run(self) -> None:

@@ -14,7 +14,7 @@ from websockets.frames import Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from tests.support.pump_bed import MTU, WAIT_S, Bed, Device, FarEnd, binary, frame
+from tests.support.pump_bed import MTU, WAIT_S, Bed, FarEnd, binary, frame
 from tests.support.waiting import wait_for
 from vpnws.client.carry.connection import Connection
 from vpnws.client.carry.counters import Drop
@@ -25,17 +25,8 @@ from vpnws.client.carry.stream import Stream
 from vpnws.client.waiting import Stopped
 from vpnws.errors import ConnectError, TapError
 from vpnws.sizes import TURN_BYTES
-from vpnws.tap.linux import Tap
-from vpnws.wire.websocket import Buffer
-
-
-class FailingTap(Tap):
-    """A Tap whose writes fail with one error number."""
-
-    code = 0
-
-    def write(self, frame: Buffer) -> None:
-        raise OSError(self.code, "it failed")
+from vpnws.tap.contract import DELETED_ERROR, FRAME_ERRORS
+from vpnws.tap.memory import MAX_QUEUE_FRAMES, MemoryTap
 
 
 @pytest.fixture
@@ -49,7 +40,7 @@ def test_frames_of_the_tap_become_binary_messages_in_order(bed: Bed) -> None:
     bed.start()
     sent = [frame(number, 60 + 4 * number) for number in range(200)]
     for one in sent:
-        bed.wire.send(one)
+        bed.tap.host_send(one)
     assert binary(bed.far.frames(200)) == sent
     assert bed.counters.frames_sent == 200
     assert not bed.counters.drops
@@ -59,7 +50,7 @@ def test_binary_messages_become_frames_of_the_tap(bed: Bed) -> None:
     bed.start()
     for number in range(50):
         bed.far.send(frame(number))
-        assert bed.wire.recv(2000) == frame(number)
+        assert bed.received() == frame(number)
     wait_for(lambda: bed.counters.frames_received == 50, WAIT_S, "the last frame to be counted")
 
 
@@ -68,7 +59,7 @@ def test_a_fragmented_message_is_one_frame(bed: Bed) -> None:
     bed.far.protocol.send_binary(frame(1)[:10], fin=False)
     bed.far.protocol.send_continuation(frame(1)[10:], fin=True)
     bed.far.flush()
-    assert bed.wire.recv(2000) == frame(1)
+    assert bed.received() == frame(1)
 
 
 def test_bytes_that_came_early_are_not_lost() -> None:
@@ -79,9 +70,9 @@ def test_bytes_that_came_early_are_not_lost() -> None:
     bed = Bed(early=whole[:-7])
     try:
         bed.start()
-        assert bed.wire.recv(2000) == frame(1)
+        assert bed.received() == frame(1)
         bed.far.socket.sendall(whole[-7:])
-        assert bed.wire.recv(2000) == frame(2)
+        assert bed.received() == frame(2)
     finally:
         bed.close()
 
@@ -96,7 +87,7 @@ def test_what_cannot_be_a_frame_is_counted_and_not_written(
     bed.start()
     bed.far.send(bytes(size))
     bed.far.send(frame(7))
-    assert bed.wire.recv(2000) == frame(7)
+    assert bed.received() == frame(7)
     assert bed.counters.drops == {reason: 1}
 
 
@@ -104,47 +95,67 @@ def test_what_cannot_be_a_frame_is_counted_and_not_written(
 def test_the_shortest_and_the_longest_frame_pass(bed: Bed, size: int) -> None:
     bed.start()
     bed.far.send(bytes(size))
-    assert bed.wire.recv(4000) == bytes(size)
+    assert bed.received() == bytes(size)
 
 
 def test_a_frame_that_the_device_has_no_room_for_is_dropped_and_counted(bed: Bed) -> None:
     bed.start()
-    for number in range(2000):
+    count = MAX_QUEUE_FRAMES + 10
+    for number in range(count):
         bed.far.send(frame(number))
     wait_for(
-        lambda: bed.counters.drops[Drop.TAP_FULL] + bed.counters.frames_received == 2000,
+        lambda: bed.counters.drops[Drop.TAP_FULL] + bed.counters.frames_received == count,
         WAIT_S,
         "every frame to be written or counted",
     )
-    assert bed.counters.drops[Drop.TAP_FULL] > 0
-    kept = [bed.wire.recv(2000) for _ in range(bed.counters.frames_received)]
-    assert kept == [frame(number) for number in range(len(kept))]
+    assert bed.counters.drops[Drop.TAP_FULL] == 10
+    kept = [bed.received() for _ in range(MAX_QUEUE_FRAMES)]
+    assert kept == [frame(number) for number in range(MAX_QUEUE_FRAMES)]
 
 
-@pytest.mark.parametrize("code", [errno.EIO, errno.EINVAL])
-def test_a_frame_that_the_device_refuses_is_counted(code: int) -> None:
-    bed = Bed(tap_type=type("Tap", (FailingTap,), {"code": code}))
-    try:
-        bed.start()
-        bed.far.send(frame(1))
-        wait_for(lambda: bed.counters.drops[Drop.TAP_REFUSED], WAIT_S, "the frame to be counted")
-        bed.wire.send(frame(2))
-        assert binary(bed.far.frames(1)) == [frame(2)]
-    finally:
-        bed.close()
+@pytest.mark.parametrize("code", FRAME_ERRORS)
+def test_a_frame_that_the_device_refuses_is_counted(bed: Bed, code: int) -> None:
+    bed.tap.host_fail_writes(code)
+    bed.start()
+    bed.far.send(frame(1))
+    wait_for(lambda: bed.counters.drops[Drop.TAP_REFUSED], WAIT_S, "the frame to be counted")
+    bed.tap.host_send(frame(2))
+    assert binary(bed.far.frames(1)) == [frame(2)]
+    bed.tap.host_fail_writes(0)
+    bed.far.send(frame(3))
+    assert bed.received() == frame(3)
 
 
-def test_a_device_that_is_gone_ends_the_pump_with_a_close() -> None:
-    bed = Bed(tap_type=type("Tap", (FailingTap,), {"code": errno.EBADFD}))
-    try:
-        bed.start()
-        bed.far.send(frame(1))
-        assert bed.far.frames(1)[0].opcode is Opcode.CLOSE
-        error = bed.ended()
-        assert isinstance(error, TapError)
-        assert "tap9 was deleted" in str(error)
-    finally:
-        bed.close()
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        (DELETED_ERROR, "the TAP device tap9 was deleted"),
+        (errno.EPERM, "the TAP device tap9 failed: Operation not permitted"),
+    ],
+)
+def test_a_device_that_takes_nothing_any_more_ends_the_pump_with_a_close(
+    bed: Bed, code: int, sentence: str
+) -> None:
+    bed.tap.host_fail_writes(code)
+    bed.start()
+    bed.far.send(frame(1))
+    assert bed.far.frames(1)[0].opcode is Opcode.CLOSE
+    assert isinstance(bed.ended(), TapError)
+    assert str(bed.error) == sentence
+
+
+def test_a_device_that_is_deleted_ends_the_pump_with_a_close(bed: Bed) -> None:
+    bed.start()
+    bed.tap.host_delete()
+    assert bed.far.frames(1)[0].opcode is Opcode.CLOSE
+    assert isinstance(bed.ended(), TapError)
+
+
+def test_a_device_that_is_deleted_while_it_is_paused_ends_the_pump(bed: Bed) -> None:
+    bed.start()
+    bed.fill()
+    bed.tap.host_delete()
+    assert isinstance(bed.ended(), TapError)
 
 
 def test_the_tap_is_not_read_while_the_server_takes_nothing(bed: Bed) -> None:
@@ -161,7 +172,7 @@ def test_while_the_tap_is_paused_frames_still_come_in(bed: Bed) -> None:
     bed.start()
     bed.fill()
     bed.far.send(frame(2))
-    assert bed.wire.recv(2000) == frame(2)
+    assert bed.received() == frame(2)
 
 
 def test_a_ping_is_answered_with_its_payload(bed: Bed) -> None:
@@ -177,7 +188,7 @@ def test_a_silent_server_is_pinged_then_given_up(bed: Bed) -> None:
     bed.start()
     assert bed.far.frames(1)[0].opcode is Opcode.PING
     bed.skipped_s = DEAD_AFTER_S
-    bed.wire.send(frame(1))
+    bed.tap.host_send(frame(1))
     error = bed.ended()
     assert isinstance(error, ConnectError)
     assert "nothing was heard from the server for 60 s" in str(error)
@@ -191,7 +202,7 @@ def test_a_pong_keeps_the_connection(bed: Bed) -> None:
     wait_for(lambda: bed.connection.received_bytes, WAIT_S, "the pong to arrive")
     bed.skipped_s = DEAD_AFTER_S + 1
     bed.far.send(frame(3))
-    assert bed.wire.recv(2000) == frame(3)
+    assert bed.received() == frame(3)
     bed.stop.request()
     assert isinstance(bed.ended(), Stopped)
 
@@ -253,7 +264,7 @@ def test_frames_before_a_close_still_arrive(bed: Bed) -> None:
     bed.far.protocol.send_close(1001, "")
     bed.far.flush()
     bed.start()
-    assert bed.wire.recv(2000) == frame(1)
+    assert bed.received() == frame(1)
     assert isinstance(bed.ended(), ConnectError)
 
 
@@ -275,21 +286,29 @@ def test_a_request_to_stop_does_not_wait_for_a_server_that_reads_nothing(bed: Be
 
 def test_what_was_queued_during_an_outage_is_dropped_and_counted(bed: Bed) -> None:
     for number in range(5):
-        bed.wire.send(frame(number))
+        bed.tap.host_send(frame(number))
     drain(bed.tap, bed.counters)
     assert bed.counters.drops == {Drop.STALE: 5}
     bed.start()
-    bed.wire.send(frame(9))
+    bed.tap.host_send(frame(9))
     assert binary(bed.far.frames(1)) == [frame(9)]
 
 
-def test_draining_a_device_that_never_falls_silent_ends(bed: Bed) -> None:
-    class Babbler(Tap):
-        def read(self) -> bytes:
-            return frame(1)
+def test_draining_has_an_end(bed: Bed) -> None:
+    tap = MemoryTap(queue_frames=DRAIN_FRAMES + 1)
+    tap.up()
+    while tap.host_send(frame(1)):
+        pass
+    drain(tap, bed.counters)
+    assert bed.counters.drops == {Drop.STALE: DRAIN_FRAMES}
+    assert tap.read() == frame(1)
+    tap.close()
 
-    drain(Babbler(Device(bed.wire)), bed.counters)  # type: ignore[arg-type]
-    assert bed.counters.drops[Drop.STALE] == DRAIN_FRAMES
+
+def test_draining_a_deleted_device_says_so(bed: Bed) -> None:
+    bed.tap.host_delete()
+    with pytest.raises(TapError, match="tap9 was deleted"):
+        drain(bed.tap, bed.counters)
 
 
 def test_mask_keys_do_not_repeat() -> None:

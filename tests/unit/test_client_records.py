@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ from vpnws.client.carry.masking import HEAD_ROOM_BYTES, encode_masked_room
 from vpnws.client.carry.notices import MAX_NOTICES, MAX_TEXTS, Notices
 from vpnws.client.carry.records import MESSAGE_BYTES, RecordCarrier
 from vpnws.sizes import TURN_BYTES
+from vpnws.tap.memory import MemoryTap
 from vpnws.wire.borrowing import BorrowingDecoder
 from vpnws.wire.offload import (
     GSO_TCPV4,
@@ -76,10 +78,10 @@ class TestToTheServer:
     def test_frames_become_records_in_order_and_share_messages(self, bed: Bed) -> None:
         frames = [frame(number, 60 + 4 * number) for number in range(200)]
         for one in frames[:QUEUED]:
-            bed.wire.send(NOTHING_TO_DO + one)
+            bed.tap.host_send(one)
         bed.start()
         for one in frames[QUEUED:]:
-            bed.wire.send(NOTHING_TO_DO + one)
+            bed.tap.host_send(one)
         messages = sent(bed, 200)
         assert [record for message in messages for record in message] == [
             (NOTHING_TO_DO, one) for one in frames
@@ -90,7 +92,7 @@ class TestToTheServer:
 
     def test_a_message_of_several_records_fills_one_tls_record_and_no_more(self, bed: Bed) -> None:
         for number in range(QUEUED):
-            bed.wire.send(NOTHING_TO_DO + frame(number, 3000))
+            bed.tap.host_send(frame(number, 3000))
         bed.start()
         messages = sent(bed, QUEUED)
         assert [len(message) for message in messages] == [1, 5, 1]
@@ -99,8 +101,9 @@ class TestToTheServer:
     def test_a_super_frame_goes_alone_with_its_header(self, bed: Bed) -> None:
         vnet, data = super_frame(60000)
         bed.start()
-        for one in (NOTHING_TO_DO + frame(1), vnet + data, NOTHING_TO_DO + frame(2)):
-            bed.wire.send(one)
+        bed.tap.host_send(frame(1))
+        bed.tap.host_send(data, vnet)
+        bed.tap.host_send(frame(2))
         messages = sent(bed, 3)
         assert [(vnet, data)] in messages
         assert [record for message in messages for record in message] == [
@@ -112,7 +115,7 @@ class TestToTheServer:
     def test_what_the_other_end_would_not_take_is_cut_up_here(self, bed: Bed) -> None:
         vnet, data = super_frame(60000, gso_bytes=200)
         assert not is_sound(vnet, data, 0, len(data), LONGEST)
-        bed.wire.send(vnet + data)
+        bed.tap.host_send(data, vnet)
         bed.start()
         got = [record for message in sent(bed, 300) for record in message]
         assert {header for header, _ in got} == {NOTHING_TO_DO}
@@ -120,8 +123,8 @@ class TestToTheServer:
         assert not bed.counters.drops
 
     def test_what_nobody_would_take_is_counted(self, bed: Bed) -> None:
-        bed.wire.send(VNET.pack(NEEDS_CSUM, GSO_TCPV4, 54, 1448, 34, 16) + frame(1))
-        bed.wire.send(NOTHING_TO_DO + frame(2))
+        bed.tap.host_send(frame(1), VNET.pack(NEEDS_CSUM, GSO_TCPV4, 54, 1448, 34, 16))
+        bed.tap.host_send(frame(2))
         bed.start()
         assert sent(bed, 1) == [[(NOTHING_TO_DO, frame(2))]]
         assert bed.counters.drops == {Drop.RECORD: 1}
@@ -129,14 +132,7 @@ class TestToTheServer:
     def test_the_tap_is_not_read_while_the_server_takes_nothing(self, bed: Bed) -> None:
         vnet, data = super_frame(40000)
         bed.start()
-        bed.wire.settimeout(0.3)
-        count = 0
-        try:
-            while True:
-                bed.wire.send(vnet + data)
-                count += 1
-        except TimeoutError:
-            pass
+        count = len(bed.fill(data, vnet))
         assert 0 < bed.counters.frames_sent < count
         assert 0 < bed.connection.unsent_bytes < TURN_BYTES + 2 * len(data)
         assert sum(map(len, sent(bed, count))) == count
@@ -147,9 +143,9 @@ class TestFromTheServer:
         vnet, data = super_frame(20000)
         bed.start()
         bed.far.send(encode_record(frame(1)) + encode_record(data, vnet) + encode_record(frame(2)))
-        assert bed.wire.recv(70000) == NOTHING_TO_DO + frame(1)
-        assert bed.wire.recv(70000) == vnet + data
-        assert bed.wire.recv(70000) == NOTHING_TO_DO + frame(2)
+        assert bed.received() == NOTHING_TO_DO + frame(1)
+        assert bed.received() == vnet + data
+        assert bed.received() == NOTHING_TO_DO + frame(2)
 
     @pytest.mark.parametrize(
         "record",
@@ -163,7 +159,7 @@ class TestFromTheServer:
     def test_a_record_that_lies_is_dropped_and_counted(self, bed: Bed, record: bytes) -> None:
         bed.start()
         bed.far.send(record + encode_record(frame(7)))
-        assert bed.wire.recv(70000) == NOTHING_TO_DO + frame(7)
+        assert bed.received() == NOTHING_TO_DO + frame(7)
         assert bed.counters.drops == {Drop.RECORD: 1}
 
     @pytest.mark.parametrize("cut", [1, 13, 14, 40])
@@ -171,15 +167,15 @@ class TestFromTheServer:
         bed.start()
         bed.far.send(encode_record(frame(6)) + encode_record(frame(8))[:cut])
         bed.far.send(encode_record(frame(7)))
-        assert bed.wire.recv(70000) == NOTHING_TO_DO + frame(6)
-        assert bed.wire.recv(70000) == NOTHING_TO_DO + frame(7)
+        assert bed.received() == NOTHING_TO_DO + frame(6)
+        assert bed.received() == NOTHING_TO_DO + frame(7)
         assert bed.counters.drops == {Drop.RECORD: 1}
 
     def test_of_empty_records_only_the_first_is_looked_at(self, bed: Bed) -> None:
         bed.start()
         bed.far.send(bytes(14) * 9000)
         bed.far.send(encode_record(frame(7)))
-        assert bed.wire.recv(70000) == NOTHING_TO_DO + frame(7)
+        assert bed.received() == NOTHING_TO_DO + frame(7)
         assert bed.counters.drops == {Drop.RECORD: 1}
 
     def test_a_fragmented_message_is_cut_into_records_too(self, bed: Bed) -> None:
@@ -188,8 +184,8 @@ class TestFromTheServer:
         bed.far.protocol.send_binary(whole[:50], fin=False)
         bed.far.protocol.send_continuation(whole[50:], fin=True)
         bed.far.flush()
-        assert bed.wire.recv(70000) == NOTHING_TO_DO + frame(1)
-        assert bed.wire.recv(70000) == NOTHING_TO_DO + frame(2)
+        assert bed.received() == NOTHING_TO_DO + frame(1)
+        assert bed.received() == NOTHING_TO_DO + frame(2)
 
     def test_text_does_not_end_the_connection(
         self, bed: Bed, caplog: pytest.LogCaptureFixture
@@ -199,7 +195,7 @@ class TestFromTheServer:
         for text in (b"{", b'{"notice": "we close\\nat 5"}', b'{"later": [1]}'):
             bed.far.protocol.send_text(text)
         bed.far.send(encode_record(frame(7)))
-        assert bed.wire.recv(70000) == NOTHING_TO_DO + frame(7)
+        assert bed.received() == NOTHING_TO_DO + frame(7)
         wait_for(lambda: caplog.messages, WAIT_S, "the notice to be shown")
         assert caplog.messages == ["the server says: we close?at 5"]
 
@@ -239,21 +235,14 @@ class TestNotices:
         assert self.shown(caplog, ["{}"] * MAX_TEXTS + texts) == []
 
 
-class Recorder:
-    """A TAP that notes what it is given, and a connection that is none."""
-
-    def __init__(self) -> None:
-        self.given: list[bytes] = []
-
-    def write_record(self, data: memoryview) -> None:
-        self.given.append(bytes(data))
-
-
 def delivered(message: bytes) -> tuple[list[bytes], Counters]:
-    tap, counters = Recorder(), Counters()
-    nothing: Any = None
-    RecordCarrier(tap, nothing, counters, MTU).deliver([memoryview(message)])  # type: ignore[arg-type]
-    return tap.given, counters
+    """Return what a carrier gives to its TAP of a message, and its counters."""
+    tap, counters = MemoryTap(has_vnet=True), Counters()
+    no_connection: Any = None
+    with closing(tap):
+        tap.up()
+        RecordCarrier(tap, no_connection, counters, MTU).deliver([memoryview(message)])
+        return [tap.host_receive() for _ in range(counters.frames_received)], counters
 
 
 @settings(max_examples=300)

@@ -1,4 +1,4 @@
-"""TAP devices: the one module that touches /dev/net/tun and interface ioctls."""
+"""TAP devices of Linux: the one module that touches /dev/net/tun and interface ioctls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 import pytun
 
 from vpnws.errors import TapBusyError, TapError, TapPermissionError
-from vpnws.wire.offload import MAX_FRAME_BYTES, NOTHING_TO_DO, VNET_BYTES
+from vpnws.tap.contract import READ_BYTES
+from vpnws.wire.offload import NOTHING_TO_DO, VNET_BYTES
 
 if TYPE_CHECKING:
     from vpnws.wire.websocket import Buffer
@@ -29,15 +30,11 @@ _CHECKSUM_AND_TCP: Final = 0x1 | 0x2 | 0x4 | 0x8
 _UDP: Final = 0x20 | 0x40
 """TUN_F_USO4 and _USO6, which Linux has since 6.2."""
 _IFF_UP: Final = 1
-READ_BYTES: Final = VNET_BYTES + MAX_FRAME_BYTES
-"""One read takes one frame and its virtio header; a TAP gives nothing longer."""
-FRAME_ERRORS: Final = (errno.EIO, errno.EINVAL, errno.ENOBUFS, errno.ENOMEM)
-"""What writing a frame fails with when the device lives: it is down (EIO), or will not have it."""
 MAX_NAME_BYTES: Final = 15
 """A longer device name is refused: IFNAMSIZ less its closing zero."""
 
 
-class Tap:
+class LinuxTap:
     """An open TAP device; frames go in and out without packet information (IFF_NO_PI)."""
 
     def __init__(self, device: pytun.TunTapDevice, *, has_vnet: bool = False) -> None:
@@ -130,8 +127,10 @@ class Tap:
         os.write(self.fd, vnet_and_frame)
 
     def close(self) -> None:
-        """Close the device; unless it is persistent it goes away with this."""
+        """Close the device; to close it again does nothing. It goes away unless it persists."""
         self._device.close()
+        # The kernel gives the number to another file; nobody may write frames to that.
+        self.fd = -1
 
     def _leaves(self, features: int) -> bool:
         """Ask the kernel to leave `features` to us; return whether it agreed."""
@@ -197,11 +196,11 @@ def release(name: str) -> None:
         tap.close()
 
 
-def open_tap(name: str, *, create: bool = True, offload: bool = False) -> Tap:
+def open_tap(name: str, *, create: bool = True, offload: bool = False) -> LinuxTap:
     """Open the TAP device `name`, creating it if need be (a `%d` in it is filled by the kernel).
 
     Without `create` it must be there already. With `offload` each frame has a virtio header
-    (`Tap.has_vnet`) and `Tap.set_offload` may be switched on; it is off now. Raises
+    (`has_vnet`) and `set_offload` may be switched on; it is off now. Raises
     TapPermissionError without CAP_NET_ADMIN, TapBusyError when another process holds the device,
     TapError for everything else, each with a sentence that says what to do.
     """
@@ -221,7 +220,7 @@ def open_tap(name: str, *, create: bool = True, offload: bool = False) -> Tap:
         raise TapError(f"there is no TAP device {name}: make it (ip tuntap add {name} mode tap)")
     flags = pytun.IFF_TAP | pytun.IFF_NO_PI | (pytun.IFF_VNET_HDR if offload else 0)
     try:
-        tap = Tap(pytun.TunTapDevice(name=name, flags=flags), has_vnet=offload)
+        tap = LinuxTap(pytun.TunTapDevice(name=name, flags=flags), has_vnet=offload)
         if offload:
             _agree_on_header(tap.fd)
     except (pytun.Error, OSError) as error:

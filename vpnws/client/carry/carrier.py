@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 from vpnws.client.carry.counters import Drop
 from vpnws.client.carry.device import gone
 from vpnws.sizes import TURN_BYTES
-from vpnws.tap.linux import FRAME_ERRORS, READ_BYTES
+from vpnws.tap.contract import FRAME_ERRORS, READ_BYTES
 from vpnws.wire.ethernet import HEADER_BYTES
 from vpnws.wire.offload import NOTHING_TO_DO, VNET_BYTES, decode_records, fit, plain_frames
 
 if TYPE_CHECKING:
     from vpnws.client.carry.connection import Connection
     from vpnws.client.carry.counters import Counters
-    from vpnws.tap.linux import Tap
+    from vpnws.tap.contract import Tap
     from vpnws.wire.websocket import Buffer
 
 TAG_BYTES: Final = 8

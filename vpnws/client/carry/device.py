@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING, Final
 
 from vpnws.client.carry.counters import Drop
 from vpnws.errors import TapError
+from vpnws.tap.contract import DELETED_ERROR
 
 if TYPE_CHECKING:
     from vpnws.client.carry.counters import Counters
-    from vpnws.tap.linux import Tap
+    from vpnws.tap.contract import Tap
 
 DRAIN_FRAMES: Final = 1024
 """Stale frames that are dropped after an outage: several times what the device's queue holds."""
@@ -33,6 +33,6 @@ def drain(tap: Tap, counters: Counters) -> None:
 
 def gone(tap: Tap, error: OSError) -> TapError:
     """Return the sentence for a TAP that fails with `error` for good."""
-    if error.errno == errno.EBADFD:
+    if error.errno == DELETED_ERROR:
         return TapError(f"the TAP device {tap.name} was deleted")
     return TapError(f"the TAP device {tap.name} failed: {error.strerror}")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from vpnws.client.carry.connection import Connection
     from vpnws.client.carry.counters import Counters
     from vpnws.client.waiting import Waiter
-    from vpnws.tap.linux import Tap
+    from vpnws.tap.contract import Tap
 
 CLOSE_WAIT_S: Final = 0.5
 """The client waits this long for the server's close frame, then leaves without it."""
@@ -57,7 +57,8 @@ class Pump:
         self._keepalive = Keepalive(waiter.now())
         self._wake_at_s = self._keepalive.next_at_s()
         self._poller = select.epoll()
-        self._is_paused = False
+        self.is_paused = False
+        """Whether the TAP is not read because the stream has not taken all yet."""
         self._most = 1
 
     def run(self) -> NoReturn:
@@ -94,7 +95,7 @@ class Pump:
         if has_delivered:
             # The kernel answers many frames while they are written: an ACK, an echo, the next data.
             self._most = TURN_FRAMES
-        elif not tap_events and not self._is_paused:
+        elif not tap_events and not self.is_paused:
             self._most = 1
         # Errors are reported even while the TAP is not watched; reading then says which.
         is_worth_it = has_delivered or tap_events
@@ -104,8 +105,8 @@ class Pump:
             self._finish()
         if now >= self._wake_at_s:
             self._keep_alive(now)
-        if self._is_paused != connection.has_unsent:
-            self._pause(not self._is_paused)
+        if self.is_paused != connection.has_unsent:
+            self._pause(not self.is_paused)
 
     def _timeout_s(self, is_readable: bool) -> float:
         if is_readable or self._connection.is_over:
@@ -144,7 +145,7 @@ class Pump:
 
     def _pause(self, is_paused: bool) -> None:
         """Watch what is worth waiting for: the TAP is not while bytes are unsent."""
-        self._is_paused = is_paused
+        self.is_paused = is_paused
         self._poller.modify(self._connection.fd, self._connection.events())
         self._poller.modify(self._tap_fd, 0 if is_paused else select.EPOLLIN)
 

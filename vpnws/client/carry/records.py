@@ -9,7 +9,7 @@ from vpnws.client.carry.carrier import Carrier
 from vpnws.client.carry.counters import Drop
 from vpnws.client.carry.masking import HEAD_ROOM_BYTES
 from vpnws.sizes import TURN_BYTES
-from vpnws.tap.linux import READ_BYTES
+from vpnws.tap.contract import READ_BYTES
 from vpnws.wire.ethernet import HEADER_BYTES
 from vpnws.wire.offload import (
     GSO_NONE,
@@ -25,7 +25,7 @@ from vpnws.wire.offload import (
 if TYPE_CHECKING:
     from vpnws.client.carry.connection import Connection
     from vpnws.client.carry.counters import Counters
-    from vpnws.tap.linux import Tap
+    from vpnws.tap.contract import Tap
     from vpnws.wire.websocket import Buffer
 
 MESSAGE_BYTES: Final = 16384 - 8

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vpnws.client.carry.connection import Connection
     from vpnws.client.settings import ClientSettings
     from vpnws.client.waiting import Waiter
-    from vpnws.tap.linux import Tap
+    from vpnws.tap.contract import Tap
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from vpnws.wire.offload import MAX_SEGMENTS
 
 if TYPE_CHECKING:
     from vpnws.client.settings import ClientSettings
-    from vpnws.tap.linux import Tap
+    from vpnws.tap.contract import Tap
 
 IP_TIMEOUT_S: Final = 5.0
 """The client ends with exit code 5 when `ip` takes longer."""

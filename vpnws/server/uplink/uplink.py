@@ -10,7 +10,8 @@ from vpnws.errors import TapError
 from vpnws.sizes import TURN_BYTES, TURN_FRAMES, WRITE_BYTES
 from vpnws.switch.drop import Drop
 from vpnws.switch.format import PLAIN_FRAMES, TAP_RECORDS
-from vpnws.tap.linux import FRAME_ERRORS, READ_BYTES, exists, open_tap, read_mac
+from vpnws.tap.contract import FRAME_ERRORS, READ_BYTES
+from vpnws.tap.linux import exists, open_tap, read_mac
 from vpnws.wire.ethernet import parse_mac
 from vpnws.wire.offload import LENGTH_BYTES, NOTHING_TO_DO, PREFIX_BYTES, fit, is_sound
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from vpnws.server.loop import Watcher
     from vpnws.server.node import Node
     from vpnws.switch.port import AccessPort
-    from vpnws.tap.linux import Tap
+    from vpnws.tap.contract import Tap
     from vpnws.wire.websocket import Buffer
 
 ANNOUNCE_S: Final = 5.0

@@ -1,0 +1,93 @@
+"""The contract of a TAP device: what every kind of TAP can do, and how each call can fail."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Final, Protocol
+
+from vpnws.wire.offload import MAX_FRAME_BYTES, VNET_BYTES
+
+if TYPE_CHECKING:
+    from vpnws.wire.websocket import Buffer
+
+READ_BYTES: Final = VNET_BYTES + MAX_FRAME_BYTES
+"""One read takes one frame and its virtio header; a TAP gives nothing longer."""
+FRAME_ERRORS: Final = (errno.EIO, errno.EINVAL, errno.ENOBUFS, errno.ENOMEM)
+"""A write that fails with one of these lost its frame only: the device is down (EIO), or refuses
+this frame. The next write may succeed."""
+DELETED_ERROR: Final = errno.EBADFD
+"""Reads and writes fail with this once the device was deleted."""
+
+
+class Tap(Protocol):
+    """An open TAP device: it has one end of an Ethernet link, the machine's kernel has the other.
+
+    Each read and each write is one whole frame, and neither ever waits. A virtio header (virtio
+    1.2, 5.1.6; 10 bytes, little-endian) stands before each frame if `has_vnet`.
+    """
+
+    @property
+    def fd(self) -> int:
+        """The descriptor to poll; -1 once the device is closed.
+
+        It is readable while a frame is ready. A poller reports a deleted device even if it was
+        asked for no event.
+        """
+
+    @property
+    def name(self) -> str:
+        """The name of the network device."""
+
+    @property
+    def mac(self) -> bytes:
+        """The device's own MAC, as 6 bytes."""
+
+    @property
+    def has_vnet(self) -> bool:
+        """Whether a virtio header stands before each frame (Linux: IFF_VNET_HDR)."""
+
+    def set_mac(self, mac: bytes) -> None:
+        """Give the device the 6-byte `mac`. Raises TapError."""
+
+    def set_mtu(self, mtu_bytes: int) -> None:
+        """Set the device's MTU. Raises TapError when the kernel does not take it."""
+
+    def up(self) -> None:
+        """Bring the device up. Raises TapError."""
+
+    def set_offload(self, on: bool) -> bool:
+        """Have the kernel leave segmentation and checksums to us, or complete every frame itself.
+
+        Return whether the kernel now leaves them to us. It never does without `has_vnet`. Frames
+        that were queued before the call keep their headers.
+        """
+
+    def read(self) -> bytes:
+        """Return the next frame, without its virtio header.
+
+        Use `read_into` while offload is on. Raises as `read_into` does.
+        """
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Read the next frame into `buffer`, its virtio header first if `has_vnet`.
+
+        Return how many bytes were read. A frame that is longer than `buffer` is cut off; none is
+        longer than READ_BYTES. Raises BlockingIOError when no frame is ready, OSError when the
+        device failed.
+        """
+
+    def write(self, frame: Buffer) -> None:
+        """Hand one complete frame to the kernel, without a virtio header.
+
+        Raises BlockingIOError when the kernel's queue is full, OSError with one of FRAME_ERRORS
+        when only this frame is lost, any other OSError when the device failed.
+        """
+
+    def write_record(self, vnet_and_frame: Buffer) -> None:
+        """Hand one frame and the virtio header before it to the kernel; only with `has_vnet`.
+
+        Raises as `write` does, with EINVAL also for a header that is not true of its frame.
+        """
+
+    def close(self) -> None:
+        """Close the device; to close it again does nothing. A device that persists stays."""

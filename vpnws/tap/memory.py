@@ -1,0 +1,223 @@
+"""A TAP in memory, for tests and tools: it keeps the contract without a kernel and without root.
+
+Theory of operation. Two bounded queues stand for the kernel's: frames the host sends, and frames
+the program wrote. One byte lies in a socket pair while a frame is ready, so the descriptor polls
+like a real one; deleting the device closes the far end, which every poller reports. A lock lets
+the host's side be in another thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from vpnws.tap.contract import DELETED_ERROR
+from vpnws.wire.ethernet import HEADER_BYTES
+from vpnws.wire.offload import (
+    GSO_ECN,
+    GSO_NONE,
+    NEEDS_CSUM,
+    NOTHING_TO_DO,
+    VNET,
+    VNET_BYTES,
+    plain_frames,
+)
+
+if TYPE_CHECKING:
+    from vpnws.wire.websocket import Buffer
+
+DEFAULT_MAC: Final = bytes.fromhex("02000000000a")
+MAX_QUEUE_FRAMES: Final = 512
+"""Frames that a TAP in memory holds in each direction, unless it is made with another bound."""
+_CHECKSUM_BYTES: Final = 2
+
+
+class MemoryTap:
+    """A Tap, and what the machine's kernel has in its hands: methods named `host_...`."""
+
+    def __init__(
+        self,
+        name: str = "tap0",
+        *,
+        mac: bytes = DEFAULT_MAC,
+        has_vnet: bool = False,
+        can_offload: bool = True,
+        queue_frames: int = MAX_QUEUE_FRAMES,
+    ) -> None:
+        """Make the device, which is down. Without `can_offload` it has a kernel that cannot."""
+        self.name = name
+        self.mac = mac
+        self.mtu_bytes = 1500
+        self.has_vnet = has_vnet
+        self.is_up = False
+        self.host_dropped_frames = 0
+        """Frames that the host sent and that were lost: the device was down, or its queue full."""
+        self._can_offload = can_offload
+        self._offloads = False
+        self._queue_frames = queue_frames
+        self._to_read: deque[bytes] = deque()
+        self._written: deque[bytes] = deque()
+        self._changed = threading.Condition()
+        self._read_error = self._write_error = 0
+        self._near, self._far = socket.socketpair()
+        self._near.setblocking(False)
+
+    @property
+    def fd(self) -> int:
+        """The descriptor to poll; -1 once the device is closed."""
+        return self._near.fileno()
+
+    def set_mac(self, mac: bytes) -> None:
+        """Give the device the 6-byte `mac`."""
+        self.mac = mac
+
+    def set_mtu(self, mtu_bytes: int) -> None:
+        """Note the device's MTU."""
+        self.mtu_bytes = mtu_bytes
+
+    def up(self) -> None:
+        """Bring the device up."""
+        self.is_up = True
+
+    def set_offload(self, on: bool) -> bool:
+        """Have the host's frames come as they were sent, or complete; return whether as sent."""
+        self._offloads = on and self.has_vnet and self._can_offload
+        return self._offloads
+
+    def read(self) -> bytes:
+        """Return the next frame, without its virtio header; raises as the contract says."""
+        data = self._next()
+        return data[VNET_BYTES:] if self.has_vnet else data
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Read the next frame into `buffer`; returns and raises as the contract says."""
+        data = self._next()[: len(buffer)]
+        buffer[: len(data)] = data
+        return len(data)
+
+    def write(self, frame: Buffer) -> None:
+        """Hand one complete frame to the host; raises as the contract says."""
+        self._write(NOTHING_TO_DO + bytes(frame))
+
+    def write_record(self, vnet_and_frame: Buffer) -> None:
+        """Hand one frame and its virtio header to the host; raises as the contract says."""
+        if not self.has_vnet:
+            raise ValueError(f"{self.name} has no virtio headers")
+        self._write(bytes(vnet_and_frame))
+
+    def close(self) -> None:
+        """Close the device; to close it again does nothing."""
+        self._near.close()
+        self._far.close()
+
+    def host_send(self, frame: bytes, vnet: bytes = NOTHING_TO_DO) -> bool:
+        """Send `frame` out through the device, as a program on the host would.
+
+        With `vnet` something is left to do. The device does it itself while offload is off, and
+        then `vnet` must be true of the frame (offload.is_sound). Return whether all of it was
+        queued; the rest is lost and counted.
+        """
+        frames = [(vnet, frame)]
+        if vnet != NOTHING_TO_DO and not self._offloads:
+            frames = [(NOTHING_TO_DO, packet) for packet in plain_frames(vnet, frame)]
+        queued = [self._queue(*record) for record in frames]
+        return all(queued)
+
+    def host_receive(self, timeout_s: float = 0.0) -> bytes:
+        """Return the next frame that was written, its virtio header first if `has_vnet`.
+
+        Raises TimeoutError when none was written within `timeout_s`.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._written, timeout_s):
+                raise TimeoutError(f"nothing was written to {self.name}")
+            data = self._written.popleft()
+        return data if self.has_vnet else data[VNET_BYTES:]
+
+    def host_down(self) -> None:
+        """Take the device down: writes fail with EIO, and what the host sends is lost."""
+        self.is_up = False
+
+    def host_fail_reads(self, code: int) -> None:
+        """Let every read fail with the errno `code`, with 0 none; meanwhile the device is ready."""
+        with self._changed:
+            was_ready = self._is_ready()
+            self._read_error = code
+            self._show_ready(was_ready)
+
+    def host_fail_writes(self, code: int) -> None:
+        """Let every write fail with the errno `code`, with 0 none; EAGAIN is a full queue."""
+        self._write_error = code
+
+    def host_delete(self) -> None:
+        """Delete the device while it is open: reads and writes fail with DELETED_ERROR."""
+        with self._changed:
+            self._read_error = self._write_error = DELETED_ERROR
+            self._far.close()
+
+    def _queue(self, vnet: bytes, frame: bytes) -> bool:
+        with self._changed:
+            if not self.is_up or len(self._to_read) >= self._queue_frames:
+                self.host_dropped_frames += 1
+                return False
+            was_ready = self._is_ready()
+            self._to_read.append(vnet + frame if self.has_vnet else frame)
+            self._show_ready(was_ready)
+            return True
+
+    def _next(self) -> bytes:
+        with self._changed:
+            self._check(self._read_error)
+            if not self._to_read:
+                raise _error(errno.EAGAIN)
+            data = self._to_read.popleft()
+            self._show_ready(was_ready=True)
+            return data
+
+    def _write(self, data: bytes) -> None:
+        with self._changed:
+            self._check(self._write_error or (0 if self.is_up else errno.EIO))
+            if not _is_acceptable(data):
+                raise _error(errno.EINVAL)
+            if len(self._written) >= self._queue_frames:
+                raise _error(errno.EAGAIN)
+            self._written.append(data)
+            self._changed.notify_all()
+
+    def _check(self, code: int) -> None:
+        if self.fd < 0:
+            raise _error(errno.EBADF)
+        if code:
+            raise _error(code)
+
+    def _is_ready(self) -> bool:
+        return bool(self._to_read or self._read_error)
+
+    def _show_ready(self, was_ready: bool) -> None:
+        """Make the descriptor readable, or not any more."""
+        is_ready = self._is_ready()
+        if is_ready and not was_ready:
+            self._far.send(b"\0")
+        elif was_ready and not is_ready:
+            self._near.recv(1)
+
+
+def _error(code: int) -> OSError:
+    """Return the error for an errno; for EAGAIN that is a BlockingIOError."""
+    return OSError(code, os.strerror(code))
+
+
+def _is_acceptable(data: bytes) -> bool:
+    """Tell whether a kernel takes this virtio header and frame, as far as Linux looks at them."""
+    size = len(data) - VNET_BYTES
+    if size < HEADER_BYTES:
+        return False
+    fields: tuple[int, ...] = VNET.unpack_from(data)
+    flags, gso_type, headers_bytes, gso_size, start, offset = fields
+    has_room = not flags & NEEDS_CSUM or start + offset + _CHECKSUM_BYTES <= size
+    is_cut_to_size = gso_type & ~GSO_ECN == GSO_NONE or gso_size > 0
+    return headers_bytes <= size and has_room and is_cut_to_size
