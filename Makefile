@@ -2,6 +2,7 @@
 # make test   every test; as root also those with real TAPs in network namespaces
 # make lint   ruff and mypy --strict
 # make demo   two stations in namespaces reach each other through nginx, TLS and the switch (root)
+# make tables  write the tables of the documentation that the code can tell
 # make bench  CPU time per frame, stage by stage
 # make compare  vpnws beside OpenVPN, tinc and the bare bridge (root, a quarter of an hour; COMPARE=--quick: minutes)
 
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help run test lint demo bench compare clean
+.PHONY: help run test lint demo tables bench compare clean
 
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
@@ -30,6 +31,9 @@ lint: $(READY)
 demo: $(READY)
 	tests/install-tools.sh
 	$(BIN)/python -m tests.demo
+
+tables: $(READY)
+	$(BIN)/python -m tests.support.tables
 
 bench: $(READY)
 	$(BIN)/python -m bench.stages

@@ -110,37 +110,41 @@ class Settings:
         " station can crash; `native` is for trusted stations only.",
     )
     max_ports: int = _number(
-        1024, 1, 1_000_000, "", "Most stations at once on all workers; past it a station gets 503."
+        1024, 1, 1_000_000, "", "Most stations at once on all workers; a further one gets 503."
     )
     max_networks: int = _number(
-        64, 1, 4096, "", "Most networks with a station at once, in one worker; past it 503."
+        64, 1, 4096, "", "Most networks with a station at once, in one worker; more get 503."
     )
     max_frame_bytes: int = _number(
         65535, 1514, 65535, "bytes", "Longest Ethernet frame, header included, without FCS."
     )
     dead_after_s: int = _number(
-        75, 2, 86400, "s", "A station that sends nothing at all for so long is closed."
+        75, 2, 86400, "s", "A station that sends nothing at all for this long is closed."
     )
     ping_every_s: int = _number(
-        25, 1, 43200, "s", "A station that has sent nothing for so long is pinged, once per period."
+        25,
+        1,
+        43200,
+        "s",
+        "A station that has sent nothing for this long is pinged, once per period.",
     )
     age_s: int = _number(
-        300, 10, 1_000_000, "s", "A MAC not seen for so long is forgotten (IEEE 802.1Q 8.8.3)."
+        300, 10, 1_000_000, "s", "A MAC not seen for this long is forgotten (IEEE 802.1Q 8.8.3)."
     )
     fdb_items: int = _number(
-        16384, 16, 10_000_000, "", "Most MACs in the FDB that all workers share (one is kept free)."
+        16384, 16, 10_000_000, "", "Most MACs in the FDB that all workers share (one stays free)."
     )
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = _parsed_by(
         (),
         parse_addresses,
         "Addresses of the web servers on http-socket whose X-Forwarded-For, X-Forwarded-User and"
-        " X-Forwarded-DN are believed; from anybody else they are not.",
+        " X-Forwarded-DN are believed; nobody else's are.",
     )
     mode: str = _choice(
         "switch",
         ("switch", "bridge", "router"),
-        "switch: stations reach each other; bridge: and what is behind the TAPs; router: only what"
-        " is behind the TAPs.",
+        "switch: stations reach each other; bridge: they also reach what is behind the TAPs;"
+        " router: they reach only what is behind the TAPs.",
     )
     tap: tuple[tuple[str, str], ...] = _parsed_by(
         (),
@@ -172,9 +176,9 @@ class Settings:
     )
     offload: bool = _switched(
         True,
-        "Let frames of up to 64 KiB cross at once between stations and TAPs that can"
-        " (vpnws.offload.1): TCP several times faster. Others work as before, as does a station"
-        " with --no-offload.",
+        "Let frames of up to 64 KiB cross at once between stations and TAPs that take them"
+        " (vpnws.offload.1): TCP is several times faster. All others work as before, and so does a"
+        " station with --no-offload.",
     )
     egress_limit_bytes: int = _number(
         1_000_000, 65_536, 1 << 30, "bytes", "Longest egress queue of a station."
@@ -184,7 +188,7 @@ class Settings:
     )
     socket: str = _for_ini("", "Where uwsgi.ini listens for nginx: a unix socket's path.")
     http: str = _parsed_by(
-        "", parse_listen, "Where uwsgi.ini listens for plain HTTP: address:port; empty is nowhere."
+        "", parse_listen, "Where uwsgi.ini listens for plain HTTP: address:port; if empty, nowhere."
     )
 
 

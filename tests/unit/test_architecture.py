@@ -1,4 +1,4 @@
-"""The layout is the architecture: who may import whom, what is where, how long things are."""
+"""The layout is the architecture: the rooms, who may import whom, how long things are."""
 
 from __future__ import annotations
 
@@ -9,24 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.rooms import LAYERS, ROOMS, SIDE_BY_SIDE
+from tests.support.sources import ROOT, modules, name_of, sentence_of, tree_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[2]
-MODULES = sorted(
-    path for path in [*ROOT.glob("vpnws/**/*.py"), ROOT / "vpnws_app.py"] if path.is_file()
-)
-LAYERS = [
-    ("vpnws_app",),
-    ("vpnws.server", "vpnws.client"),
-    ("vpnws.switch", "vpnws.tap"),
-    ("vpnws.wire",),
-    ("vpnws.config",),
-    ("vpnws.errors", "vpnws.sizes", "vpnws.text", "vpnws"),
-]
-"""From top to bottom: a module imports from its own layer and from those under it."""
-SIDE_BY_SIDE = ("vpnws.server", "vpnws.client"), ("vpnws.switch", "vpnws.tap")
-"""Rooms of one layer that do not import each other."""
+MODULES = modules()
+MAX_FOLDERS = 2
+"""How many folders below vpnws/ a module may stand."""
 ONE_PLACE = {
     "uwsgi": {"vpnws.server.uwsgi_api"},
     "gevent": {"vpnws.server.gevent_loop"},
@@ -37,18 +28,18 @@ ONE_PLACE = {
 """A facility and the only modules that may touch it."""
 IMPURE = {"os", "socket", "select", "selectors", "ssl", "time", "logging", "random", "threading"}
 """What the core (switch and wire) does not import: it is given bytes and `now`."""
+KNOWN_CIRCLES = [
+    {"vpnws.switch.fdb", "vpnws.switch.format", "vpnws.switch.network", "vpnws.switch.port"}
+]
+"""Modules that import each other and should not. The test fails when one is no longer needed."""
 
 
-def name_of(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
+def is_ours(module: str) -> bool:
+    return module == "vpnws_app" or module.split(".")[0] == "vpnws"
 
 
 def imports_of(path: Path) -> Iterator[str]:
+    """Yield what a module imports anywhere, also for type checking only."""
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -61,6 +52,28 @@ def imports_of(path: Path) -> Iterator[str]:
                 for alias in node.names
                 if (ROOT / Path(*module.split("."), alias.name)).with_suffix(".py").exists()
             )
+
+
+def circles(graph: dict[str, set[str]]) -> list[set[str]]:
+    """Return the groups of nodes of which each leads to every other."""
+    reached = {node: reachable(graph, node) for node in graph}
+    groups = []
+    for node in sorted(graph):
+        group = {other for other in reached[node] if node in reached[other]}
+        if group and group not in groups:
+            groups.append(group)
+    return groups
+
+
+def reachable(graph: dict[str, set[str]], start: str) -> set[str]:
+    """Return the nodes that one step or more lead to."""
+    found: set[str] = set()
+    ahead = set(graph[start])
+    while ahead:
+        node = ahead.pop()
+        found.add(node)
+        ahead |= graph[node] - found
+    return found
 
 
 def layer_of(module: str) -> int:
@@ -97,7 +110,7 @@ class TestEveryModule:
     def test_imports_only_downward(self, path: Path) -> None:
         own = layer_of(name_of(path))
         for imported in imports_of(path):
-            if imported == "vpnws_app" or imported.split(".")[0] == "vpnws":
+            if is_ours(imported):
                 assert layer_of(imported) >= own, f"{name_of(path)} imports {imported}"
                 assert not is_from_beside(name_of(path), imported), f"{path} imports {imported}"
 
@@ -107,16 +120,42 @@ class TestEveryModule:
             assert allowed is None or name_of(path) in allowed, f"{path} imports {imported}"
 
     def test_says_its_responsibility_first(self, path: Path) -> None:
-        first = (ast.get_docstring(tree_of(path)) or "").split("\n")[0]
-        assert first.endswith("."), f"{path}: the docstring's first line is its responsibility"
+        assert sentence_of(path).endswith("."), (
+            f"{path}: the docstring's first line is its responsibility"
+        )
 
     def test_is_short(self, path: Path) -> None:
         assert path.read_text().count("\n") <= 300
 
+    def test_stands_in_a_room_that_is_not_deep(self, path: Path) -> None:
+        assert len(path.relative_to(ROOT).parts) <= 1 + MAX_FOLDERS + 1
+
+
+def test_the_rooms_are_these_and_say_so() -> None:
+    there = {
+        name_of(path): sentence_of(path)
+        for path in MODULES
+        if path.name == "__init__.py" or path.parent in (ROOT, ROOT / "vpnws")
+    }
+    del there["vpnws"]
+    assert {name: ROOMS.get(name) for name in there} == there
+    assert set(ROOMS) == set(there)
+
+
+def test_no_modules_import_each_other() -> None:
+    names = {name_of(path) for path in MODULES}
+    graph = {name_of(path): names & set(imports_of(path)) for path in MODULES}
+    assert circles(graph) == KNOWN_CIRCLES
+
+
+def test_a_circle_is_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set[str](), "e": {"e"}}
+    assert circles(graph) == [{"b", "c"}, {"e"}]
+
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in MODULES if {"switch", "wire"} & set(path.relative_to(ROOT).parts)],
+    [path for path in MODULES if name_of(path).startswith(("vpnws.switch", "vpnws.wire"))],
     ids=name_of,
 )
 def test_the_core_does_no_io(path: Path) -> None:

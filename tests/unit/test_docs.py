@@ -1,85 +1,56 @@
-"""What the documentation says of the code is true: settings, modules, bounds, drops, links."""
+"""What the documentation says of the code is true: tables, steps, settings, commands, links."""
 
 from __future__ import annotations
 
-import ast
-import inspect
 import re
 import shlex
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support import tables
 from tests.support.markdown import blocks, commands, links, slugs, table
-from vpnws.client.carry import counters
-from vpnws.client.program import exits
+from tests.support.sources import ROOT, constants, members
+from tests.support.tables import INI, INI_DEFAULTS, ITEMS
 from vpnws.client.program.options import make_parser
-from vpnws.config import Settings, placeholder_names
-from vpnws.switch import drop, relay, switch
+from vpnws.config import placeholder_names
 
-ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
+if TYPE_CHECKING:
+    from pathlib import Path
+
 DESIGN = ROOT / "docs" / "design.md"
 SETTINGS = ROOT / "docs" / "settings.md"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-SOURCES = sorted([*ROOT.glob("vpnws/**/*.py"), ROOT / "vpnws_app.py"])
-INI = (ROOT / "uwsgi.ini").read_text()
-INI_DEFAULTS = dict(re.findall(r"^set-placeholder = (vpnws-[a-z-]+)=(.+)$", INI, re.MULTILINE))
-ITEMS = {name: Settings.__dataclass_fields__[item] for name, item in placeholder_names().items()}
-
-ARITHMETIC = (ast.Constant, ast.BinOp, ast.operator, ast.Name, ast.expr_context)
-BOUND = re.compile(r"(MAX|MIN)_")
+MAX_DESIGN_WORDS = 2500
+"""What a newcomer reads in ten minutes."""
 
 
-def constants_of(path: Path) -> dict[str, Any]:
-    """Return a module's constants that are numbers, without importing it (uwsgi may be absent)."""
-    found: dict[str, Any] = {}
-    for node in ast.parse(path.read_text()).body:
-        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
-            continue
-        target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-        if all(isinstance(part, ARITHMETIC) for part in ast.walk(node.value)):
-            # A name that stands for no number, such as another constant's, is none of ours.
-            with suppress(NameError):
-                found[ast.unparse(target)] = eval(ast.unparse(node.value), {}, found)
-    return found
+@pytest.mark.parametrize("page", tables.pages(), ids=lambda page: page.name)
+def test_the_tables_are_what_the_code_says(page: Path) -> None:
+    assert page.read_text() == tables.written(page), "run `make tables`"
 
 
-def number(text: str) -> float:
-    return float(text.split()[0])
+def test_every_bound_says_what_happens_when_it_is_reached() -> None:
+    silent = [
+        f"{each.path}: {each.name}" for each in constants() if each.is_bound() and not each.says
+    ]
+    assert silent == [], "write what happens in a string under the constant"
 
 
-def unquoted(text: str) -> str:
-    return text.replace("`", "")
+def test_every_reason_for_a_drop_says_where_it_is_counted_and_why() -> None:
+    for reason in members("Drop", "vpnws/switch"):
+        assert re.match(r"(Ingress|Egress): .+\.$", reason.says), reason.value
+    for reason in members("Drop", "vpnws/client"):
+        assert reason.says.endswith("."), reason.value
 
 
-def default_of(name: str) -> str:
-    """Return a setting's default: the ini's own for those that only it reads."""
-    default = ITEMS[name].default
-    if isinstance(default, bool):
-        return "on" if default else "off"
-    return str(default) if default not in ("", ()) else INI_DEFAULTS.get(name, "")
+def test_the_design_is_read_in_ten_minutes() -> None:
+    assert len(DESIGN.read_text().split()) <= MAX_DESIGN_WORDS
 
 
-def allowed_of(name: str) -> str:
-    meta = ITEMS[name].metadata
-    if "low" in meta:
-        return f"{meta['low']} to {meta['high']}"
-    if isinstance(ITEMS[name].default, bool):
-        return "on, off"
-    return ", ".join(meta.get("choices", ("any",)))
-
-
-def setting_row(name: str) -> tuple[str, ...]:
-    meta = ITEMS[name].metadata
-    return (name, meta["unit"], default_of(name), allowed_of(name), unquoted(meta["sentence"]))
-
-
-def test_the_settings_table_is_what_config_has() -> None:
-    rows = [tuple(map(unquoted, row)) for row in table(SETTINGS.read_text(), "setting")]
-    assert rows == [setting_row(name) for name in placeholder_names()]
+def test_the_design_leads_to_every_topic() -> None:
+    topics = {f"topics/{page.name}" for page in ROOT.glob("docs/topics/*.md")}
+    assert topics <= {target.partition("#")[0] for target in links(DESIGN.read_text())}
 
 
 def test_where_the_ini_gives_a_default_it_is_configs() -> None:
@@ -90,68 +61,24 @@ def test_where_the_ini_gives_a_default_it_is_configs() -> None:
 def test_the_options_worth_changing_stand_in_the_ini() -> None:
     given = dict(re.findall(r"^([a-z0-9-]+) = (.+)$", INI, re.MULTILINE))
     for option, value, _ in table(SETTINGS.read_text(), "option"):
-        name = unquoted(option)
+        name = option.strip("`")
         assert name in given
         assert given[name] == value or name == "workers"
 
 
-def test_the_module_map_names_every_module_and_no_other() -> None:
-    named = re.findall(r"^(vpnws[\w/]*(?:\.py|/)) ", DESIGN.read_text(), re.MULTILINE)
-    there = [str(path.relative_to(ROOT)).replace("__init__.py", "") for path in SOURCES]
-    assert sorted(named) == sorted(there)
-
-
-def test_every_bound_in_the_table_has_that_value() -> None:
-    for name, value, where, _ in table(DESIGN.read_text(), "bound"):
-        bound, path = unquoted(name), unquoted(where)
-        found = ITEMS[bound].default if bound in ITEMS else constants_of(ROOT / path)[bound]
-        assert number(value) == found, f"{path}: {bound}"
-
-
-def test_every_bound_in_the_code_is_in_the_table() -> None:
-    told = {(unquoted(row[0]), unquoted(row[2])) for row in table(DESIGN.read_text(), "bound")}
-    there = {
-        (bound, str(path.relative_to(ROOT)))
-        for path in SOURCES
-        for bound in constants_of(path)
-        if BOUND.match(bound)
-    }
-    assert there - told == set()
-
-
-def test_every_setting_that_bounds_something_is_in_the_table() -> None:
-    told = {unquoted(row[0]) for row in table(DESIGN.read_text(), "bound")}
-    bounding = re.compile(r"-(max|limit|items)\b|-max-")
-    assert {name for name in ITEMS if bounding.search(name)} <= told
-
-
-def test_every_reason_for_a_drop_is_told() -> None:
-    text = DESIGN.read_text()
-    in_switch = [unquoted(row[0]) for row in table(text, "in the switch")]
-    in_client = [unquoted(row[0]) for row in table(text, "in the client")]
-    assert in_switch == [reason.value for reason in drop.Drop]
-    assert in_client == [reason.value for reason in counters.Drop]
-
-
-def test_the_forwarding_process_has_the_steps_that_the_code_numbers() -> None:
-    _, _, text = DESIGN.read_text().partition("## The forwarding process")
-    told = re.findall(r"^(\d)\. \*\*", text.partition("\n## ")[0], re.MULTILINE)
-    source = inspect.getsource(switch) + inspect.getsource(relay)
-    numbered = set(re.findall(r"# (\d)$", source, re.MULTILINE))
+def test_the_way_of_a_frame_has_the_steps_that_the_code_numbers() -> None:
+    told = re.findall(r"^(\d)\. \*\*", DESIGN.read_text(), re.MULTILINE)
+    sources = "".join(path.read_text() for path in ROOT.glob("vpnws/switch/*.py"))
+    numbered = set(re.findall(r"# (\d)$", sources, re.MULTILINE))
     assert told == sorted(numbered) == list("12345678")
 
 
 def test_every_requirement_has_its_reason() -> None:
     required = re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
-    assert [unquoted(row[0]) for row in table(DESIGN.read_text(), "package")] == required
+    assert [row[0].strip("`") for row in table(DESIGN.read_text(), "package")] == required
 
 
-def test_the_exit_codes_are_the_clients() -> None:
-    rows = [tuple(row) for row in table(README.read_text(), "code")]
-    assert rows == [(str(code.value), meaning) for code, meaning in exits.MEANINGS.items()]
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 class TestEveryPage:
     def test_its_links_lead_somewhere(self, page: Path) -> None:
         for target in links(page.read_text()):

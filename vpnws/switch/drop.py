@@ -12,7 +12,8 @@ class Drop(StrEnum):
     """
 
     LENGTH = "length"
-    """Ingress: the frame is shorter than a header or longer than the port allows."""
+    """Ingress: the frame is shorter than a header or longer than `vpnws-max-frame`; on `stream` a
+    longer message ends the port instead."""
     OFFLOAD = "offload"
     """Ingress: the record's header is not true of its frame. No kernel makes such a record: the
     client is faulty or hostile."""
@@ -23,13 +24,14 @@ class Drop(StrEnum):
     NOT_ALLOWED = "not_allowed"
     """Ingress: the station's `VPNWS_ALLOW` does not let it send there."""
     STATION_LIMIT = "station_limit"
-    """Ingress: the port has as many MACs as it may have."""
+    """Ingress: the port has as many MACs as `vpnws-station-limit`, `vpnws-bridge-limit` or `vpnws-
+    uplink-limit` lets it have, and none of them is idle and gives way."""
     MAC_TAKEN = "mac_taken"
     """Ingress: the MAC belongs to another name."""
     MOVE_GUARD = "move_guard"
     """Ingress: the MAC moved too often lately."""
     STORM = "storm"
-    """Ingress: the port flooded more than storm control allows."""
+    """Ingress: the port flooded more than `vpnws-storm-limit` allows."""
     NO_BROADCAST = "no_broadcast"
     """Ingress: `vpnws-no-broadcast` is on."""
     NO_MULTICAST = "no_multicast"
@@ -38,8 +40,8 @@ class Drop(StrEnum):
     """Ingress: the destination is where the frame came from, the roles forbid it, or this process
     has no port in the frame's network."""
     EGRESS_FULL = "egress_full"
-    """Egress: the queue is full. The station is sent more than its path, or its machine, takes; TCP
-    adapts to it."""
+    """Egress: the queue has reached `vpnws-egress-limit` or, to another process, `vpnws-trunk-
+    limit`. A station is sent more than its path, or its machine, takes; TCP adapts to it."""
     CODEL = "standing_queue"
     """Egress: the frame's flow has kept a queue standing for too long (CoDel): the same, noticed
     early."""

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 DEFAULT_MAC: Final = bytes.fromhex("02000000000a")
 MAX_QUEUE_FRAMES: Final = 512
-"""Frames that a TAP in memory holds in each direction, unless it is made with another bound."""
+"""Frames that a TAP in memory holds each way, unless it is made with another bound. When it is
+full it drops what the host sends, and refuses what is written."""
 _CHECKSUM_BYTES: Final = 2
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 MAX_RECEIVE_BYTES: Final = 256 * 1024
 """`stream`: one read takes at most this much, then other stations have their turn."""
 MIN_RECEIVE_BYTES: Final = 8 * 1024
-"""`stream`: the least that one read may take. A station that sends many small frames has shorter
-reads than one that sends large ones, because frames cost time and bytes do not."""
+"""`stream`: the least that one read may take. A station that sends many small frames gets shorter
+reads than one that sends large ones, because its bytes cost more time."""
 LARGE_FRAME_BYTES: Final = 256
 """`stream`: the next read is shorter when frames have fewer bytes than this on average."""
 MAX_BATCH_MESSAGES: Final = 256

@@ -1,0 +1,66 @@
+"""The rooms of vpnws in their order, each with its one sentence, and who may import whom."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ROOMS: Final = {
+    "vpnws_app": "The module that uwsgi.ini names: builds the server's parts and binds them.",
+    "vpnws.server": "One uWSGI server: what runs in its master, its workers and its mule.",
+    "vpnws.server.web": (
+        "The web side: judges a handshake and reads what the web server says of a station."
+    ),
+    "vpnws.server.port": (
+        "A station's port: its connection, who reads and writes it, and the record that can move."
+    ),
+    "vpnws.server.peers": (
+        "The other processes of one server: the bus and what all of them share."
+    ),
+    "vpnws.server.uplink": (
+        "The server's TAPs: made at the start, owned by the mule, joined to the switch."
+    ),
+    "vpnws.client": (
+        "The station: a TAP device on Linux, joined to a vpnws switch over a WebSocket."
+    ),
+    "vpnws.client.program": (
+        "The program: command line, settings, exit codes, and the life of one station."
+    ),
+    "vpnws.client.connect": "From a URL to a WebSocket: look up, dial, TLS, upgrade.",
+    "vpnws.client.carry": "Carries frames between the TAP and one connection.",
+    "vpnws.client.system": "What the station sets up on its machine.",
+    "vpnws.switch": (
+        "The learning Ethernet switch, without I/O: frames and `now` in, queued frames out."
+    ),
+    "vpnws.switch.queue": (
+        "A port's egress queue: in order while the port keeps up, flow by flow when it does not."
+    ),
+    "vpnws.switch.guard": (
+        "Guards: each looks at a frame or an address and says whether it may pass."
+    ),
+    "vpnws.tap": "TAP devices: one contract, and the devices that keep it.",
+    "vpnws.wire": "The wire formats, as pure functions and state machines over bytes.",
+    "vpnws.config": (
+        "Every setting of the server, once: its name, unit, default, range and what it is for."
+    ),
+    "vpnws.errors": (
+        "The errors that vpnws raises on purpose, each with a sentence for the person who must act."
+    ),
+    "vpnws.sizes": "Sizes that rooms side by side share: each stands here and nowhere else.",
+    "vpnws.text": (
+        "Makes text from strangers safe to show: as one word of a log line, or as one short"
+        " sentence."
+    ),
+}
+"""Every package of vpnws, and the modules that stand beside them: name -> its responsibility."""
+
+LAYERS: Final = (
+    ("vpnws_app",),
+    ("vpnws.server", "vpnws.client"),
+    ("vpnws.switch", "vpnws.tap"),
+    ("vpnws.wire",),
+    ("vpnws.config",),
+    ("vpnws.errors", "vpnws.sizes", "vpnws.text", "vpnws"),
+)
+"""From top to bottom: a module imports from its own layer and from those under it."""
+SIDE_BY_SIDE: Final = (("vpnws.server", "vpnws.client"), ("vpnws.switch", "vpnws.tap"))
+"""Rooms of one layer that do not import each other."""
