@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pytest
 
-from tests.support import ip_frames
+from tests.support import frames
 from vpnws.tap.contract import DELETED_ERROR, FRAME_ERRORS, READ_BYTES
 from vpnws.wire.offload import GSO_TCPV4, NEEDS_CSUM, NOTHING_TO_DO, VNET, VNET_BYTES
 
@@ -24,17 +24,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 WAIT_MS = 5000
-TEST_TYPE = 0x88B5
-"""EtherType for local experiments (IEEE 802)."""
-FRAMES = [ip_frames.frame(TEST_TYPE, bytes((number,)) * 46) for number in range(3)]
+FRAMES = [frames.ethernet(frames.EXPERIMENT, bytes((number,)) * 46) for number in range(3)]
 GSO_BYTES = 1000
-TCP_BYTES = 20 + 3 * GSO_BYTES
-PSEUDO_HEADER = bytes.fromhex("0a0000010a0000020006") + TCP_BYTES.to_bytes(2, "big")
-PARTIAL = 0xFFFF - ip_frames.checksum(PSEUDO_HEADER)
+PAYLOAD = bytes(3 * GSO_BYTES)
+ADDRESSES = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
+
+
+def pseudo_header(segment: bytes) -> bytes:
+    return frames.pseudo_header(frames.TCP, ADDRESSES, len(segment))
+
+
+PARTIAL = frames.add_words(pseudo_header(frames.tcp(PAYLOAD)))
 """What stands in the checksum field while the rest of the sum is left to be done."""
-TCP_REST = bytes.fromhex("00000001000000015010ffff") + PARTIAL.to_bytes(2, "big") + b"\0\0"
-"""A TCP header after its ports."""
-SUPER_FRAME = ip_frames.ipv4(protocol=ip_frames.TCP, payload=TCP_REST + bytes(3 * GSO_BYTES))
+SUPER_FRAME = frames.ipv4(
+    frames.tcp(PAYLOAD, check=PARTIAL), protocol=frames.TCP, ports=(), addresses=ADDRESSES
+)
 SUPER_VNET = VNET.pack(NEEDS_CSUM, GSO_TCPV4, 54, GSO_BYTES, 34, 16)
 
 
@@ -192,10 +196,9 @@ class TapContract:
         found = [read_whole(device.tap) for _ in range(3)]
         assert {vnet for vnet, _ in found} == {NOTHING_TO_DO if device.tap.has_vnet else b""}
         assert [len(frame) for _, frame in found] == [54 + GSO_BYTES] * 3
-        # With the pseudo-header before it, a segment whose checksum is complete sums up to zero.
         for _, frame in found:
-            length = (len(frame) - 34).to_bytes(2, "big")
-            assert ip_frames.checksum(frame[26:34] + b"\0\x06" + length + frame[34:]) == 0
+            segment = frame[34:]
+            assert frames.checksum(pseudo_header(segment) + segment) == 0
 
     def test_only_a_device_with_headers_offloads(self, device: Device) -> None:
         assert device.tap.set_offload(True) is device.tap.has_vnet
