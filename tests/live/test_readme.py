@@ -1,4 +1,4 @@
-"""The README's commands do what it says: typed as they stand there, in shells, with its output."""
+"""The first steps go as their pages say: typed as they stand there, in shells, with the output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import processes
-from tests.support.markdown import Block, Command, blocks, commands, table
+from tests.support.markdown import Block, blocks, commands, table
 from tests.support.prerequisites import require, require_tap, tool_path
 from tests.support.shell import LEFT_OUT, PINGED, Shell
 from tests.support.uwsgi import BINARY, REPOSITORY
@@ -25,9 +25,20 @@ if TYPE_CHECKING:
     from tests.live.server import TwoWorkers
 
 README = (REPOSITORY / "README.md").read_text()
-BLOCKS = [block for block in blocks(README) if commands(block) or block.tags]
+TRY = (REPOSITORY / "docs" / "try.md").read_text()
+CLIENT = (REPOSITORY / "docs" / "client.md").read_text()
+PROXIES = (REPOSITORY / "docs" / "proxies.md").read_text()
+FIRST_PING = [block for block in blocks(README) if "one" in block.tags]
+"""The README's walk in one shell."""
+TWO_MACHINES = [block for block in blocks(TRY) if block.tags]
+"""The walk on two machines, for which the README's two namespaces stand here."""
+OTHERS = [
+    *(block for page in (README, TRY, CLIENT) for block in blocks(page) if not block.tags),
+    *(block for block in blocks(PROXIES) if block.tags == ["nginx"]),
+]
 NOT_RUN = {
     "apt-get": "what make calls tests/install-tools.sh for",
+    "make": "tests/live/test_fresh_clone.py does it in a fresh checkout",
     "useradd": "changes the machine",
     "install": "changes the machine",
     "cd": "the checkout's place there",
@@ -42,12 +53,13 @@ NOT_RUN = {
     ".venv/bin/vpnws-client": "its options are held by tests/unit/test_docs.py",
     "curl": "test_a_look_at_the_switch_shows_what_it_says asks the same",
 }
-"""Commands outside the walk-through, and why this test does not run them."""
+"""Commands outside the two walks, and why this test does not run them."""
+EXITED = "status of that:"
 pytestmark = pytest.mark.live
 
 
 class Walk:
-    """The walk-through: its two namespaces under other names, and a shell in each."""
+    """The first steps: their two namespaces under other names, and the shells."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -73,68 +85,82 @@ class Walk:
         return [name for name in self._names.values() if Path("/run/netns", name).exists()]
 
     def do(self, block: Block) -> None:
-        """Run a block's commands where it says."""
+        """Run a block's commands in the shell that its mark names: one, left or right."""
         (where,) = block.tags
         if block.language == "text":
             self._shell(where).expect(block.text.splitlines())
         for command in commands(block):
-            if where == "namespaces":
-                self._run_outside(command)
+            text = self._as_here(command.text)
+            if command.output:
+                self._shell(where).type(text, command.output)
             else:
-                self._shell(where).type(self._as_here(command.text), command.output)
+                self._shell(where).type(f"{text}; echo '{EXITED}' $?", [f"{EXITED} 0"])
+
+    def lay_the_cable(self) -> None:
+        """Run what the README does before it starts the switch."""
+        for command in commands(FIRST_PING[0]):
+            processes.run(self._as_here(command.text).split())
 
     def leave(self) -> None:
         """Close the shells, as one does before the namespaces go."""
         self._stack.close()
 
-    def _run_outside(self, command: Command) -> None:
-        assert command.output == []
-        if "netns del" in command.text:
-            self.leave()
-        words = command.text.split()
-        processes.run([self._names.get(word, word) for word in words])
-
     def _shell(self, side: str) -> Shell:
         if side not in self._shells:
             transcript = self._stack.enter_context((self._directory / side).open("w"))
-            shell = Shell(self._names[side], transcript)
+            shell = Shell(self._names.get(side), transcript)
             self._shells[side] = self._stack.enter_context(shell)
         return self._shells[side]
 
     def _as_here(self, text: str) -> str:
-        """Return the command with this environment's programs and a socket of its own."""
+        """Return a command with this environment's programs and names, and a socket of its own."""
         beside = Path(sys.executable).parent / "vpnws-client"
         client = str(beside) if beside.exists() else f"{sys.executable} -m vpnws.client"
         socket = f"--set-placeholder vpnws-socket={self._directory}/s.sock"
-        return text.replace(".venv/bin/uwsgi", f"{BINARY} {socket}").replace(
-            ".venv/bin/vpnws-client", client
+        words = [self._names.get(word, word) for word in text.split(" ")]
+        return (
+            " ".join(words)
+            .replace(".venv/bin/uwsgi", f"{BINARY} {socket}")
+            .replace(".venv/bin/vpnws-client", client)
         )
 
 
 @pytest.mark.netns
-def test_the_two_terminals_show_what_the_readme_shows() -> None:
+def test_the_first_ping_goes_as_the_readme_shows() -> None:
     require_tap()
     require("ip", "ping", "bash")
-    walk_through = [block for block in BLOCKS if block.tags]
     with tempfile.TemporaryDirectory(prefix="vpnws-readme-") as place, Walk(Path(place)) as walk:
-        for block in walk_through:
+        for block in FIRST_PING:
             walk.do(block)
+        walk.leave()
         assert walk.namespaces() == []
         assert not (Path(place) / "s.sock").exists()
 
 
-def test_the_walk_through_has_all_its_parts() -> None:
-    """So that the test above cannot pass because a block has lost its mark."""
-    parts = [block.tags[0] for block in BLOCKS if block.tags]
-    assert parts == ["namespaces", "left", "right", "right", "left", "left", "namespaces"]
-    output = [line for block in BLOCKS for command in commands(block) for line in command.output]
-    assert any(f"3 {PINGED}, 3 received, 0% packet loss" in line for line in output)
+@pytest.mark.netns
+def test_two_machines_show_what_the_page_shows() -> None:
+    require_tap()
+    require("ip", "ping", "bash")
+    with tempfile.TemporaryDirectory(prefix="vpnws-try-") as place, Walk(Path(place)) as walk:
+        walk.lay_the_cable()
+        for block in TWO_MACHINES:
+            walk.do(block)
+        walk.leave()
+        assert not (Path(place) / "s.sock").exists()
+
+
+def test_the_walks_have_all_their_parts() -> None:
+    """So that the tests above cannot pass because a block has lost its mark."""
+    assert len(FIRST_PING) == 4
+    sides = [block.tags[0] for block in TWO_MACHINES]
+    assert sides == ["left", "right", "right", "left", "left"]
+    for walk in (FIRST_PING, TWO_MACHINES):
+        output = [line for block in walk for command in commands(block) for line in command.output]
+        assert any(f"3 {PINGED}, 3 received, 0% packet loss" in line for line in output)
 
 
 def test_every_other_command_is_accounted_for() -> None:
-    first_words = {
-        command.text.split()[0] for block in BLOCKS if not block.tags for command in commands(block)
-    }
+    first_words = {command.text.split()[0] for block in OTHERS for command in commands(block)}
     assert first_words == set(NOT_RUN)
 
 
@@ -159,7 +185,7 @@ def test_a_look_at_the_switch_shows_what_it_says(stream: TwoWorkers) -> None:
     connection.close()
     (look,) = (
         command
-        for block in BLOCKS
+        for block in blocks(README)
         for command in commands(block)
         if command.text.startswith("curl")
     )

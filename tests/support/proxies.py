@@ -144,7 +144,7 @@ class Proxy:
         for name in ("etc", "run", "log", "home", "checkout", "ca", "clients-ca"):
             (self._prefix / name).mkdir()
         (self._prefix / "home").chmod(0o1777)
-        # As the README says: a socket made in here belongs to www-data's group.
+        # As the page says: a socket made in here belongs to www-data's group.
         shutil.chown(self._prefix / "run", group="www-data")
         (self._prefix / "run").chmod(0o2750)
         self.ca = CertificateAuthority(self._prefix / "ca")

@@ -47,12 +47,12 @@ def form_of(line: str) -> re.Pattern[str]:
 
 
 class Shell:
-    """A terminal of the README: a shell in a namespace that is typed into."""
+    """A terminal that a page's commands are typed into: a shell, in a namespace if one is named."""
 
-    def __init__(self, namespace: str, transcript: IO[str]) -> None:
+    def __init__(self, namespace: str | None, transcript: IO[str]) -> None:
         self._transcript = Path(transcript.name)
         self._process = processes.start(
-            ["ip", "netns", "exec", namespace, "bash"],
+            [*(("ip", "netns", "exec", namespace) if namespace else ()), "bash"],
             stdin=subprocess.PIPE,
             stdout=transcript,
             stderr=transcript,

@@ -27,7 +27,7 @@ MAX_DESIGN_WORDS = 2500
 
 @pytest.mark.parametrize("page", tables.pages(), ids=lambda page: page.name)
 def test_the_tables_are_what_the_code_says(page: Path) -> None:
-    assert page.read_text() == tables.written(page), "run `make tables`"
+    assert page.read_text() == tables.written(page), "run python -m tests.support.tables"
 
 
 def test_every_bound_says_what_happens_when_it_is_reached() -> None:
