@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from vpnws.server.port.session import MAX_UNCUT_BYTES
 from vpnws.server.port.state import LinkState
-from vpnws.wire import offload, websocket
+from vpnws.wire import websocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,10 +32,7 @@ WAIT_S: Final = 60.0
 PARTIAL: Final = b"\0"
 """What uWSGI returns in place of a fragment that is not the last one."""
 
-_MAX_HELD_BYTES: Final = 2 * offload.MAX_RECORDS_BYTES
-"""`stream`: more bytes than ever wait for the rest of their message, which is at most the longest
-message and a control frame with their headers."""
-_view = memoryview(bytearray(_MAX_HELD_BYTES + MAX_RECEIVE_BYTES))
+_view = memoryview(bytearray(MAX_UNCUT_BYTES + MAX_RECEIVE_BYTES))
 
 
 def receive_stream(

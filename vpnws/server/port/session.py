@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from vpnws.config import DEFAULT_NETWORK
 from vpnws.server.web.identity import Identity
 from vpnws.server.web.rights import Rights
+from vpnws.wire.offload import MAX_RECORDS_BYTES
 from vpnws.wire.websocket import ReceiveState
+
+MAX_UNCUT_BYTES: Final = 2 * MAX_RECORDS_BYTES
+"""`stream`: more bytes than ever wait for the rest of their message, which is at most the longest
+message and a control frame with their headers."""
 
 
 @dataclass(slots=True)

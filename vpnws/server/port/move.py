@@ -1,0 +1,56 @@
+"""Moves a station's port from one process to another: takes what it is, and goes on with it."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from vpnws.server.port.record import LinkRecord, PortRecord, Record
+
+if TYPE_CHECKING:
+    from vpnws.server.port.link import Link
+    from vpnws.switch.port import AccessPort
+
+
+def snapshot(link: Link) -> Record:
+    """Return all that another process needs to go on with `link` and its port.
+
+    Call it between two callbacks of the loop, when everything received has been acted on. The
+    receiver must be `stream`: with `native`, uWSGI keeps what it has read and not yet given out.
+    The record does not change when the link goes on.
+    """
+    port, queue = link.port, link.port.egress
+    return Record(
+        PortRecord(
+            port.id,
+            port.rx_frames,
+            port.rx_bytes,
+            port.queued_frames,
+            port.queued_bytes,
+            sorted(port.stations),
+            queue.state(),
+        ),
+        LinkRecord(
+            deepcopy(link.session),
+            replace(link.times),
+            b"".join(queue.rest),
+            list(queue.controls),
+        ),
+    )
+
+
+def resume(record: Record, port: AccessPort) -> None:
+    """Give `port`, which is new, what the port of `record` had, except for its stations.
+
+    The port has the record's id. Whoever attaches it announces the stations, so that this process
+    knows where they are.
+    """
+    was, queue = record.port, port.egress
+    port.rx_frames, port.rx_bytes = was.rx_frames, was.rx_bytes
+    port.queued_frames, port.queued_bytes = was.queued_frames, was.queued_bytes
+    for message in record.link.controls:
+        queue.push_control(message)
+    if record.link.rest:
+        queue.keep([record.link.rest])
+    queue.resume(was.queue)

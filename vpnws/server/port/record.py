@@ -1,0 +1,228 @@
+"""Ports and links as plain records, and records as bytes that another process can read.
+
+The bytes are MAGIC, VERSION, the length of a JSON text, that text, and behind it every byte string
+of the record. The text has a byte string's length in its place, so frames are copied as they are.
+JSON gives plain values only, and `load` makes of them what the fields' types say and nothing else:
+so no code runs for any bytes, which pickle could not promise. A record of another version is
+refused: its station connects again, as if the server had restarted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
+from functools import cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from struct import Struct
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_origin, get_type_hints
+
+from vpnws.config import is_network_name
+from vpnws.errors import RecordError
+from vpnws.server.port.session import MAX_UNCUT_BYTES, LinkTimes, Session
+from vpnws.switch.queue.queue import CONTROL_RESERVE_BYTES
+from vpnws.switch.queue.state import QueueState  # noqa: TC001
+from vpnws.wire.ethernet import ZERO, is_station_address
+from vpnws.wire.offload import MAX_RECORDS_BYTES
+from vpnws.wire.websocket import BINARY, MAX_FRAGMENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vpnws.wire.websocket import Buffer
+
+MAGIC: Final = b"vpnws-port"
+VERSION: Final = 1
+"""Goes up with every change of what a record's fields are or mean."""
+MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
+"""A longer record is neither written nor read: the station connects again."""
+_HEAD: Final = Struct(f">{len(MAGIC)}sHI")
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class PortRecord:
+    """A port's identity, counters and queue, whatever links it has."""
+
+    id: int
+    rx_frames: int
+    rx_bytes: int
+    queued_frames: int
+    queued_bytes: int
+    stations: list[bytes]
+    """MACs learned on the port."""
+    queue: QueueState
+
+
+@dataclass(slots=True)
+class LinkRecord:
+    """One connection of a port; its descriptor travels beside the record."""
+
+    session: Session
+    times: LinkTimes
+    rest: bytes = b""
+    """What the socket has not taken of a write: it goes first."""
+    controls: list[bytes] = field(default_factory=list)
+    """Control frames that wait, written before the port's frames."""
+
+
+@dataclass(slots=True)
+class Record:
+    """A port and its link."""
+
+    port: PortRecord
+    link: LinkRecord
+
+
+def dump(record: Record) -> bytes:
+    """Return `record` as bytes. Raises RecordError when they are more than MAX_RECORD_BYTES."""
+    contents: list[Buffer] = []
+    text = json.dumps(_plain(record, contents), separators=(",", ":")).encode()
+    data = b"".join((_HEAD.pack(MAGIC, VERSION, len(text)), text, *contents))
+    if len(data) > MAX_RECORD_BYTES:
+        raise RecordError(f"a record of {len(data)} bytes is longer than {MAX_RECORD_BYTES}")
+    return data
+
+
+def load(data: bytes) -> Record:
+    """Return the record that `dump` made `data` of. Raises RecordError for anything else."""
+    if len(data) > MAX_RECORD_BYTES:
+        raise RecordError(f"a record of {len(data)} bytes is longer than {MAX_RECORD_BYTES}")
+    if len(data) < _HEAD.size or not data.startswith(MAGIC):
+        raise RecordError("these bytes are no record of a port")
+    _, version, text_bytes = _HEAD.unpack_from(data)
+    if version != VERSION:
+        raise RecordError(f"a record of version {version} cannot be read, only {VERSION}")
+    contents = _Contents(data, _HEAD.size + text_bytes)
+    try:
+        plain = json.loads(data[_HEAD.size : _HEAD.size + text_bytes])
+    except (ValueError, RecursionError) as error:
+        raise RecordError("a record's text cannot be read") from error
+    record: Record = _build(Record, plain, contents)
+    contents.check_end()
+    _check(record)
+    return record
+
+
+def _plain(value: Any, contents: list[Buffer]) -> Any:
+    """Return `value` as JSON has it; its byte strings go to `contents`."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        contents.append(value)
+        return len(value)
+    if is_dataclass(value):
+        return {one.name: _plain(getattr(value, one.name), contents) for one in fields(value)}
+    if isinstance(value, list | tuple):
+        return [_plain(one, contents) for one in value]
+    if isinstance(value, IPv4Network | IPv6Network):
+        return str(value)
+    return value
+
+
+class _Contents:
+    """The byte strings of a record, one behind the other."""
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self._data = data
+        self._at = at
+
+    def take(self, size_bytes: object) -> bytes:
+        """Return the next byte string. Raises RecordError when that is not as long."""
+        if type(size_bytes) is not int or not 0 <= size_bytes <= len(self._data) - self._at:
+            raise RecordError("a record names bytes that it does not have")
+        self._at += size_bytes
+        return self._data[self._at - size_bytes : self._at]
+
+    def check_end(self) -> None:
+        """Raise RecordError when there is more."""
+        if self._at != len(self._data):
+            raise RecordError("a record has bytes that it does not name")
+
+
+def _build(kind: Any, plain: Any, contents: _Contents) -> Any:
+    """Return a value of the type `kind` from its plain form. Raises RecordError."""
+    if kind in (bytes, bytearray):
+        return kind(contents.take(plain))
+    if isinstance(kind, type) and is_dataclass(kind):
+        return _build_fields(kind, plain, contents)
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        return _build_union(inner, plain, contents)
+    if origin in (list, tuple):
+        return origin(_build(inner[0], one, contents) for one in _checked(list, plain))
+    if origin is Counter:
+        counts = _checked(dict, plain).items()
+        return Counter({_member(inner[0], key): _checked(int, count) for key, count in counts})
+    return _member(kind, plain) if issubclass(kind, Enum) else _checked(kind, plain)
+
+
+def _build_fields(kind: type, plain: Any, contents: _Contents) -> Any:
+    types = _types_of(kind)
+    if list(_checked(dict, plain)) != list(types):
+        raise RecordError(f"a record's {kind.__name__} has other fields than {', '.join(types)}")
+    return kind(*(_build(types[name], plain[name], contents) for name in types))
+
+
+def _build_union(kinds: tuple[Any, ...], plain: Any, contents: _Contents) -> Any:
+    if plain is None and NoneType in kinds:
+        return None
+    if IPv4Network in kinds:
+        try:
+            return ip_network(_checked(str, plain))
+        except ValueError as error:
+            raise RecordError("a record names a network that there is not") from error
+    return _build(kinds[0], plain, contents)
+
+
+@cache
+def _types_of(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _checked(kind: type[T], value: Any) -> T:
+    if type(value) is not kind or value != value:
+        raise RecordError(f"a record has {type(value).__name__} where {kind.__name__} belongs")
+    return value
+
+
+def _member(kind: type[Enum], value: Any) -> Enum:
+    try:
+        return kind(_checked(int if issubclass(kind, int) else str, value))
+    except ValueError as error:
+        raise RecordError(f"a record has a {kind.__name__} that there is not") from error
+
+
+def _check(record: Record) -> None:
+    """Raise RecordError when the values of `record` do not go together."""
+    if not all(_port_rules(record.port)) or not all(_link_rules(record.link)):
+        raise RecordError("a record contradicts itself")
+
+
+def _port_rules(port: PortRecord) -> Iterator[bool]:
+    queue = port.queue
+    yield all(map(_is_station, port.stations))
+    yield min(port.id, port.rx_frames, port.rx_bytes, port.queued_frames, port.queued_bytes) >= 0
+    yield min(queue.discarded_frames, queue.discarded_bytes, queue.marked) >= 0
+    yield min(queue.drops.values(), default=0) >= 0
+    yield queue.backed_up or not queue.flows
+    yield all(queue.items)
+    for flow in queue.flows:
+        yield all(flow.items) and 0 < len(flow.items) == len(flow.came_s)
+
+
+def _link_rules(link: LinkRecord) -> Iterator[bool]:
+    session = link.session
+    received = session.received
+    yield is_network_name(session.network)
+    yield session.announced_mac is None or _is_station(session.announced_mac)
+    yield all(link.controls) and sum(map(len, link.controls)) <= CONTROL_RESERVE_BYTES
+    yield len(received.uncut) <= MAX_UNCUT_BYTES
+    yield received.fragments_opcode == (BINARY if received.fragments else None)
+    yield len(received.fragments) <= MAX_FRAGMENTS
+    yield sum(map(len, received.fragments)) == received.fragments_bytes <= MAX_RECORDS_BYTES
+
+
+def _is_station(mac: bytes) -> bool:
+    return len(mac) == len(ZERO) and is_station_address(mac)
