@@ -16,7 +16,8 @@ from bench.measure import Spread, Work, in_turn
 from tests.support.frames import UDP
 from tests.support.packet_strategies import TIMESTAMPS
 from tests.support.packets import Packet
-from vpnws.wire.offload import NOTHING_TO_DO, is_sound, plain_frames
+from vpnws.wire.offload import is_sound, plain_frames
+from vpnws.wire.records import NOTHING_TO_DO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

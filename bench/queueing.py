@@ -82,7 +82,7 @@ def simulate(case: Case) -> Result:
         list(itertools.chain.from_iterable(one.waits_s for one in bulk)),
         [one.received_bytes - start for one, start in zip(bulk, before, strict=True)],
         dict(port.queue.drops),
-        port.queue.marked,
+        port.queue.counts.marked,
     )
 
 

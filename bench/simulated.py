@@ -87,12 +87,11 @@ class Bottleneck:
         self.receivers: dict[bytes, Callable[[bytes], None]] = {}
         """Who is given the items of a flow."""
 
-    def send(self, item: bytes) -> bool:
-        """Let an item come in; False if it was dropped at once."""
-        accepted = self.queue.push(item, 1, self._sim.now)
+    def send(self, item: bytes) -> None:
+        """Let an item come in."""
+        self.queue.push([item], 1, len(item), self._sim.now)
         if not self._waiting:
             self._write()
-        return accepted
 
     def _write(self) -> None:
         queue, sim = self.queue, self._sim

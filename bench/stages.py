@@ -20,13 +20,15 @@ from tests.support.raw_frames import BINARY, encode_frame
 from vpnws.server.peers.shared_page import SharedPage
 from vpnws.sizes import MAX_WRITE_BUFFERS
 from vpnws.switch.format import PLAIN_MESSAGES, RECORDS, TRUNK_ITEMS, Format
+from vpnws.switch.forwarding import Switch
 from vpnws.switch.guard.roles import SAME_COMMUNITY
 from vpnws.switch.guard.storm import StormControl
 from vpnws.switch.port import AccessPort
 from vpnws.switch.queue.queue import EgressQueue
-from vpnws.switch.switch import Switch
-from vpnws.wire import offload, trunk, websocket
+from vpnws.wire import trunk, websocket
 from vpnws.wire.ethernet import BROADCAST
+from vpnws.wire.records import encode_record
+from vpnws.wire.train import read_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,7 +79,6 @@ class Bed:
 
     def empty(self) -> None:
         """Take away what is queued."""
-        self.switch.backlog.clear()
         for port in self.ports:
             port.egress.take(_LIMIT_BYTES, _LIMIT_BYTES, _NOW_S)
 
@@ -135,7 +136,8 @@ def decode(frames: list[bytes]) -> Work:
 def learn_and_find(frames: list[bytes]) -> Work:
     """Look both addresses of each frame up, which are known."""
     bed = Bed(1)
-    sender, fdb = bed.sender, bed.sender.origin.network.fdb
+    sender = bed.sender
+    fdb = bed.switch.networks.of(bed.sender.origin).fdb
     pairs = [(one[6:12], one[:6]) for one in frames]
     if fdb.find(mac(1), _NOW_S) is not bed.ports[1]:
         raise AssertionError("the receiver is not known")
@@ -156,10 +158,10 @@ def unicast(frames: list[bytes]) -> Work:
 def unicast_records(frames: list[bytes]) -> Work:
     """Forward records from an offload port to another one, all in one message."""
     bed = Bed(1, RECORDS)
-    message = b"".join(map(offload.encode_record, frames))
+    message = b"".join(map(encode_record, frames))
 
     def run() -> None:
-        bed.switch.receive_records(bed.sender, (message,), _NOW_S)
+        bed.switch.receive(bed.sender, (message,), _NOW_S)
 
     run()
     if sum(map(len, bed.ports[1].egress.take(_LIMIT_BYTES, _LIMIT_BYTES, _NOW_S))) != len(message):
@@ -188,10 +190,10 @@ def queue(frames: list[bytes]) -> Work:
     """Queue messages, and take them for gathered writes."""
     messages = [websocket.encode_binary(one) for one in frames]
     egress = EgressQueue(_LIMIT_BYTES)
+    size_bytes = sum(map(len, frames))
 
     def run() -> None:
-        for message in messages:
-            egress.push(message, 1, _NOW_S)
+        egress.push(messages, len(messages), size_bytes, _NOW_S)
         while egress.waiting:
             egress.take(_LIMIT_BYTES, MAX_WRITE_BUFFERS, _NOW_S)
 
@@ -201,11 +203,11 @@ def queue(frames: list[bytes]) -> Work:
 def queue_backed_up(frames: list[bytes]) -> Work:
     """Queue frames, apart by flow, and take them in bites."""
     egress = EgressQueue(_LIMIT_BYTES)
+    size_bytes = sum(map(len, frames))
 
     def run() -> None:
         egress.backed_up = True
-        for one in frames:
-            egress.push(one, 1, _NOW_S)
+        egress.push(frames, len(frames), size_bytes, _NOW_S)
         while egress.waiting:
             egress.take(BITE_BYTES, MAX_WRITE_BUFFERS, _NOW_S)
 
@@ -214,11 +216,11 @@ def queue_backed_up(frames: list[bytes]) -> Work:
 
 def trunk_encode(frames: list[bytes]) -> Work:
     """Write each frame as an item for another process."""
-    origin = Bed(0).sender.origin
+    label = Bed(0).sender.origin.label
 
     def run() -> None:
-        for one in frames:
-            TRUNK_ITEMS.one(origin, one)
+        for train in read_frames(frames):
+            TRUNK_ITEMS.write(train, label)
 
     return Work(run)
 
@@ -226,9 +228,9 @@ def trunk_encode(frames: list[bytes]) -> Work:
 def trunk_decode(frames: list[bytes]) -> Work:
     """Cut a message from another process into its items."""
     label = Bed(0).sender.origin.label
-    records = [offload.encode_record(one) for one in frames]
+    records = [encode_record(one) for one in frames]
     message = b"".join(trunk.encode_item(label, record, 1) for record in records)
-    if [run for _, run, _ in trunk.decode_items(message)] != records:
+    if [item[1] for item in trunk.decode_items(message)] != records:
         raise AssertionError("the items do not have the records")
 
     def run() -> None:

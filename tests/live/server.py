@@ -13,7 +13,7 @@ from tests.support.raw_frames import PING, PONG, Frame
 from tests.support.uwsgi import Uwsgi, free_port
 from tests.support.uwsgi_client import UwsgiClient
 from vpnws.wire.ethernet import BROADCAST, format_mac
-from vpnws.wire.offload import SUBPROTOCOL
+from vpnws.wire.records import SUBPROTOCOL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

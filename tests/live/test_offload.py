@@ -9,7 +9,7 @@ import pytest
 from tests.live.server import Station, TwoWorkers, reach
 from tests.support.frames import frame, mac
 from tests.support.raw_frames import BINARY, TEXT, encode_frame
-from vpnws.wire.offload import (
+from vpnws.wire.records import (
     MAX_FRAME_BYTES,
     MAX_RECORDS_BYTES,
     SUBPROTOCOL,

@@ -21,7 +21,8 @@ from tests.support.prerequisites import require, require_root, require_tap
 from tests.support.traffic import iperf3, ping
 from tests.support.vpn import TAP, Client, Vpn
 from tests.support.waiting import wait_for
-from vpnws.wire.offload import MAX_SEGMENTS, SUBPROTOCOL
+from vpnws.wire.offload import MAX_SEGMENTS
+from vpnws.wire.records import SUBPROTOCOL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

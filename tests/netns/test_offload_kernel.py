@@ -20,7 +20,8 @@ from tests.support.packets import Packet
 from tests.support.prerequisites import require, require_tap
 from tests.support.traffic import ping
 from tests.support.vnet_cable import Record, VnetCable, as_it_is
-from vpnws.wire.offload import NOTHING_TO_DO, decode_records, fit, is_sound, plain_frames
+from vpnws.wire.offload import fit, is_sound, plain_frames
+from vpnws.wire.records import NOTHING_TO_DO, decode_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,14 +15,8 @@ from tests.support.tap_contract import TapContract
 from vpnws.errors import TapBusyError, TapError
 from vpnws.tap.contract import READ_BYTES
 from vpnws.tap.linux import LinuxTap, open_tap
-from vpnws.wire.offload import (
-    GSO_UDP_L4,
-    NEEDS_CSUM,
-    NOTHING_TO_DO,
-    VNET,
-    VNET_BYTES,
-    is_sound,
-)
+from vpnws.wire.offload import GSO_UDP_L4, NEEDS_CSUM, VNET, is_sound
+from vpnws.wire.records import NOTHING_TO_DO, VNET_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from vpnws.switch.format import PLAIN_FRAMES, TRUNK_ITEMS, Format
+from vpnws.switch.forwarding import Switch
 from vpnws.switch.guard.moves import ANONYMOUS
 from vpnws.switch.guard.roles import SAME_COMMUNITY, Role
 from vpnws.switch.guard.storm import StormControl
 from vpnws.switch.location import NOWHERE, Location
 from vpnws.switch.port import AccessPort, Trunk
 from vpnws.switch.queue.queue import EgressQueue
-from vpnws.switch.switch import Switch
+
+if TYPE_CHECKING:
+    from vpnws.switch.fdb import Fdb
 
 LIMIT_BYTES = 1_000_000
 
@@ -113,25 +117,22 @@ class Fabric:
         return next(
             switch
             for switch in self.switches
-            if port
-            in switch.networks.by_name.get(
-                port.origin.network.name, port.origin.network
-            ).ports.values()
-            and switch.networks.by_name.get(port.origin.network.name) is port.origin.network
+            for network in switch.networks
+            if network.ports.get(port.id) is port
         )
+
+    def fdb(self, port: AccessPort) -> Fdb:
+        return self.switch_of(port).networks.of(port.origin).fdb
+
+    def stations(self, port: AccessPort) -> frozenset[bytes]:
+        return self.fdb(port).stations_of(port)
 
     def detach(self, port: AccessPort) -> None:
         self.switch_of(port).detach(port)
 
-    def send(self, port: AccessPort, *frames: bytes) -> None:
-        """Let `frames` come in at `port` and cross trunks until nothing moves."""
-        self.switch_of(port).receive(port, frames, self.now)
-        while self._cross():
-            pass
-
-    def send_records(self, port: AccessPort, *messages: bytes) -> None:
-        """Let messages of records come in at `port` and cross trunks until nothing moves."""
-        self.switch_of(port).receive_records(port, messages, self.now)
+    def send(self, port: AccessPort, *messages: bytes) -> None:
+        """Let messages come in at `port` and cross trunks until nothing moves."""
+        self.switch_of(port).receive(port, messages, self.now)
         while self._cross():
             pass
 
@@ -142,10 +143,9 @@ class Fabric:
     def _cross(self) -> bool:
         moved = False
         for switch in self.switches:
-            switch.backlog.clear()
             for slot, trunk in switch.trunks.items():
                 while items := trunk.egress.take(100_000, 100, self.now):
                     there = self.switches[slot]
-                    there.receive_items(there.trunks[switch.slot], b"".join(items), self.now)
+                    there.receive(there.trunks[switch.slot], (b"".join(items),), self.now)
                     moved = True
         return moved

@@ -21,7 +21,7 @@ from vpnws.client.carry.stream import Stream
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import ConnectError, TapError
 from vpnws.tap.memory import MemoryTap
-from vpnws.wire.offload import NOTHING_TO_DO
+from vpnws.wire.records import NOTHING_TO_DO
 
 WAIT_S = 5.0
 MTU = 1500

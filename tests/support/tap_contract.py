@@ -14,7 +14,8 @@ import pytest
 
 from tests.support import frames
 from vpnws.tap.contract import DELETED_ERROR, FRAME_ERRORS, READ_BYTES
-from vpnws.wire.offload import GSO_TCPV4, NEEDS_CSUM, NOTHING_TO_DO, VNET, VNET_BYTES
+from vpnws.wire.offload import GSO_TCPV4, NEEDS_CSUM, VNET
+from vpnws.wire.records import NOTHING_TO_DO, VNET_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -29,7 +29,7 @@ from vpnws.client.connect.url import parse_url
 from vpnws.client.settings import ClientSettings, TlsSettings
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import ConfigError, ConnectError, RefusedError, TlsError
-from vpnws.wire.offload import SUBPROTOCOL
+from vpnws.wire.records import SUBPROTOCOL
 
 MAC = bytes.fromhex("02000000000a")
 WAIT_S = 5.0

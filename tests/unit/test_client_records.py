@@ -20,16 +20,8 @@ from vpnws.client.carry.records import MESSAGE_BYTES, RecordCarrier
 from vpnws.sizes import TURN_BYTES
 from vpnws.tap.memory import MemoryTap
 from vpnws.wire.borrowing import BorrowingDecoder
-from vpnws.wire.offload import (
-    GSO_TCPV4,
-    NEEDS_CSUM,
-    NOTHING_TO_DO,
-    VNET,
-    VNET_BYTES,
-    decode_records,
-    encode_record,
-    is_sound,
-)
+from vpnws.wire.offload import GSO_TCPV4, NEEDS_CSUM, VNET, is_sound
+from vpnws.wire.records import NOTHING_TO_DO, VNET_BYTES, decode_records, encode_record
 from vpnws.wire.websocket import BINARY, Decoder, encode, encode_masked
 
 if TYPE_CHECKING:

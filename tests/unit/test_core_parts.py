@@ -20,8 +20,9 @@ from vpnws.switch.guard.moves import (
 )
 from vpnws.switch.guard.roles import ISOLATED, PROMISCUOUS, SAME_COMMUNITY, Kind, Role, may_talk
 from vpnws.switch.guard.storm import StormControl
-from vpnws.wire import offload, trunk
+from vpnws.wire import trunk
 from vpnws.wire.ethernet import format_mac, is_station_address, parse_mac
+from vpnws.wire.records import encode_record
 
 
 class TestStormControl:
@@ -90,25 +91,19 @@ class TestTrunkItems:
     @given(st.lists(st.tuples(LABELS, FRAMES), max_size=8))
     def test_what_is_written_is_read(self, runs: list[tuple[bytes, list[bytes]]]) -> None:
         written = [
-            (label, b"".join(map(offload.encode_record, frames)), len(frames))
-            for label, frames in runs
+            (label, b"".join(map(encode_record, frames)), len(frames)) for label, frames in runs
         ]
         items = [trunk.encode_item(*one) for one in written]
-        assert list(trunk.decode_items(memoryview(b"".join(items)))) == written
+        assert list(trunk.decode_items(b"".join(items))) == written
         for item, (_, run, frames) in zip(items, written, strict=True):
-            assert item[trunk.run_at(item) :] == run
+            assert item[trunk.records_at(item) :] == run
             assert trunk.frames_of(item) == frames
-
-    @given(LABELS, st.binary(min_size=14, max_size=300))
-    def test_a_plain_frame_is_a_run_of_one_record(self, label: bytes, frame: bytes) -> None:
-        record = offload.encode_record(frame)
-        assert trunk.encode_frame(label, frame) == trunk.encode_item(label, record, 1)
 
     @given(LABELS, st.binary(min_size=14, max_size=300), st.data())
     def test_what_is_cut_short_is_left_out(
         self, label: bytes, frame: bytes, data: st.DataObject
     ) -> None:
-        item = trunk.encode_frame(label, frame)
+        item = trunk.encode_item(label, encode_record(frame), 1)
         short = item + item[: data.draw(st.integers(0, len(item) - 1))]
         assert len(list(trunk.decode_items(short))) == 1
 

@@ -58,7 +58,7 @@ class Bed:
     def send(self, count: int = 1, size: int = 1400) -> None:
         """Queue frames for the station, and flush."""
         self.fabric.send(self.sender, *[frame(BROADCAST, mac(1), size)] * count)
-        self.link.flush()
+        self.link.flush(self.loop.now())
 
     def fill(self) -> None:
         """Queue frames until the socket is full in the midst of a message."""
@@ -257,7 +257,7 @@ class TestEnd:
         bed.link.end(websocket.GOING_AWAY, "tired")
         bed.heard()
         bed.send()
-        bed.link.send_control(websocket.PONG, b"late")
+        bed.link.send_control(websocket.PONG, b"late", bed.loop.now())
         assert bed.heard() == b""
         assert bed.link.state is LinkState.LINGERING
 
@@ -274,7 +274,7 @@ class TestDescriptor:
         with heir, other:
             other.setblocking(False)
             bed.send(3)
-            bed.link.send_control(websocket.PING, b"")
+            bed.link.send_control(websocket.PING, b"", bed.loop.now())
             bed.link._write(bed.loop.now())
             bed.loop.settle()
             bed.link.close()
@@ -346,7 +346,7 @@ class TestWrite:
     ) -> None:
         bed.fill()
         bed.send(30)
-        bed.link.send_control(websocket.PONG, b"overtakes")
+        bed.link.send_control(websocket.PONG, b"overtakes", bed.loop.now())
         written = bed.heard()
         bed.loop.settle()
         pong = websocket.encode(websocket.PONG, b"overtakes")
@@ -365,8 +365,9 @@ class TestWrite:
         bed.link.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
         stream = bytes(number % 251 for number in range(size_bytes))
         for at in range(0, size_bytes, 1000):
-            assert bed.port.egress.push(stream[at : at + 1000], 1, bed.loop.now())
-        bed.link.flush()
+            item = stream[at : at + 1000]
+            bed.port.egress.push([item], 1, len(item), bed.loop.now())
+        bed.link.flush(bed.loop.now())
         got = bed.heard()
         while bed.port.egress.waiting:
             bed.loop.settle()

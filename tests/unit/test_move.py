@@ -24,10 +24,9 @@ from vpnws.server.port.session import Session
 from vpnws.server.port.state import LinkState
 from vpnws.server.web.identity import Identity
 from vpnws.switch.format import PLAIN_MESSAGES, RECORDS, Format, for_station
-from vpnws.wire import offload, websocket
+from vpnws.wire import websocket
 from vpnws.wire.ethernet import BROADCAST
-from vpnws.wire.offload import encode_record
-from vpnws.wire.run import split
+from vpnws.wire.records import PREFIX_BYTES, SUBPROTOCOL, encode_record, split_records
 
 ROOT = Path(__file__).parents[2]
 STATION, PEER = mac(1), mac(2)
@@ -64,7 +63,7 @@ class Process:
 
     def open(self, connection: socket.socket) -> None:
         """Make a port of a new connection."""
-        subprotocol = offload.SUBPROTOCOL if self.format is RECORDS else ""
+        subprotocol = SUBPROTOCOL if self.format is RECORDS else ""
         session = Session(Identity("alice"), subprotocol=subprotocol, announced_mac=STATION)
         self.port = self.fabric.attach(format_=self.format)
         self.link = Link(self.loop, connection, session, self.port, lambda _link: False)
@@ -85,7 +84,7 @@ class Process:
         times = record.link.times
         self.link = Link(self.loop, connection, session, self.port, lambda _link: False, times)
         self._serve()
-        self.link.flush()
+        self.flush()
 
     def queue(self, *frames: bytes) -> None:
         """Have the peer send frames, which wait for the station until the link is flushed."""
@@ -95,15 +94,15 @@ class Process:
         self.loop.settle()
         self.received += self.fabric.received(self.peer)
 
-    def _serve(self) -> None:
-        longest = offload.MAX_RECORDS_BYTES if self.format is RECORDS else 65535
-        receive_stream(self.loop, self.link, longest, self._forward)
+    def flush(self) -> None:
+        self.link.flush(self.loop.now())
 
-    def _forward(self, messages: list[bytes]) -> int:
-        before = self.port.rx_frames
-        send = self.fabric.send_records if self.format is RECORDS else self.fabric.send
-        send(self.port, *messages)
-        return self.port.rx_frames - before
+    @property
+    def stations(self) -> frozenset[bytes]:
+        return self.fabric.stations(self.port)
+
+    def _serve(self) -> None:
+        receive_stream(self.loop, self.link, self.fabric.switches[0])
 
 
 @dataclass(frozen=True)
@@ -143,19 +142,19 @@ def run(case: Case) -> Outcome:
     here.queue(*(to_station(flow, number) for flow in (1, 2) for number in range(3)))
     connection.room_bytes = case.room_bytes
     if case.flushed:
-        here.link.flush()
+        here.flush()
     here.queue(*(to_station(flow, number) for flow in (3, 1, 2) for number in range(3, 6)))
     here.link.port.egress.push_control(websocket.encode(websocket.PING, b"waits"))
     if case.moves:
         here = move(here)
     else:
         connection.room_bytes = UNCUT
-        here.link.flush()
+        here.flush()
     here.settle()
     station.send(stream[case.heard_bytes :])
     here.settle()
     here.queue(to_station(1, 6))
-    here.link.flush()
+    here.flush()
     here.settle()
     sent = station.recv(PLENTY)
     received = tuple(old.received if here is old else old.received + here.received)
@@ -163,7 +162,7 @@ def run(case: Case) -> Outcome:
     queue = port.egress
     counters = (
         port.id, port.rx_frames, port.rx_bytes, port.tx_frames, port.tx_bytes, dict(port.drops),
-        queue.marked, queue.backed_up, queue.size_bytes, port.stations, here.link.times,
+        queue.counts.marked, queue.backed_up, queue.size_bytes, here.stations, here.link.times,
     )  # fmt: skip
     here.link.lose("the test is over")
     station.close()
@@ -173,7 +172,7 @@ def run(case: Case) -> Outcome:
 
 def move(old: Process) -> Process:
     """Move the port to another process, as bytes and a descriptor."""
-    data = dump(snapshot(old.link))
+    data = dump(snapshot(old.link, old.stations))
     handed_over = old.link.hand_over()
     descriptor = os.dup(handed_over.fileno())
     handed_over.close()
@@ -246,11 +245,11 @@ def numbers_of(flow: int) -> list[int]:
 
 
 def parts(message: bytes, format_: Format) -> list[bytes]:
-    return list(split(message)) if format_ is RECORDS else [message]
+    return list(split_records(message)) if format_ is RECORDS else [message]
 
 
 def part_of(one: bytes, format_: Format) -> bytes:
-    return one[offload.PREFIX_BYTES :] if format_ is RECORDS else one
+    return one[PREFIX_BYTES:] if format_ is RECORDS else one
 
 
 def first_write_bytes(format_: Format) -> int:
@@ -286,9 +285,9 @@ def test_a_real_process_goes_on(format_: Format) -> None:
     here.settle()
     here.queue(*(to_station(flow, number) for flow in (1, 2) for number in range(3)))
     connection.room_bytes = 33
-    here.link.flush()
+    here.flush()
     here.queue(*(to_station(flow, number) for flow in (3, 1, 2) for number in range(3, 6)))
-    data = dump(snapshot(here.link))
+    data = dump(snapshot(here.link, here.stations))
     with here.link.hand_over() as handed_over:
         before = here.received
         descriptor = handed_over.fileno()

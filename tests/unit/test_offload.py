@@ -23,17 +23,8 @@ from tests.support.frames import (
 )
 from tests.support.packet_strategies import LAST_STOP, NO_OPTIONS, TIMESTAMPS
 from tests.support.packets import Packet
-from vpnws.wire.offload import (
-    MAX_FRAME_BYTES,
-    MAX_SEGMENTS,
-    NOTHING_TO_DO,
-    decode_records,
-    encode_record,
-    fit,
-    is_sound,
-    plain_frames,
-    segment_count,
-)
+from vpnws.wire.offload import MAX_SEGMENTS, fit, is_sound, plain_frames, segment_count
+from vpnws.wire.records import MAX_FRAME_BYTES, NOTHING_TO_DO, decode_records, encode_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

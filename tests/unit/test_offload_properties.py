@@ -14,15 +14,9 @@ from tests.support.frames import DOT1Q, HOP_BY_HOP, TCP, UDP
 from tests.support.packet_strategies import NO_OPTIONS, TIMESTAMPS, contents, packets
 from tests.support.packets import NEEDS_CSUM, Packet
 from vpnws.wire import offload
-from vpnws.wire.offload import (
-    MAX_SEGMENTS,
-    decode_records,
-    encode_record,
-    fit,
-    is_sound,
-    plain_frames,
-    segment_count,
-)
+from vpnws.wire.ethernet import HEADER_BYTES
+from vpnws.wire.offload import MAX_SEGMENTS, fit, is_sound, plain_frames, segment_count
+from vpnws.wire.records import decode_records, encode_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,6 +91,7 @@ def test_what_ones_own_kernel_hands_out_is_made_fit(
 @given(contents, st.binary(max_size=60), st.integers(0, 30))
 def test_a_record_is_read_as_it_was_written(frame: bytes, rest: bytes, count: int) -> None:
     vnet = Packet().vnet()
+    frame, rest = bytes(HEADER_BYTES) + frame, bytes(HEADER_BYTES) + rest
     message = encode_record(frame) + encode_record(rest, vnet)
     whole = [(bytes(10), frame), (vnet, rest)]
     assert list(decode_records(message)) == whole

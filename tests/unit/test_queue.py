@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.support.frames import ECT_0, NOT_ECT, ipv4
+from tests.support.queues import push
 from vpnws.switch.drop import Drop
 from vpnws.switch.queue.flow import MIN_ITEM_BYTES
-from vpnws.switch.queue.queue import CONTROL_RESERVE_BYTES, EgressQueue, Layout
+from vpnws.switch.queue.queue import CONTROL_RESERVE_BYTES, EgressQueue
 from vpnws.wire.packet import flow_key
 
 if TYPE_CHECKING:
@@ -36,7 +37,17 @@ def split(item: bytes) -> list[bytes]:
     return parts
 
 
-RECORDS = Layout(frame_at=lambda _item: LENGTH_BYTES, split=split)
+class LengthAndFrame:
+    """Items are frames, each behind its length."""
+
+    def frame_at(self, _item: bytes) -> int:
+        return LENGTH_BYTES
+
+    def split(self, item: bytes) -> list[bytes]:
+        return split(item)
+
+
+RECORDS = LengthAndFrame()
 
 
 class TestNotBackedUp:
@@ -45,7 +56,7 @@ class TestNotBackedUp:
         self, items: list[bytes], most_bytes: int, most_items: int
     ) -> None:
         queue = EgressQueue(10_000)
-        assert all(queue.push(item, 1, 0.0) for item in items)
+        assert all(push(queue, item, 1, 0.0) for item in items)
         out = []
         while queue.waiting:
             batch = queue.take(most_bytes, most_items, 0.0)
@@ -57,27 +68,28 @@ class TestNotBackedUp:
         assert queue.take(most_bytes, most_items, 0.0) == []
 
     def test_the_newest_is_dropped_and_counted_in_frames(self) -> None:
-        queue = EgressQueue(10)
-        assert queue.push(bytes(6), 1, 0.0)
-        assert not queue.push(bytes(5), 7, 0.0)
+        queue = EgressQueue(60, RECORDS)
+        kept, lost = (b"".join(map(record, frames)) for frames in ([bytes(40)], [bytes(4)] * 7))
+        assert push(queue, kept, 1, 0.0)
+        assert not push(queue, lost, 7, 0.0)
         assert queue.drops == {Drop.EGRESS_FULL: 7}
-        assert queue.discarded_frames == queue.discarded_bytes == 0
-        assert queue.take(PLENTY, PLENTY, 0.0) == [bytes(6)]
+        assert (queue.counts.discarded_frames, queue.counts.discarded_bytes) == (7, 28)
+        assert queue.take(PLENTY, PLENTY, 0.0) == [kept]
 
     def test_one_that_is_alone_is_taken_whatever_its_length(self) -> None:
         queue = EgressQueue(10)
-        assert queue.push(bytes(11), 1, 0.0)
-        assert not queue.push(b"x", 1, 0.0)
+        assert push(queue, bytes(11), 1, 0.0)
+        assert not push(queue, b"x", 1, 0.0)
 
     def test_small_items_are_bounded_in_number(self) -> None:
         queue = EgressQueue(10 * MIN_ITEM_BYTES)
-        assert [queue.push(b"x", 1, 0.0) for _ in range(12)] == [True] * 10 + [False] * 2
+        assert [push(queue, b"x", 1, 0.0) for _ in range(12)] == [True] * 10 + [False] * 2
 
 
 class TestControls:
     def test_they_stand_apart_and_have_room_of_their_own(self) -> None:
         queue = EgressQueue(10)
-        assert queue.push(bytes(10), 1, 0.0)
+        assert push(queue, bytes(10), 1, 0.0)
         pings = 0
         while queue.push_control(b"PING"):
             pings += 1
@@ -94,7 +106,7 @@ class TestControls:
                 queue = EgressQueue(100)
                 assert queue.push_control(bytes(CONTROL_RESERVE_BYTES))
                 queue.backed_up = backed_up
-                assert queue.push(bytes(length), 1, 0.0)
+                assert push(queue, bytes(length), 1, 0.0)
                 queue.backed_up = True
                 assert queue.take(PLENTY, PLENTY, 0.0) == [bytes(length)]
 
@@ -107,7 +119,7 @@ class TestControls:
 class TestRest:
     def test_it_is_kept_as_it_is_and_counts(self) -> None:
         queue = EgressQueue(100)
-        queue.push(b"abcdef", 1, 0.0)
+        push(queue, b"abcdef", 1, 0.0)
         (item,) = queue.take(PLENTY, PLENTY, 0.0)
         assert not queue.waiting
         rest: list[bytes | memoryview] = [memoryview(item)[2:]]
@@ -127,10 +139,10 @@ class TestRest:
             queue = EgressQueue(100)
             queue.keep([bytes(90)])
             queue.backed_up = backed_up
-            queue.push(bytes(11), 1, 0.0)
+            push(queue, bytes(11), 1, 0.0)
             assert queue.drops == {Drop.EGRESS_FULL: 1}
             assert queue.size_bytes == 90
-            assert queue.discarded_frames == backed_up
+            assert queue.counts.discarded_frames == 1
 
 
 class TestRuns:
@@ -138,11 +150,11 @@ class TestRuns:
         frames = [record(ipv4(ports=(port, 1))) for port in (1, 2, 1)]
         run = b"".join(frames)
         queue = EgressQueue(10_000, RECORDS)
-        queue.push(run, 3, 0.0)
+        push(queue, run, 3, 0.0)
         assert queue.take(PLENTY, PLENTY, 0.0) == [run]
-        queue.push(run, 3, 0.0)
+        push(queue, run, 3, 0.0)
         queue.backed_up = True
-        queue.push(run, 3, 0.0)
+        push(queue, run, 3, 0.0)
         assert queue.size_bytes == 2 * len(run)
         taken = queue.take(PLENTY, PLENTY, 0.0)
         assert sorted(taken) == sorted(2 * frames)
@@ -166,7 +178,7 @@ class Machine(RuleBasedStateMachine):
         self.order: list[bytes] = []
         """All of them in the order they came, for as long as nothing is backed up."""
         self.pushed = self.refused = self.taken = self.skipped = 0
-        self.pushed_bytes = self.taken_bytes = 0
+        self.pushed_bytes = self.taken_bytes = self.refused_bytes = 0
         self.longest = 0
         self.controls: list[bytes] = []
         self.rest: list[bytes | memoryview] = []
@@ -185,7 +197,7 @@ class Machine(RuleBasedStateMachine):
             records.append(record(ipv4(ports=(port, 1), payload=data, service=service)))
         item = b"".join(records)
         alone = self.frames_bytes() == 0 and not self.rest
-        if self.queue.push(item, len(records), self.now):
+        if push(self.queue, item, len(records), self.now):
             self.pushed += len(records)
             self.pushed_bytes += len(item)
             self.longest = max(self.longest, len(item)) if alone else self.longest
@@ -197,6 +209,7 @@ class Machine(RuleBasedStateMachine):
             assert not alone
             assert not self.queue.backed_up
             self.refused += len(records)
+            self.refused_bytes += len(item)
 
     @rule(most_bytes=st.integers(1, 4000), most_items=st.integers(1, 9))
     def take(self, most_bytes: int, most_items: int) -> None:
@@ -263,8 +276,9 @@ class Machine(RuleBasedStateMachine):
         assert queue.rest == self.rest
         assert queue.begun == bool(self.rest)
         assert list(queue.controls) == self.controls
-        assert queue.drops.total() == self.refused + queue.discarded_frames
-        assert self.skipped <= queue.discarded_frames
+        assert queue.drops.total() == queue.counts.discarded_frames
+        assert queue.counts.offered_frames == self.pushed + self.refused
+        assert self.skipped <= queue.counts.discarded_frames - self.refused
         assert queue.waiting or not queue.backed_up
         bound = max(self.LIMIT_BYTES, self.longest) + CONTROL_RESERVE_BYTES
         assert queue.size_bytes <= bound
@@ -272,10 +286,11 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         while items := self.queue.take(PLENTY, PLENTY, self.now):
             self.leave(items)
-        assert self.pushed == self.taken + self.queue.discarded_frames
+        discarded = self.queue.counts.discarded_frames - self.refused
+        assert self.pushed == self.taken + discarded
         assert self.frames_bytes() == 0
         self.skipped += sum(map(len, self.flows.values()))
-        assert self.skipped == self.queue.discarded_frames
+        assert self.skipped == discarded
 
     def leave(self, items: Sequence[bytes]) -> None:
         """Account for items that left: in their flow's order, whatever was dropped between."""
@@ -287,9 +302,9 @@ class Machine(RuleBasedStateMachine):
             self.taken_bytes += len(one)
 
     def frames_bytes(self) -> int:
-        heads_bytes = LENGTH_BYTES * self.queue.discarded_frames
-        discarded_bytes = self.queue.discarded_bytes + heads_bytes
-        return self.pushed_bytes - self.taken_bytes - discarded_bytes
+        heads_bytes = LENGTH_BYTES * self.queue.counts.discarded_frames
+        discarded_bytes = self.queue.counts.discarded_bytes + heads_bytes
+        return self.pushed_bytes + self.refused_bytes - self.taken_bytes - discarded_bytes
 
     @staticmethod
     def length(buffers: Sequence[bytes | memoryview]) -> int:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.frames import CE, ECT_0, MACS, NOT_ECT, checksum, ethernet, ipv4, ipv6
+from tests.support.queues import push
 from vpnws.switch.drop import Drop
 from vpnws.switch.queue.codel import DEFAULT, INTERVAL_S, TARGET_S, UNLIMITED, Codel
 from vpnws.switch.queue.flow import MAX_FLOWS, MIN_ITEM_BYTES, QUANTUM_BYTES, Flows, bucket_of
@@ -58,9 +59,9 @@ class TestShares:
         queue = backed_up()
         small, large = apart(2)
         for number in range(12_000):
-            queue.push(item(small, 64, number), 1, 0.0)
+            push(queue, item(small, 64, number), 1, 0.0)
             if number % 1000 == 0:
-                queue.push(item(large, 65_536, number), 1, 0.0)
+                push(queue, item(large, 65_536, number), 1, 0.0)
         sent: Counter[int] = Counter()
         while sent[small] < 700_000:
             (one,) = queue.take(1, 1, 0.0)
@@ -74,7 +75,7 @@ class TestShares:
         flows = dict(zip(apart(len(sizes)), sizes, strict=True))
         for port, size in flows.items():
             for number in range(200_000 // size):
-                queue.push(item(port, size, number), 1, 0.0)
+                push(queue, item(port, size, number), 1, 0.0)
         sent: Counter[int] = Counter()
         while max(sent.values(), default=0) < 150_000:
             (one,) = queue.take(1, 1, 0.0)
@@ -85,7 +86,7 @@ class TestShares:
         queue = backed_up()
         ports = apart(3)
         for number in range(300):
-            queue.push(item(ports[number % 3], 64 + number, number), 1, 0.0)
+            push(queue, item(ports[number % 3], 64 + number, number), 1, 0.0)
         taken = queue.take(PLENTY, PLENTY, 0.0)
         for port in ports:
             numbers = [number_of(one) for one in taken if port_of(one) == port]
@@ -98,9 +99,9 @@ class TestSparseFlows:
         queue = backed_up()
         bulk, sparse = apart(2)
         for number in range(100):
-            queue.push(item(bulk, MTU_BYTES, number), 1, 0.0)
+            push(queue, item(bulk, MTU_BYTES, number), 1, 0.0)
         queue.take(1, 2, 0.0)
-        queue.push(item(sparse), 1, 0.0)
+        push(queue, item(sparse), 1, 0.0)
         (one,) = queue.take(1, 1, 0.0)
         assert port_of(one) == sparse
 
@@ -112,19 +113,19 @@ class TestSparseFlows:
         buckets = {bucket_of(flow_key(need, 0))}
         bulk = next(p for p in apart(3) if bucket_of(flow_key(item(p), 0)) not in buckets)
         for number in range(100):
-            queue.push(item(bulk, MTU_BYTES, number), 1, 0.0)
+            push(queue, item(bulk, MTU_BYTES, number), 1, 0.0)
         queue.take(1, 2, 0.0)
-        queue.push(need, 1, 0.0)
+        push(queue, need, 1, 0.0)
         assert queue.take(1, 1, 0.0) == [need]
 
     def test_one_that_comes_again_at_once_does_not_starve_the_others(self) -> None:
         queue = backed_up()
         bulk, greedy = apart(2)
         for number in range(100):
-            queue.push(item(bulk, MTU_BYTES, number), 1, 0.0)
+            push(queue, item(bulk, MTU_BYTES, number), 1, 0.0)
         sent: Counter[int] = Counter()
         for _ in range(60):
-            queue.push(item(greedy, MTU_BYTES), 1, 0.0)
+            push(queue, item(greedy, MTU_BYTES), 1, 0.0)
             (one,) = queue.take(1, 1, 0.0)
             sent[port_of(one)] += 1
         assert sent[bulk] >= 28
@@ -133,12 +134,12 @@ class TestSparseFlows:
         queue = backed_up()
         *bulk, greedy = apart(5)
         for number in range(400):
-            queue.push(item(bulk[number % 4], MTU_BYTES, number), 1, 0.0)
+            push(queue, item(bulk[number % 4], MTU_BYTES, number), 1, 0.0)
         sent: Counter[int] = Counter()
         waiting = False
         for turn in range(200):
             if not waiting and turn % 2:
-                queue.push(item(greedy, 1000), 1, 0.0)
+                push(queue, item(greedy, 1000), 1, 0.0)
                 waiting = True
             (one,) = queue.take(1, 1, 0.0)
             sent[port_of(one)] += 1
@@ -149,15 +150,15 @@ class TestSparseFlows:
         queue = backed_up()
         bulk, large = apart(2)
         for number in range(100):
-            queue.push(item(bulk, MTU_BYTES, number), 1, 0.0)
+            push(queue, item(bulk, MTU_BYTES, number), 1, 0.0)
         sent: Counter[int] = Counter()
         for _ in range(80):
             if not sent[large]:
-                queue.push(item(large, 65_000), 1, 0.0)
+                push(queue, item(large, 65_000), 1, 0.0)
             (one,) = queue.take(1, 1, 0.0)
             sent[port_of(one)] += 1
             if port_of(one) == large:
-                queue.push(item(large, 65_000), 1, 0.0)
+                push(queue, item(large, 65_000), 1, 0.0)
         assert 1 <= sent[large] <= 3
 
 
@@ -177,7 +178,7 @@ class Standing:
         """Let each item wait for about `wait_s`."""
         for _ in range(rounds):
             one = item(7, MTU_BYTES, self.number, self.service)
-            self.queue.push(one, 1, self.now)
+            push(self.queue, one, 1, self.now)
             self.number += 1
             self.now += wait_s / self.DEPTH
             if self.number > self.DEPTH:
@@ -200,7 +201,7 @@ class TestCodel:
         assert not queue.drops
         flow.stand(wait_s, rounds)
         assert queue.drops[Drop.CODEL] > 0
-        assert queue.discarded_frames == queue.drops.total()
+        assert queue.counts.discarded_frames == queue.drops.total()
 
     def test_a_moment_below_the_target_begins_the_interval_anew(self) -> None:
         queue = backed_up(codel=True)
@@ -247,7 +248,7 @@ class TestCodel:
         flow.stand(4 * TARGET_S, 1000)
         assert not queue.drops
         marked = [one for one in flow.out if one[15] & 3 == CE]
-        assert len(marked) == queue.marked > 8
+        assert len(marked) == queue.counts.marked > 8
         assert all(checksum(one[14:34]) == 0 for one in flow.out)
         assert [number_of(one) for one in flow.out] == list(range(len(flow.out)))
 
@@ -256,17 +257,17 @@ class TestCodel:
         before = [bytes(bytearray(one)) for one in shared]
         queue = backed_up(codel=True)
         for one in shared:
-            queue.push(one, 1, 0.0)
+            push(queue, one, 1, 0.0)
         for tick in range(45):
             queue.take(1, 1, 0.1 * tick)
-        assert queue.marked > 0
+        assert queue.counts.marked > 0
         assert shared == before
 
     def test_the_last_items_are_never_dropped(self) -> None:
         for count, size in ((1, 65_000), (2, 65_000), (2, MTU_BYTES), (20, MIN_ITEM_BYTES)):
             queue = backed_up(codel=True)
             for number in range(count):
-                queue.push(item(7, size, number), 1, 0.0)
+                push(queue, item(7, size, number), 1, 0.0)
             taken = [queue.take(1, 1, 10.0 + tick) for tick in range(count)]
             assert all(taken)
             assert not queue.drops
@@ -274,7 +275,7 @@ class TestCodel:
     def test_two_super_frames_are_no_standing_queue(self) -> None:
         queue = backed_up(codel=True)
         for number in range(100):
-            queue.push(item(7, 65_000, number), 1, 0.1 * number)
+            push(queue, item(7, 65_000, number), 1, 0.1 * number)
             if number:
                 assert len(queue.take(1, 1, 0.1 * number + 0.05)) == 1
         assert not queue.drops
@@ -282,7 +283,7 @@ class TestCodel:
     def test_of_many_that_waited_for_ages_one_is_always_left(self) -> None:
         queue = backed_up(codel=True)
         for number in range(100):
-            queue.push(item(7, MTU_BYTES, number), 1, 0.0)
+            push(queue, item(7, MTU_BYTES, number), 1, 0.0)
         taken = 0
         now = 50.0
         while queue.size_bytes > len(b"rest"):
@@ -299,9 +300,9 @@ class TestCodel:
         now, sent = 0.0, 0
         out: list[bytes] = []
         for number in range(4000):
-            queue.push(item(bulk, MTU_BYTES, number), 1, now)
+            push(queue, item(bulk, MTU_BYTES, number), 1, now)
             if number % 10 == 0:
-                queue.push(item(sparse, 64, number), 1, now)
+                push(queue, item(sparse, 64, number), 1, now)
                 sent += 1
             now += 0.001
             if number > 40:
@@ -316,22 +317,22 @@ class TestOverflow:
         queue = backed_up(20_000)
         bulk, sparse = apart(2)
         for number in range(100):
-            queue.push(item(bulk, 1000, number), 1, 0.0)
-        assert queue.push(item(sparse), 1, 0.0)
+            push(queue, item(bulk, 1000, number), 1, 0.0)
+        assert push(queue, item(sparse), 1, 0.0)
         taken = queue.take(PLENTY, PLENTY, 0.0)
         numbers = [number_of(one) for one in taken if port_of(one) == bulk]
         assert numbers == list(range(100 - len(numbers), 100))
         assert sum(port_of(one) == sparse for one in taken) == 1
         dropped = 100 - len(numbers)
         assert queue.drops == {Drop.EGRESS_FULL: dropped}
-        assert queue.discarded_frames == dropped
-        assert queue.discarded_bytes == dropped * len(item(bulk, 1000))
+        assert queue.counts.discarded_frames == dropped
+        assert queue.counts.discarded_bytes == dropped * len(item(bulk, 1000))
 
     def test_many_small_items_are_bounded_in_number(self) -> None:
         queue = backed_up(100 * MIN_ITEM_BYTES)
         tiny = MACS + b"\x88\xcc"
         for _ in range(300):
-            queue.push(tiny, 1, 0.0)
+            push(queue, tiny, 1, 0.0)
         assert len(queue.take(PLENTY, PLENTY, 0.0)) == 100
 
     @given(
@@ -344,9 +345,9 @@ class TestOverflow:
     ) -> None:
         flows = Flows()
         waiting: dict[int, list[int]] = {}
-        for key, size, push in steps:
+        for key, size, comes in steps:
             bucket = bucket_of(bytes((key & 255, key >> 8)))
-            if push or not flows.count:
+            if comes or not flows.count:
                 flows.push(bytes((key & 255, key >> 8)), bytes(size), 0.0)
                 waiting.setdefault(bucket, []).append(max(size, MIN_ITEM_BYTES))
             else:
@@ -359,7 +360,7 @@ class TestOverflow:
     def test_there_are_never_more_flows_than_buckets(self) -> None:
         queue = backed_up(1 << 24)
         for port in range(4 * MAX_FLOWS):
-            queue.push(item(port), 1, 0.0)
+            push(queue, item(port), 1, 0.0)
         assert len(queue._flows._flows) <= MAX_FLOWS
         assert len(queue.take(PLENTY, PLENTY, 0.0)) == 4 * MAX_FLOWS
         assert not queue._flows._flows
@@ -372,8 +373,8 @@ def test_frames_that_are_none_pass_like_others(frames: list[tuple[bytes, bool]])
     taken = []
     for one, take in frames:
         now += 0.05
-        queue.push(one, 1, now)
+        push(queue, one, 1, now)
         if take:
             taken += queue.take(100, 2, now)
     taken += queue.take(PLENTY, PLENTY, now)
-    assert len(taken) == len(frames) - queue.discarded_frames
+    assert len(taken) == len(frames) - queue.counts.discarded_frames

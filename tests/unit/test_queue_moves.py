@@ -7,6 +7,7 @@ from collections import defaultdict
 import pytest
 
 from tests.support.frames import ipv4
+from tests.support.queues import push
 from vpnws.switch.queue import flow as flow_module
 from vpnws.switch.queue.codel import INTERVAL_S, TARGET_S
 from vpnws.switch.queue.queue import EgressQueue
@@ -43,7 +44,7 @@ def filled(flows: int, each: int) -> EgressQueue:
     now = 0.0
     for number in range(each):
         for port in range(flows):
-            queue.push(item(port, number, 600 + 300 * port), 1, now)
+            push(queue, item(port, number, 600 + 300 * port), 1, now)
             now += 0.1 * TARGET_S
     for turn in range(flows * 3):
         queue.take(1, 1, now + 0.1 * INTERVAL_S * turn)
@@ -54,7 +55,7 @@ def test_a_queue_in_order_stays_in_order() -> None:
     queue = EgressQueue(LIMIT_BYTES)
     items = [item(number % 5, number) for number in range(20)]
     for one in items:
-        queue.push(one, 1, 0.0)
+        push(queue, one, 1, 0.0)
     other = moved(queue)
     assert not other.backed_up
     assert other.size_bytes == queue.size_bytes
@@ -70,9 +71,9 @@ def test_a_queue_by_flow_gives_out_and_drops_the_same(flows: int) -> None:
     assert drained(other, now) == drained(queue, now)
     assert other.drops == queue.drops
     assert queue.drops, "CoDel dropped nothing: the test shows less than it says"
-    assert (other.discarded_frames, other.discarded_bytes) == (
-        queue.discarded_frames,
-        queue.discarded_bytes,
+    assert (other.counts.discarded_frames, other.counts.discarded_bytes) == (
+        queue.counts.discarded_frames,
+        queue.counts.discarded_bytes,
     )
 
 
@@ -82,7 +83,7 @@ def test_what_comes_after_the_move_is_treated_the_same() -> None:
     for number in range(10, 30):
         for port in (0, 2, 9):
             for one in (queue, other):
-                one.push(item(port, number), 1, 3 * INTERVAL_S)
+                push(one, item(port, number), 1, 3 * INTERVAL_S)
     assert drained(other, 4 * INTERVAL_S) == drained(queue, 4 * INTERVAL_S)
 
 

@@ -35,7 +35,7 @@ from vpnws.switch.drop import Drop
 from vpnws.switch.guard.roles import Kind, Role
 from vpnws.switch.queue.codel import Codel
 from vpnws.switch.queue.queue import CONTROL_RESERVE_BYTES
-from vpnws.switch.queue.state import FlowState, QueueState
+from vpnws.switch.queue.state import FlowState, QueueCounts, QueueState
 from vpnws.wire.websocket import MAX_FRAGMENTS, ReceiveState
 
 if TYPE_CHECKING:
@@ -51,8 +51,6 @@ def full() -> Record:
             id=(7 << 32) + 5,
             rx_frames=1,
             rx_bytes=2,
-            queued_frames=3,
-            queued_bytes=1 << 60,
             stations=[mac(1), mac(2)],
             queue=QueueState(
                 items=[b"one", b"two"],
@@ -64,9 +62,7 @@ def full() -> Record:
                 ],
                 backed_up=True,
                 drops=Counter({Drop.EGRESS_FULL: 4, Drop.MAC_TAKEN: 1}),
-                discarded_frames=5,
-                discarded_bytes=6,
-                marked=7,
+                counts=QueueCounts(8, 1 << 60, 5, 6, 7),
             ),
         ),
         LinkRecord(
@@ -94,7 +90,7 @@ def full() -> Record:
 def empty() -> Record:
     """Return a record in which every field has its default."""
     return Record(
-        PortRecord(1, 0, 0, 0, 0, [], QueueState()),
+        PortRecord(1, 0, 0, [], QueueState()),
         LinkRecord(Session(), LinkTimes(0.0, 0.0, 0.0, 0.0)),
     )
 
@@ -197,7 +193,7 @@ class TestRefused:
             ("port.queue.drops", {"source": -1}),
             ("port.queue.items", [0, 6]),
             ("port.queue.flows", [{}]),
-            ("port.queue.marked", -1),
+            ("port.queue.counts.marked", -1),
             ("link.session.network", "no network"),
             ("link.session.network", ["default"]),
             ("link.session.rights.role.kind", 9),

@@ -141,7 +141,7 @@ class TestStep4Learn:
         fabric.now += REPLACE_IDLE_S
         fabric.send(port, frame(BROADCAST, mac(2)))
         assert len(fabric.received(other)) == 1
-        assert port.stations == {mac(2)}
+        assert fabric.stations(port) == {mac(2)}
         fabric.send(other, frame(mac(2), mac(3)))
         assert len(fabric.received(port)) == 1
 
@@ -152,7 +152,7 @@ class TestStep4Learn:
         learn(fabric, b, 2)
         fabric.send(a, frame(mac(2), mac(1)))
         assert [len(fabric.received(port)) for port in (b, c, d)] == [1, 1, 1]
-        assert b.origin.network.fdb.full == 1
+        assert fabric.fdb(b).full == 1
 
 
 class TestMove:
@@ -168,7 +168,7 @@ class TestMove:
         fabric.send(a, frame(mac(2), mac(1)))
         assert fabric.received(b) == []
         assert len(fabric.received(c)) == 1
-        assert b.stations == set()
+        assert fabric.stations(b) == set()
 
     def test_a_port_that_goes_leaves_no_black_hole(self, fabric: Fabric) -> None:
         a, b = fabric.attach(0), fabric.attach(1)
@@ -246,11 +246,11 @@ class TestMove:
             learn(fabric, a, 1)
             learn(fabric, b, 1)
         assert a.drops[Drop.MOVE_GUARD] + b.drops[Drop.MOVE_GUARD] > 0
-        held = next(port for port in (a, b) if port.stations)
+        held = next(port for port in (a, b) if fabric.stations(port))
         free = b if held is a else a
         fabric.now += HOLD_S
         learn(fabric, free, 1)
-        assert free.stations == {mac(1)}
+        assert fabric.stations(free) == {mac(1)}
 
 
 class TestReserved:
@@ -292,7 +292,7 @@ class TestReserved:
 class TestPolicy:
     def test_a_frame_to_a_network_not_allowed_is_dropped_and_counted(self, fabric: Fabric) -> None:
         port, other = fabric.attach(), fabric.attach()
-        port.policy = AllowedDestinations(parse_destinations("10.1.0.0/16"))
+        port.destinations = AllowedDestinations(parse_destinations("10.1.0.0/16"))
         learn(fabric, other, 2)
         header = bytes.fromhex("4500001c 00000000 40110000 0a010001")
         allowed = mac(2) + mac(1) + b"\x08\x00" + header + bytes((10, 1, 2, 3)) + bytes(8)
@@ -426,4 +426,4 @@ class TestBounds:
         other = fabric.attach(1)
         learn(fabric, other, *range(20, 30))
         fabric.send(a, *(frame(mac(number), mac(1)) for number in range(2, 30)))
-        assert len(a.origin.network.fdb) <= 16
+        assert len(fabric.fdb(a)) <= 16

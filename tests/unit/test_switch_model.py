@@ -46,14 +46,14 @@ class Switches(RuleBasedStateMachine):
     def send(self, port: AccessPort, source: int, destination: int | None) -> None:
         # Longer than any memory of a miss, and than the guard against MACs that move too often.
         self.fabric.now += 11
-        network = port.origin.network.name
+        network = port.origin.network
         self.where[network, mac(source)] = port
         group = BROADCAST if destination is None else mac(destination)
         sent = frame(group, mac(source))
         self.fabric.send(port, sent)
         goal = self.where.get((network, group))
         for other in self.live:
-            same = other.origin.network.name == network and other is not port
+            same = other.origin.network == network and other is not port
             expected = same and (goal is None or goal is other)
             assert self.fabric.received(other) == ([sent] if expected else [])
 
@@ -61,13 +61,13 @@ class Switches(RuleBasedStateMachine):
     def send_batch(self, port: AccessPort, source: int, destinations: list[int]) -> None:
         """Frames that come in together: no frame may take the way of the one before wrongly."""
         self.fabric.now += 11
-        network = port.origin.network.name
+        network = port.origin.network
         if destinations:
             self.where[network, mac(source)] = port
         sent = [frame(mac(number), mac(source)) for number in destinations]
         self.fabric.send(port, *sent)
         for other in self.live:
-            if other.origin.network.name != network or other is port:
+            if other.origin.network != network or other is port:
                 assert self.fabric.received(other) == []
                 continue
             goals = [self.where.get((network, one[:6]), other) for one in sent]

@@ -18,7 +18,7 @@ from tests.support.tap_contract import (
     read_whole,
 )
 from vpnws.tap.memory import MemoryTap
-from vpnws.wire.offload import NOTHING_TO_DO, VNET_BYTES
+from vpnws.wire.records import NOTHING_TO_DO, VNET_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

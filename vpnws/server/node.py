@@ -5,27 +5,26 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import CapacityError
 from vpnws.server.peers.bus import TrunkLink
 from vpnws.server.peers.shared_fdb import SharedFdb
 from vpnws.server.port.link import Link
 from vpnws.switch.format import TRUNK_ITEMS, for_station
+from vpnws.switch.forwarding import Switch
 from vpnws.switch.guard.destinations import AllowedDestinations
 from vpnws.switch.guard.moves import TRUSTED
 from vpnws.switch.guard.roles import PROMISCUOUS
 from vpnws.switch.guard.storm import StormControl
-from vpnws.switch.port import AccessPort, Port, Trunk
+from vpnws.switch.port import AccessPort, Trunk
 from vpnws.switch.queue.queue import EgressQueue
-from vpnws.switch.switch import Switch
 from vpnws.text import log_value
 from vpnws.wire import websocket
 from vpnws.wire.ethernet import format_mac
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterable
 
     from vpnws.config import Settings
     from vpnws.server.loop import Loop
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from vpnws.server.port.session import Session
     from vpnws.server.uwsgi import Uwsgi
     from vpnws.switch.format import Format
-    from vpnws.wire.websocket import Buffer
+    from vpnws.switch.port import Outlet
 
 TICK_S: Final = 1.0
 """A process looks after its links this often."""
@@ -44,13 +43,6 @@ MAX_LINGERING_LINKS: Final = 256
 _ID_BITS: Final = 32
 
 log = logging.getLogger("vpnws")
-
-
-class Outlet(Protocol):
-    """Writes what a port has queued to where the port leads."""
-
-    def flush(self) -> None:
-        """Write as much as goes without waiting."""
 
 
 class Node:
@@ -90,7 +82,6 @@ class Node:
         self._ticked_s = loop.now()
         self._stopping = False
         bus.keep_only(slot)
-        self._outlets: dict[Port, Outlet] = {}
         for other, end in bus.ends(slot).items():
             self._add_trunk(other, end)
         page.set_ports(slot, 0)
@@ -123,10 +114,10 @@ class Node:
             storm=StormControl(settings.storm_limit, self.loop.now()),
             station_limit=settings.bridge_limit if rights.may_bridge else settings.station_limit,
             claim=session.identity.claim(),
-            policy=AllowedDestinations(rights.allow) if rights.allow is not None else None,
+            destinations=AllowedDestinations(rights.allow) if rights.allow is not None else None,
         )
         link = Link(self.loop, connection, session, port, self._detach)
-        self.links[port.id] = self._outlets[port] = link
+        self.links[port.id] = port.outlet = link
         self.switch.attach(port)
         self._page.set_ports(self.slot, len(self.links))
         if session.announced_mac is not None:
@@ -147,7 +138,7 @@ class Node:
             station_limit=settings.uplink_limit,
             claim=TRUSTED,
         )
-        self._outlets[port] = outlet
+        port.outlet = outlet
         self.switch.attach(port)
         return port
 
@@ -157,23 +148,7 @@ class Node:
 
     def detach_uplink(self, port: AccessPort) -> None:
         """Take the port of a TAP off the switch."""
-        self._outlets.pop(port, None)
         self.switch.detach(port)
-
-    def forward(self, ingress: AccessPort, frames: Iterable[bytes]) -> int:
-        """Run plain `frames` from `ingress` through the switch and write what it queued.
-
-        Returns how many there were.
-        """
-        count = self.switch.receive(ingress, frames, self.loop.now())
-        self._flush_backlog()
-        return count
-
-    def forward_records(self, ingress: AccessPort, messages: Iterable[bytes]) -> int:
-        """Do the same with messages of records."""
-        count = self.switch.receive_records(ingress, messages, self.loop.now())
-        self._flush_backlog()
-        return count
 
     def stop(self) -> None:
         """End every link because the service restarts, and take no more."""
@@ -187,24 +162,12 @@ class Node:
         egress = EgressQueue(settings.trunk_limit_bytes)
         trunk = Trunk(other, TRUNK_ITEMS, egress, settings.max_frame_bytes)
         self.switch.trunks[other] = trunk
-        self._outlets[trunk] = TrunkLink(self.loop, trunk, end, self._forward_items)
-
-    def _forward_items(self, ingress: Trunk, message: Buffer) -> None:
-        self.switch.receive_items(ingress, message, self.loop.now())
-        self._flush_backlog()
-
-    def _flush_backlog(self) -> None:
-        backlog = self.switch.backlog
-        while backlog:
-            outlet = self._outlets.get(backlog.pop())
-            if outlet is not None:
-                outlet.flush()
+        trunk.outlet = TrunkLink(self.loop, trunk, end, self.switch)
 
     def _detach(self, link: Link) -> bool:
         """Take a link that ended off the switch; return whether it may linger."""
         port = link.port
         self.links.pop(port.id, None)
-        self._outlets.pop(port, None)
         self.switch.detach(port)
         self._page.set_ports(self.slot, len(self.links))
         self._say_down(link)

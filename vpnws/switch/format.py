@@ -1,163 +1,189 @@
-"""How a port's queue holds frames, and how what is queued becomes what is written.
+"""How a port's messages hold frames: each format reads what comes in and writes what goes out.
 
-A frame comes from a plain port by itself, from an offload port in a run: records (see
-wire/offload) of one path that stood next to each other in a message. Between offload ports, and
-over trunks, a run is passed on as it is; toward a plain port its records become plain frames.
+| port | what comes in | a train goes out as |
+|---|---|---|
+| plain station | a message for each frame | a message for each packet |
+| offload station | records | records, which share messages when they are written |
+| TAP with virtio headers | records | records, each in a write of its own |
+| TAP without | frames | packets |
+| trunk | items: a label and a train | an item |
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-from vpnws.switch.queue.queue import WHOLE_FRAMES, Layout
-from vpnws.wire import offload, run, trunk, websocket
+from vpnws.wire import trunk, websocket
+from vpnws.wire.records import (
+    LENGTH_BYTES,
+    MAX_RECORDS_BYTES,
+    PREFIX_BYTES,
+    SUBPROTOCOL,
+    split_records,
+)
+from vpnws.wire.train import from_trunk, read_frames, read_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from vpnws.switch.port import Origin
     from vpnws.switch.queue.queue import EgressQueue
+    from vpnws.wire.train import Train
 
 MESSAGE_BYTES: Final = 16384
 """Records share a message of at most this length; a longer record has one alone. A station cannot
 use the first frame before the end of the message."""
 
-
-Item: TypeAlias = "tuple[bytes, int, int]"
-"""What a queue is given: bytes, how many frames they hold, and the bytes of those."""
-
-
-def _payload_at(message: bytes) -> int:
-    """Return where the payload of a server's message begins (RFC 6455 5.2)."""
-    return {126: 4, 127: 10}.get(message[1], 2)
-
-
-def _split_item(item: bytes) -> Iterator[bytes]:
-    for label, records, _frames in trunk.decode_items(item):
-        for record in run.split(records):
-            yield trunk.encode_item(label, record, 1)
-
-
-def _controls(queue: EgressQueue) -> list[bytes | memoryview]:
-    """Take the control messages as one buffer, for there may be more than one write takes."""
-    return [b"".join(queue.take_controls())] if queue.controls else []
+Written: TypeAlias = "tuple[list[bytes], int]"
+"""What a queue is given for a train: its items, and the bytes of the frames in them."""
 
 
 class Format(Protocol):
-    """One way to queue frames and to write what is queued; ports of a kind share one."""
+    """One way to read and write frames; ports of a kind share one."""
 
-    layout: Layout
+    def max_message_bytes(self, max_frame_bytes: int) -> int:
+        """Return how long a message may be at a port with that longest frame."""
 
-    def one(self, origin: Origin, frame: bytes) -> bytes:
-        """Return the item that holds a plain frame."""
+    def read(self, messages: Iterable[bytes]) -> Iterator[Train]:
+        """Yield the trains in `messages`, which came in one after the other."""
 
-    def run(self, origin: Origin, records: bytes, frames: int) -> Iterable[Item]:
-        """Return the items that hold a run of `frames` records."""
+    def write(self, train: Train, label: bytes) -> Written:
+        """Return the items for `train`; `label` says where it came in."""
 
-    def gather(
-        self, queue: EgressQueue, most_bytes: int, most_buffers: int, now: float
-    ) -> list[bytes | memoryview]:
-        """Take about `most_bytes` off the queue, as the buffers of one gathered write."""
+    def frame_at(self, item: bytes) -> int:
+        """Return where in an item its first Ethernet frame begins."""
 
-
-class WholeItems:
-    """Items are written as they are, each by itself or all in one message."""
+    def split(self, item: bytes) -> Iterable[bytes]:
+        """Return an item of several frames as items of one frame each."""
 
     def gather(
-        self, queue: EgressQueue, most_bytes: int, most_buffers: int, now: float
+        self, queue: EgressQueue, max_bytes: int, max_buffers: int, now: float
     ) -> list[bytes | memoryview]:
-        """Take whole items; where there are pings and pongs they go first."""
+        """Take about `max_bytes` off the queue, as the buffers of one gathered write."""
+
+
+class PlainFrames:
+    """Frames as they are: a TAP without virtio headers."""
+
+    def max_message_bytes(self, max_frame_bytes: int) -> int:
+        """Return the longest frame: it is the message."""
+        return max_frame_bytes
+
+    def read(self, messages: Iterable[bytes]) -> Iterator[Train]:
+        """Yield trains of plain frames."""
+        return read_frames(messages)
+
+    def write(self, train: Train, _label: bytes) -> Written:
+        """Return every packet."""
+        packets = train.packets()
+        return packets, train.size_bytes if train.is_plain else sum(map(len, packets))
+
+    def frame_at(self, _item: bytes) -> int:
+        """Return 0: an item is a frame."""
+        return 0
+
+    def split(self, item: bytes) -> Iterable[bytes]:
+        """Return the item: it has one frame."""
+        return (item,)
+
+    def gather(
+        self, queue: EgressQueue, max_bytes: int, max_buffers: int, now: float
+    ) -> list[bytes | memoryview]:
+        """Take whole items; pings and pongs go first."""
         buffers = _controls(queue)
-        buffers += queue.take(most_bytes, most_buffers - len(buffers), now)
+        buffers += queue.take(max_bytes, max_buffers - len(buffers), now)
         return buffers
 
 
-class PlainMessages(WholeItems):
+class PlainMessages(PlainFrames):
     """One WebSocket message per frame: a station without a subprotocol that we know."""
 
-    layout = Layout(frame_at=_payload_at, split=lambda item: (item,))
+    def write(self, train: Train, _label: bytes) -> Written:
+        """Return a message for every packet."""
+        packets = train.packets()
+        size_bytes = train.size_bytes if train.is_plain else sum(map(len, packets))
+        return [websocket.encode_binary(packet) for packet in packets], size_bytes
 
-    def one(self, _origin: Origin, frame: bytes) -> bytes:
-        """Write a message."""
-        return websocket.encode_binary(frame)
-
-    def run(self, _origin: Origin, records: bytes, _frames: int) -> Iterator[Item]:
-        """Write a message for every packet that comes of the run."""
-        return ((websocket.encode_binary(frame), 1, len(frame)) for frame in run.cut(records))
+    def frame_at(self, item: bytes) -> int:
+        """Return where the payload of a server's message begins (RFC 6455 5.2)."""
+        return {126: 4, 127: 10}.get(item[1], 2)
 
 
 class Records:
     """Records, joined into messages when they are written: a station of `vpnws.offload.1`."""
 
-    layout = Layout(frame_at=lambda _item: offload.PREFIX_BYTES, split=run.split)
+    def max_message_bytes(self, _max_frame_bytes: int) -> int:
+        """Return the bound of a message of records."""
+        return MAX_RECORDS_BYTES
 
-    def one(self, _origin: Origin, frame: bytes) -> bytes:
-        """Write a record."""
-        return offload.encode_record(frame)
+    def read(self, messages: Iterable[bytes]) -> Iterator[Train]:
+        """Yield the trains of each message of records."""
+        return read_records(messages)
 
-    def run(self, _origin: Origin, records: bytes, frames: int) -> Iterable[Item]:
-        """Leave the run as it is."""
-        return ((records, frames, len(records) - frames * offload.PREFIX_BYTES),)
+    def write(self, train: Train, _label: bytes) -> Written:
+        """Return the train's records."""
+        return train.records(), train.size_bytes
+
+    def frame_at(self, _item: bytes) -> int:
+        """Return the length of a record's prefix."""
+        return PREFIX_BYTES
+
+    def split(self, item: bytes) -> Iterable[bytes]:
+        """Return each record."""
+        return split_records(item)
 
     def gather(
-        self, queue: EgressQueue, most_bytes: int, most_buffers: int, now: float
+        self, queue: EgressQueue, max_bytes: int, max_buffers: int, now: float
     ) -> list[bytes | memoryview]:
         """Take records and put what fits MESSAGE_BYTES into one message, then the next."""
         buffers = _controls(queue)
-        while queue.size_bytes and most_bytes > 0 and len(buffers) + 2 <= most_buffers:
-            batch = queue.take(MESSAGE_BYTES, most_buffers - len(buffers) - 1, now)
+        while queue.size_bytes and max_bytes > 0 and len(buffers) + 2 <= max_buffers:
+            batch = queue.take(MESSAGE_BYTES, max_buffers - len(buffers) - 1, now)
             if not batch:
-                break  # What waited was dropped for having waited too long.
+                break  # All of it had waited too long and was dropped.
             size_bytes = sum(map(len, batch))
             buffers.append(websocket.encode_header(websocket.BINARY, size_bytes))
             buffers += batch
-            most_bytes -= size_bytes
+            max_bytes -= size_bytes
         return buffers
-
-
-class PlainFrames(WholeItems):
-    """Frames as they are: a TAP without virtio headers."""
-
-    layout = WHOLE_FRAMES
-
-    def one(self, _origin: Origin, frame: bytes) -> bytes:
-        """Leave the frame as it is."""
-        return frame
-
-    def run(self, _origin: Origin, records: bytes, _frames: int) -> Iterator[Item]:
-        """Return every packet that comes of the run."""
-        return ((frame, 1, len(frame)) for frame in run.cut(records))
 
 
 class TapRecords(Records):
     """Records for a TAP with virtio headers, which takes what stands behind the length."""
 
     def gather(
-        self, queue: EgressQueue, most_bytes: int, most_buffers: int, now: float
+        self, queue: EgressQueue, max_bytes: int, max_buffers: int, now: float
     ) -> list[bytes | memoryview]:
         """Take records, each for a write of its own."""
         return [
-            memoryview(record)[offload.LENGTH_BYTES :]
-            for item in queue.take(most_bytes, most_buffers, now)
-            for record in run.split(item)
+            memoryview(record)[LENGTH_BYTES:]
+            for item in queue.take(max_bytes, max_buffers, now)
+            for record in split_records(item)
         ]
 
 
-class TrunkItems(WholeItems):
-    """Runs with the label of where they came in: a trunk."""
+class TrunkItems(PlainFrames):
+    """Items, a train in each, with the label of where it came in: a trunk."""
 
-    layout = Layout(
-        frame_at=lambda item: trunk.run_at(item) + offload.PREFIX_BYTES, split=_split_item
-    )
+    def read(self, messages: Iterable[bytes]) -> Iterator[Train]:
+        """Yield the train of each item."""
+        for message in messages:
+            for item in trunk.decode_items(message):
+                yield from_trunk(*item)
 
-    def one(self, origin: Origin, frame: bytes) -> bytes:
-        """Write an item of one record."""
-        return trunk.encode_frame(origin.label, frame)
+    def write(self, train: Train, label: bytes) -> Written:
+        """Return an item for each piece of the train."""
+        pieces = zip(train.records(), train.counts(), strict=True)
+        return [trunk.encode_item(label, *piece) for piece in pieces], train.size_bytes
 
-    def run(self, origin: Origin, records: bytes, frames: int) -> Iterable[Item]:
-        """Put the label before the run."""
-        item = trunk.encode_item(origin.label, records, frames)
-        return ((item, frames, len(records) - frames * offload.PREFIX_BYTES),)
+    def frame_at(self, item: bytes) -> int:
+        """Return where the first record's frame begins."""
+        return trunk.records_at(item) + PREFIX_BYTES
+
+    def split(self, item: bytes) -> Iterable[bytes]:
+        """Return an item for each record."""
+        for label, records, _count in trunk.decode_items(item):
+            for record in split_records(records):
+                yield trunk.encode_item(label, record, 1)
 
 
 PLAIN_MESSAGES: Final = PlainMessages()
@@ -169,4 +195,9 @@ TRUNK_ITEMS: Final = TrunkItems()
 
 def for_station(subprotocol: str) -> Format:
     """Return the format of a station that speaks `subprotocol`."""
-    return RECORDS if subprotocol == offload.SUBPROTOCOL else PLAIN_MESSAGES
+    return RECORDS if subprotocol == SUBPROTOCOL else PLAIN_MESSAGES
+
+
+def _controls(queue: EgressQueue) -> list[bytes | memoryview]:
+    """Take the control messages as one buffer, for there may be more than one write takes."""
+    return [b"".join(queue.take_controls())] if queue.controls else []

@@ -47,3 +47,22 @@ class SharedTable(Protocol):
 
     def epoch(self) -> bytes:
         """Return the epoch; it differs from every earlier one once anybody has moved it."""
+
+
+class SharedView:
+    """The shared table as one process uses it: its own slot, and the epoch as it read it last."""
+
+    __slots__ = ("epoch", "slot", "table")
+
+    def __init__(self, slot: int, table: SharedTable) -> None:
+        """`slot` is this process's place on the bus."""
+        self.slot = slot
+        self.table = table
+        self.epoch = table.epoch()
+        """Compared by identity: it stays the same object for as long as nobody moves it."""
+
+    def refresh(self) -> None:
+        """Read the epoch again: once for each batch of frames."""
+        epoch = self.table.epoch()
+        if epoch != self.epoch:
+            self.epoch = epoch

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import CapacityError
+from vpnws.switch.fdb import Fdb
 from vpnws.switch.guard.roles import Kind, Role
-from vpnws.switch.network import Network
 from vpnws.switch.port import Origin
 from vpnws.wire import trunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vpnws.switch.location import SharedTable
+    from vpnws.switch.location import SharedView
     from vpnws.switch.port import AccessPort, Trunk
 
-MAX_ORIGINS = 4096
+MAX_ORIGINS: Final = 4096
 """Labels of trunks whose meaning is remembered. A full table is emptied, and labels are read
 anew."""
+
+
+class Network:
+    """One broadcast domain, as one process sees it: its ports here, and its FDB."""
+
+    __slots__ = ("fdb", "name", "ports")
+
+    def __init__(self, name: str, ports: dict[int, AccessPort], fdb: Fdb) -> None:
+        """`fdb` finds the ports in `ports`, by their ids."""
+        self.name = name
+        self.ports = ports
+        self.fdb = fdb
 
 
 class Networks:
@@ -27,9 +39,8 @@ class Networks:
     def __init__(
         self,
         trunks: dict[int, Trunk],
+        shared: SharedView,
         *,
-        slot: int,
-        shared: SharedTable,
         age_s: float,
         fdb_limit: int,
         networks_limit: int,
@@ -37,7 +48,6 @@ class Networks:
         """`networks_limit` bounds the networks, `fdb_limit` the MACs of each."""
         self.by_name: dict[str, Network] = {}
         self._trunks = trunks
-        self._slot = slot
         self._shared = shared
         self._age_s = age_s
         self._fdb_limit = fdb_limit
@@ -48,6 +58,10 @@ class Networks:
         """Go through the networks."""
         return iter(self.by_name.values())
 
+    def of(self, origin: Origin) -> Network:
+        """Return the network of an origin that `origin` or `named_by` has returned."""
+        return self.by_name[origin.network]
+
     def check_room(self, name: str) -> None:
         """Raise CapacityError if `name` is new and would pass the bound."""
         if name not in self.by_name and len(self.by_name) >= self._networks_limit:
@@ -55,20 +69,20 @@ class Networks:
 
     def origin(self, name: str, role: Role) -> Origin:
         """Return the origin for a port of `role` in network `name`. Raises CapacityError."""
-        label = trunk.encode_label(role.kind, role.community, name)
-        return Origin(self._network(name), role, label)
+        self.check_room(name)
+        return Origin(name, role, trunk.encode_label(role.kind, role.community, name))
 
     def attach(self, port: AccessPort) -> None:
-        """Add `port` to its origin's network."""
-        port.origin.network.ports[port.id] = port
+        """Add `port` to its origin's network. Raises CapacityError."""
+        self._network(port.origin.network).ports[port.id] = port
 
     def detach(self, port: AccessPort) -> None:
         """Remove `port`, and its network with the last one."""
-        network = port.origin.network
+        network = self.of(port.origin)
         network.fdb.forget_port(port)
         network.ports.pop(port.id, None)
         if not network.ports:
-            self.by_name.pop(network.name, None)
+            del self.by_name[network.name]
             self._origins.clear()
 
     def named_by(self, label: bytes) -> Origin | None:
@@ -78,8 +92,8 @@ class Networks:
         if len(self._origins) >= MAX_ORIGINS:
             self._origins.clear()
         kind, community, name = trunk.decode_label(label)
-        network = self.by_name.get(name)
-        origin = None if network is None else Origin(network, Role(Kind(kind), community), label)
+        there = name in self.by_name
+        origin = Origin(name, Role(Kind(kind), community), label) if there else None
         self._origins[label] = origin
         return origin
 
@@ -88,13 +102,8 @@ class Networks:
         if network is not None:
             return network
         self.check_room(name)
-        network = self.by_name[name] = Network(
-            name,
-            self._trunks,
-            slot=self._slot,
-            shared=self._shared,
-            age_s=self._age_s,
-            limit=self._fdb_limit,
-        )
+        ports: dict[int, AccessPort] = {}
+        fdb = Fdb(name, ports, self._trunks, self._shared, age_s=self._age_s, limit=self._fdb_limit)
+        network = self.by_name[name] = Network(name, ports, fdb)
         self._origins.clear()
         return network

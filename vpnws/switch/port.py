@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
 from vpnws.switch.guard.moves import ANONYMOUS
+from vpnws.switch.guard.roles import Role, may_talk
+from vpnws.switch.guard.storm import UNLIMITED, StormControl
 
 if TYPE_CHECKING:
     from vpnws.switch.format import Format
     from vpnws.switch.guard.destinations import AllowedDestinations
-    from vpnws.switch.guard.roles import Role
-    from vpnws.switch.guard.storm import StormControl
-    from vpnws.switch.network import Network
     from vpnws.switch.queue.queue import EgressQueue
 
 
@@ -20,10 +19,27 @@ if TYPE_CHECKING:
 class Origin:
     """What the forwarding process must know of where a frame came in; it crosses trunks."""
 
-    network: Network
+    network: str
     role: Role
     label: bytes
-    """Network and role as the trunk record writes them, made once per port."""
+    """Network and role as a trunk's item has them, written once for each port."""
+
+
+class Outlet(Protocol):
+    """Writes what a port has queued to where the port leads."""
+
+    def flush(self, now: float) -> None:
+        """Write as much as goes without waiting; `now` is in seconds."""
+
+
+class NoOutlet:
+    """What a port has before it is joined to anything: its queue waits."""
+
+    def flush(self, _now: float) -> None:
+        """Leave everything in the queue."""
+
+
+NO_OUTLET: Final = NoOutlet()
 
 
 class Port:
@@ -35,47 +51,54 @@ class Port:
         "format",
         "id",
         "max_frame_bytes",
-        "queued_bytes",
-        "queued_frames",
+        "outlet",
         "rx_bytes",
         "rx_frames",
+        "storm",
     )
 
-    is_trunk = False
-
     def __init__(
-        self, port_id: int, format_: Format, egress: EgressQueue, max_frame_bytes: int
+        self,
+        port_id: int,
+        format_: Format,
+        egress: EgressQueue,
+        max_frame_bytes: int,
+        storm: StormControl = UNLIMITED,
     ) -> None:
         """`port_id` is unique in the process; `max_frame_bytes` bounds a packet either way.
 
-        A record may be longer, if no packet is that comes of it.
+        A record may be longer, if no packet is that comes of it. `storm` bounds what is flooded.
         """
         self.id = port_id
         self.format = format_
-        egress.layout = format_.layout
+        egress.format = format_
         self.egress = egress
         self.max_frame_bytes = max_frame_bytes
+        self.outlet: Outlet = NO_OUTLET
+        self.storm = storm
         self.rx_frames = 0
         self.rx_bytes = 0
-        self.queued_frames = 0
-        self.queued_bytes = 0
         self.drops = egress.drops
 
     @property
     def tx_frames(self) -> int:
         """Frames queued and not dropped since."""
-        return self.queued_frames - self.egress.discarded_frames
+        return self.egress.counts.offered_frames - self.egress.counts.discarded_frames
 
     @property
     def tx_bytes(self) -> int:
         """Their bytes."""
-        return self.queued_bytes - self.egress.discarded_bytes
+        return self.egress.counts.offered_bytes - self.egress.counts.discarded_bytes
+
+    def accepts(self, role: Role, ingress: Port) -> bool:
+        """Tell whether what a port of `role` sent, and came in at `ingress`, may go out here."""
+        raise NotImplementedError
 
 
 class AccessPort(Port):
     """A port in one network: a station's link, or the uplink."""
 
-    __slots__ = ("claim", "full_until_s", "origin", "policy", "station_limit", "stations", "storm")
+    __slots__ = ("claim", "destinations", "origin", "station_limit")
 
     def __init__(
         self,
@@ -88,34 +111,28 @@ class AccessPort(Port):
         storm: StormControl,
         station_limit: int = 1,
         claim: bytes = ANONYMOUS,
-        policy: AllowedDestinations | None = None,
+        destinations: AllowedDestinations | None = None,
     ) -> None:
-        """`station_limit` bounds the MACs learned here; `claim` says whose they are (see guard).
+        """`station_limit` bounds the MACs learned here; `claim` says whose they are (see moves).
 
-        `policy` bounds where its stations may send to; None is anywhere.
+        `destinations` bounds where its stations may send to; None is anywhere.
         """
-        super().__init__(port_id, format_, egress, max_frame_bytes)
+        super().__init__(port_id, format_, egress, max_frame_bytes, storm)
         self.origin = origin
-        self.storm = storm
         self.station_limit = station_limit
         self.claim = claim
-        self.policy = policy
-        self.full_until_s = 0.0
-        """Until then no MAC of a full port has been quiet long enough to be replaced."""
-        self.stations: set[bytes] = set()
-        """MACs learned here; the FDB keeps it."""
+        self.destinations = destinations
+
+    def accepts(self, role: Role, ingress: Port) -> bool:
+        """Tell whether the isolation roles allow it (RFC 5517)."""
+        return ingress is not self and may_talk(role, self.origin.role)
 
 
 class Trunk(Port):
-    """A port that leads to the switch of another process."""
+    """A port that leads to the switch of another process; its id is that process's slot."""
 
-    __slots__ = ("slot",)
+    __slots__ = ()
 
-    is_trunk = True
-
-    def __init__(
-        self, slot: int, format_: Format, egress: EgressQueue, max_frame_bytes: int
-    ) -> None:
-        """`slot` is the other process's place on the bus."""
-        super().__init__(slot, format_, egress, max_frame_bytes)
-        self.slot = slot
+    def accepts(self, _role: Role, ingress: Port) -> bool:
+        """Tell whether `ingress` is no trunk: every process has one to every other."""
+        return not isinstance(ingress, Trunk)

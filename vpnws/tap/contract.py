@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Final, Protocol
 
-from vpnws.wire.offload import MAX_FRAME_BYTES, VNET_BYTES
+from vpnws.wire.records import MAX_FRAME_BYTES, VNET_BYTES
 
 if TYPE_CHECKING:
     from vpnws.wire.websocket import Buffer

@@ -13,7 +13,7 @@ import pytun
 
 from vpnws.errors import TapBusyError, TapError, TapPermissionError
 from vpnws.tap.contract import READ_BYTES
-from vpnws.wire.offload import NOTHING_TO_DO, VNET_BYTES
+from vpnws.wire.records import NOTHING_TO_DO, VNET_BYTES
 
 if TYPE_CHECKING:
     from vpnws.wire.websocket import Buffer

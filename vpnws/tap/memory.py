@@ -17,15 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 from vpnws.tap.contract import DELETED_ERROR
 from vpnws.wire.ethernet import HEADER_BYTES
-from vpnws.wire.offload import (
-    GSO_ECN,
-    GSO_NONE,
-    NEEDS_CSUM,
-    NOTHING_TO_DO,
-    VNET,
-    VNET_BYTES,
-    plain_frames,
-)
+from vpnws.wire.offload import GSO_ECN, GSO_NONE, NEEDS_CSUM, VNET, plain_frames
+from vpnws.wire.records import NOTHING_TO_DO, VNET_BYTES
 
 if TYPE_CHECKING:
     from vpnws.wire.websocket import Buffer

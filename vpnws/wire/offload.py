@@ -1,8 +1,7 @@
-"""The records of `vpnws.offload.1`: frames, each with what its sender left to be done.
+"""What a record's virtio header leaves to be done, whether that is true of its frame, and doing it.
 
-A record is a 4-byte big-endian length of the frame, a 10-byte little-endian virtio_net_hdr (virtio
-1.2, 5.1.6) and the frame. The header lets a frame be up to 64 KiB of TCP or UDP payload, to be cut
-into packets of `gso_size` bytes (segmented), or have a checksum that is not complete yet.
+The header (virtio 1.2, 5.1.6) lets a frame be up to 64 KiB of TCP or UDP payload, to be cut into
+packets of `gso_size` bytes, or have a checksum that is not complete yet.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from vpnws.wire.ethernet import HEADER_BYTES
+from vpnws.wire.records import MAX_FRAME_BYTES, NOTHING_TO_DO, VNET_BYTES, encode_record
 from vpnws.wire.segment import complete, complete_partial, cut
 from vpnws.wire.transport import (
     CHECKSUM_AT,
@@ -31,27 +31,11 @@ from vpnws.wire.transport import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from vpnws.wire.websocket import Buffer
 
-SUBPROTOCOL: Final = "vpnws.offload.1"
-PREFIX_BYTES: Final = 14
-"""What stands before a record's frame: its length and its virtio header."""
-LENGTH_BYTES: Final = 4
-VNET_BYTES: Final = PREFIX_BYTES - LENGTH_BYTES
-NOTHING_TO_DO: Final = bytes(VNET_BYTES)
-"""The virtio header of a frame that is complete."""
-MAX_FRAME_BYTES: Final = 65535 + 14 + 8
-"""The longest IP packet, its Ethernet header and two tags (IEEE 802.1Q and 802.1ad). A record with
-a longer frame is not sound."""
-MAX_RECORDS_BYTES: Final = 131072
-"""Bytes of the records in one message. A longer message ends the port with 1009."""
 MAX_SEGMENTS: Final = 128
 """Packets that one record may become: as many as the kernel lets a UDP socket ask for
 (UDP_MAX_SEGMENTS). A record that would become more is not sound."""
-PREFIX: Final = Struct(">I10s12s")
-"""A record's prefix and its frame's two addresses: length, virtio header, addresses."""
 
 VNET: Final = Struct("<BBHHHH")
 """virtio_net_hdr: flags, gso_type, hdr_len, gso_size, csum_start, csum_offset."""
@@ -87,23 +71,6 @@ _IPV4_FIELDS: Final = Struct(">12xHBxH2xHxB14xH")
 """Type, version and length, total length, fragment offset, protocol, UDP's length."""
 _IPV6_FIELDS: Final = Struct(">12xHB3xHB37xH")
 """Type, version, payload length, next header, UDP's length."""
-
-
-def encode_record(frame: Buffer, vnet: bytes = NOTHING_TO_DO) -> bytes:
-    """Write `frame` as a record; `vnet` is its 10-byte virtio header."""
-    return len(frame).to_bytes(LENGTH_BYTES, "big") + vnet + frame
-
-
-def decode_records(message: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (virtio header, frame) of each record; what is cut short at the end is left out."""
-    start, end = 0, len(message)
-    while end - start >= PREFIX_BYTES:
-        at = start + PREFIX_BYTES
-        stop = at + int.from_bytes(message[start : start + LENGTH_BYTES], "big")
-        if stop > end:
-            return
-        yield message[start + LENGTH_BYTES : at], message[at:stop]
-        start = stop
 
 
 def is_sound(vnet: bytes, buffer: Buffer, at: int, size: int, longest: int) -> bool:

@@ -1,11 +1,9 @@
-"""The item in which frames cross from one process of the server to another."""
+"""The item in which a train crosses from one process of the server to another."""
 
 from __future__ import annotations
 
 from struct import Struct
 from typing import TYPE_CHECKING, Final
-
-from vpnws.wire.offload import LENGTH_BYTES, NOTHING_TO_DO, PREFIX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,7 +11,7 @@ if TYPE_CHECKING:
     from vpnws.wire.websocket import Buffer
 
 _PREFIX: Final = Struct(">IHB")
-"""The length of the run in bytes, how many records it has, the length of the label."""
+"""The length of the records in bytes, how many they are, the length of the label."""
 MAX_LABEL_BYTES: Final = 255
 """A label's length has one byte. Names of legal length never reach this."""
 
@@ -33,23 +31,16 @@ def decode_label(label: bytes) -> tuple[int, str, str]:
     return label[0], label[2 + length :].decode(), label[2 : 2 + length].decode()
 
 
-def encode_item(label: bytes, run: bytes, frames: int) -> bytes:
-    """Write a run of `frames` records (see wire/offload) with the label of where it came in.
+def encode_item(label: bytes, records: bytes, count: int) -> bytes:
+    """Write a train of `count` records with the label of where it came in.
 
     Items may follow each other in one bus message.
     """
-    return b"".join((_PREFIX.pack(len(run), frames, len(label)), label, run))
+    return b"".join((_PREFIX.pack(len(records), count, len(label)), label, records))
 
 
-def encode_frame(label: bytes, frame: bytes) -> bytes:
-    """Write one plain frame as an item."""
-    prefix = _PREFIX.pack(PREFIX_BYTES + len(frame), 1, len(label))
-    record = len(frame).to_bytes(LENGTH_BYTES, "big"), NOTHING_TO_DO, frame
-    return b"".join((prefix, label, *record))
-
-
-def run_at(item: bytes) -> int:
-    """Return where the run begins in an item."""
+def records_at(item: bytes) -> int:
+    """Return where the records begin in an item."""
     return _PREFIX.size + item[_PREFIX.size - 1]
 
 
@@ -59,14 +50,14 @@ def frames_of(item: Buffer) -> int:
     return frames
 
 
-def decode_items(message: Buffer) -> Iterator[tuple[bytes, bytes, int]]:
-    """Yield (label, run, frames) for each item of a bus message; what is cut short is left out."""
+def decode_items(message: bytes) -> Iterator[tuple[bytes, bytes, int]]:
+    """Yield (label, records, how many) for each item of a bus message; a cut one is left out."""
     start, end = 0, len(message)
     while end - start >= _PREFIX.size:
-        run_bytes, frames, label_bytes = _PREFIX.unpack_from(message, start)
+        records_bytes, count, label_bytes = _PREFIX.unpack_from(message, start)
         label_at = start + _PREFIX.size
         at = label_at + label_bytes
-        start = at + run_bytes
+        start = at + records_bytes
         if start > end:
             return
-        yield bytes(message[label_at:at]), bytes(message[at:start]), frames
+        yield message[label_at:at], message[at:start], count

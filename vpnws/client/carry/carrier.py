@@ -9,7 +9,8 @@ from vpnws.client.carry.device import gone
 from vpnws.sizes import TURN_BYTES
 from vpnws.tap.contract import FRAME_ERRORS, READ_BYTES
 from vpnws.wire.ethernet import HEADER_BYTES
-from vpnws.wire.offload import NOTHING_TO_DO, VNET_BYTES, decode_records, fit, plain_frames
+from vpnws.wire.offload import fit, plain_frames
+from vpnws.wire.records import NOTHING_TO_DO, VNET_BYTES, decode_records
 
 if TYPE_CHECKING:
     from vpnws.client.carry.connection import Connection

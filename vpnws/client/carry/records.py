@@ -11,16 +11,8 @@ from vpnws.client.carry.masking import HEAD_ROOM_BYTES
 from vpnws.sizes import TURN_BYTES
 from vpnws.tap.contract import READ_BYTES
 from vpnws.wire.ethernet import HEADER_BYTES
-from vpnws.wire.offload import (
-    GSO_NONE,
-    LENGTH_BYTES,
-    NEEDS_CSUM,
-    PREFIX_BYTES,
-    VNET,
-    VNET_BYTES,
-    fit,
-    is_sound,
-)
+from vpnws.wire.offload import GSO_NONE, NEEDS_CSUM, VNET, fit, is_sound
+from vpnws.wire.records import LENGTH_BYTES, PREFIX_BYTES, VNET_BYTES
 
 if TYPE_CHECKING:
     from vpnws.client.carry.connection import Connection

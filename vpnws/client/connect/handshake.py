@@ -13,7 +13,7 @@ from vpnws.client.connect.url import hide_userinfo
 from vpnws.errors import ConnectError, RefusedError
 from vpnws.text import one_line
 from vpnws.wire.ethernet import format_mac
-from vpnws.wire.offload import SUBPROTOCOL
+from vpnws.wire.records import SUBPROTOCOL
 
 if TYPE_CHECKING:
     from vpnws.client.settings import ClientSettings

@@ -10,11 +10,9 @@ from vpnws.switch.drop import Drop
 from vpnws.wire.trunk import frames_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from vpnws.server.loop import Loop, Watcher
+    from vpnws.switch.forwarding import Switch
     from vpnws.switch.port import Trunk
-    from vpnws.wire.websocket import Buffer
 
 MAX_SLOTS: Final = 64
 """Processes on one bus; a server with more does not start. The socket pairs and their descriptors
@@ -58,26 +56,20 @@ _view = memoryview(_buffer)
 class TrunkLink:
     """This process's side of one trunk: reads messages, writes what is queued."""
 
-    def __init__(
-        self,
-        loop: Loop,
-        port: Trunk,
-        end: socket.socket,
-        receive: Callable[[Trunk, Buffer], None],
-    ) -> None:
-        """`receive` is given every message that comes in; it is not valid after that."""
+    def __init__(self, loop: Loop, port: Trunk, end: socket.socket, switch: Switch) -> None:
+        """Messages that come in on `end` are forwarded by `switch`, from `port`."""
         self.port = port
         self._loop = loop
         self._end = end
-        self._receive = receive
+        self._switch = switch
         self._reader = self._loop.on_readable(end.fileno(), self._readable)
         self._writer: Watcher | None = None
 
-    def flush(self) -> None:
+    def flush(self, now: float) -> None:
         """Write what is queued, as far as the other process takes it."""
         if self._writer is not None:
             return
-        if not self._write_some():
+        if not self._write_some(now):
             self._writer = self._loop.on_writable(self._end.fileno(), self._writable)
 
     def _readable(self) -> None:
@@ -85,19 +77,19 @@ class TrunkLink:
             count = self._end.recv_into(_buffer)
         except BlockingIOError:
             return
-        self._receive(self.port, _view[:count])
+        self._switch.receive(self.port, (bytes(_view[:count]),), self._loop.now())
 
     def _writable(self) -> None:
-        if self._write_some() and self._writer is not None:
+        if self._write_some(self._loop.now()) and self._writer is not None:
             self._writer.close()
             self._writer = None
 
-    def _write_some(self) -> bool:
+    def _write_some(self, now: float) -> bool:
         """Write batches until the queue is empty (True) or the socket is full (False)."""
         port = self.port
         queue = port.egress
         while batch := queue.rest or port.format.gather(
-            queue, MAX_MESSAGE_BYTES, MAX_WRITE_BUFFERS, self._loop.now()
+            queue, MAX_MESSAGE_BYTES, MAX_WRITE_BUFFERS, now
         ):
             try:
                 self._end.sendmsg(batch)

@@ -80,16 +80,16 @@ class Link:
         """Have `callback` called whenever the connection can be read."""
         self._reader = self._loop.on_readable(self.connection.fileno(), callback)
 
-    def flush(self) -> None:
+    def flush(self, now: float) -> None:
         """Write what is queued, as far as the socket takes it without waiting."""
         # A link that has a writer goes on when its socket is not full any more.
         if self._writer is None and self.state is LinkState.OPEN:
-            self._write(self._loop.now())
+            self._write(now)
 
-    def send_control(self, opcode: int, payload: bytes) -> None:
+    def send_control(self, opcode: int, payload: bytes, now: float) -> None:
         """Send a control frame before the frames that wait."""
         self.port.egress.push_control(websocket.encode(opcode, payload))
-        self.flush()
+        self.flush(now)
 
     def watch_over(self, now: float, ping_every_s: float, dead_after_s: float) -> None:
         """Ping a quiet station; end one that has been silent for `dead_after_s`.
@@ -105,7 +105,7 @@ class Link:
             self.end(websocket.GOING_AWAY, f"silent for {dead_after_s:.0f} s")
         elif asks and min(silent_s, now - times.pinged_s) >= ping_every_s:
             times.pinged_s = now
-            self.send_control(websocket.PING, b"vpnws")
+            self.send_control(websocket.PING, b"vpnws", now)
 
     def end(self, code: int, reason: str) -> None:
         """End the port, send a close frame, and linger for the station's answer."""

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 from vpnws.server.port.record import LinkRecord, PortRecord, Record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from vpnws.server.port.link import Link
     from vpnws.switch.port import AccessPort
 
 
-def snapshot(link: Link) -> Record:
+def snapshot(link: Link, stations: Iterable[bytes]) -> Record:
     """Return all that another process needs to go on with `link` and its port.
 
+    `stations` are the MACs that the switch has learned on the port.
     Call it between two callbacks of the loop, when everything received has been acted on. The
     receiver must be `stream`: with `native`, uWSGI keeps what it has read and not yet given out.
     The record does not change when the link goes on.
@@ -26,9 +29,7 @@ def snapshot(link: Link) -> Record:
             port.id,
             port.rx_frames,
             port.rx_bytes,
-            port.queued_frames,
-            port.queued_bytes,
-            sorted(port.stations),
+            sorted(stations),
             queue.state(),
         ),
         LinkRecord(
@@ -48,7 +49,6 @@ def resume(record: Record, port: AccessPort) -> None:
     """
     was, queue = record.port, port.egress
     port.rx_frames, port.rx_bytes = was.rx_frames, was.rx_bytes
-    port.queued_frames, port.queued_bytes = was.queued_frames, was.queued_bytes
     for message in record.link.controls:
         queue.push_control(message)
     if record.link.rest:

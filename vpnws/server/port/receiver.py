@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vpnws.server.loop import Loop
     from vpnws.server.port.link import Link
     from vpnws.server.uwsgi import Uwsgi
+    from vpnws.switch.forwarding import Switch
 
 MAX_RECEIVE_BYTES: Final = 256 * 1024
 """`stream`: one read takes at most this much, then other stations have their turn."""
@@ -35,15 +36,13 @@ PARTIAL: Final = b"\0"
 _view = memoryview(bytearray(MAX_UNCUT_BYTES + MAX_RECEIVE_BYTES))
 
 
-def receive_stream(
-    loop: Loop, link: Link, max_message_bytes: int, forward: Callable[[list[bytes]], int]
-) -> None:
-    """Read `link` from the event loop and `forward` its messages; returns at once.
-
-    `forward` returns how many frames there were in them.
+def receive_stream(loop: Loop, link: Link, switch: Switch) -> None:
+    """Read `link` from the event loop and have `switch` forward its messages; returns at once.
 
     Every connection of the process is read into one buffer: what is left uncut is copied out.
     """
+    port = link.port
+    max_message_bytes = port.format.max_message_bytes(port.max_frame_bytes)
     decoder = websocket.Decoder(max_message_bytes, state=link.session.received)
     size_bytes = MIN_RECEIVE_BYTES
 
@@ -60,16 +59,16 @@ def receive_stream(
         if not count:
             link.lose("the connection was closed without a close frame")
             return
-        link.times.heard_s = loop.now()
+        link.times.heard_s = now = loop.now()
         messages = decoder.feed_behind(_view[: held + count])
-        frames = decoder.others + (forward(messages) if messages else 0)
+        frames = decoder.others + (switch.receive(port, messages, now) if messages else 0)
         decoder.others = 0
         if count < LARGE_FRAME_BYTES * frames:
             size_bytes = max(MIN_RECEIVE_BYTES, size_bytes // 2)
         elif count == size_bytes:
             size_bytes = min(MAX_RECEIVE_BYTES, size_bytes * 2)
         if decoder.ping is not None:
-            link.send_control(websocket.PONG, decoder.take_ping() or b"")
+            link.send_control(websocket.PONG, decoder.take_ping() or b"", now)
         if decoder.ending is not None and decoder.ending.by_peer:
             link.answer_close(decoder.ending)
         elif decoder.ending is not None:
@@ -78,13 +77,7 @@ def receive_stream(
     link.read_with(readable)
 
 
-def receive_native(
-    loop: Loop,
-    uwsgi: Uwsgi,
-    link: Link,
-    fd: int,
-    forward: Callable[[list[bytes]], object],
-) -> None:
+def receive_native(loop: Loop, uwsgi: Uwsgi, link: Link, fd: int, switch: Switch) -> None:
     """Serve the current request's messages until its port ends; holds the request's core.
 
     `fd` is uWSGI's own descriptor of the connection: it stays open until the request is over.
@@ -96,22 +89,20 @@ def receive_native(
         elif has_more:
             # What uWSGI has read already its descriptor does not show.
             loop.let_others_run()
-            has_more = _receive_ready(loop, uwsgi, link, forward)
+            has_more = _receive_ready(loop, uwsgi, link, switch)
         elif loop.wait_readable(fd, WAIT_S):
-            has_more = _receive_ready(loop, uwsgi, link, forward)
+            has_more = _receive_ready(loop, uwsgi, link, switch)
 
 
-def _receive_ready(
-    loop: Loop, uwsgi: Uwsgi, link: Link, forward: Callable[[list[bytes]], object]
-) -> bool:
+def _receive_ready(loop: Loop, uwsgi: Uwsgi, link: Link, switch: Switch) -> bool:
     """Forward a batch; return whether there may be more behind it."""
     if link.state is not LinkState.OPEN or link.port.egress.begun:
         return True
     messages: list[bytes] = []
     has_more, end = _read_ready(uwsgi, link, messages)
-    link.times.heard_s = loop.now()
+    link.times.heard_s = now = loop.now()
     if messages:
-        forward(messages)
+        switch.receive(link.port, messages, now)
     if end is not None:
         end()
     return has_more

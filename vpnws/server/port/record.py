@@ -25,7 +25,7 @@ from vpnws.server.port.session import MAX_UNCUT_BYTES, LinkTimes, Session
 from vpnws.switch.queue.queue import CONTROL_RESERVE_BYTES
 from vpnws.switch.queue.state import QueueState  # noqa: TC001
 from vpnws.wire.ethernet import ZERO, is_station_address
-from vpnws.wire.offload import MAX_RECORDS_BYTES
+from vpnws.wire.records import MAX_RECORDS_BYTES
 from vpnws.wire.websocket import BINARY, MAX_FRAGMENTS
 
 if TYPE_CHECKING:
@@ -50,8 +50,6 @@ class PortRecord:
     id: int
     rx_frames: int
     rx_bytes: int
-    queued_frames: int
-    queued_bytes: int
     stations: list[bytes]
     """MACs learned on the port."""
     queue: QueueState
@@ -201,10 +199,11 @@ def _check(record: Record) -> None:
 
 
 def _port_rules(port: PortRecord) -> Iterator[bool]:
-    queue = port.queue
+    queue, counts = port.queue, port.queue.counts
     yield all(map(_is_station, port.stations))
-    yield min(port.id, port.rx_frames, port.rx_bytes, port.queued_frames, port.queued_bytes) >= 0
-    yield min(queue.discarded_frames, queue.discarded_bytes, queue.marked) >= 0
+    yield min(port.id, port.rx_frames, port.rx_bytes, counts.marked) >= 0
+    yield counts.offered_frames >= counts.discarded_frames >= 0
+    yield counts.offered_bytes >= counts.discarded_bytes >= 0
     yield min(queue.drops.values(), default=0) >= 0
     yield queue.backed_up or not queue.flows
     yield all(queue.items)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import TapError
@@ -13,7 +12,8 @@ from vpnws.switch.format import PLAIN_FRAMES, TAP_RECORDS
 from vpnws.tap.contract import FRAME_ERRORS, READ_BYTES
 from vpnws.tap.linux import exists, open_tap, read_mac
 from vpnws.wire.ethernet import parse_mac
-from vpnws.wire.offload import LENGTH_BYTES, NOTHING_TO_DO, PREFIX_BYTES, fit, is_sound
+from vpnws.wire.offload import fit, is_sound
+from vpnws.wire.records import LENGTH_BYTES, NOTHING_TO_DO, PREFIX_BYTES, put_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,6 @@ ANNOUNCE_S: Final = 5.0
 """The MACs of the server itself are learned anew this often; `vpnws-age` is at least twice that."""
 RETRY_S: Final = 1.0
 """A TAP that went away is looked for this often."""
-_LENGTH: Final = Struct(">I")
 _buffer = memoryview(bytearray(TURN_BYTES + LENGTH_BYTES + READ_BYTES))
 
 log = logging.getLogger("vpnws")
@@ -51,13 +50,13 @@ class Uplink:
         self._failure = ""
         self._open()
 
-    def flush(self) -> None:
+    def flush(self, now: float) -> None:
         """Write what is queued for the device; a frame that it refuses is dropped and counted."""
         if self._port is None or self._tap is None:
             return
         port, tap = self._port, self._tap
         write = tap.write_record if tap.has_vnet else tap.write
-        while frames := port.format.gather(port.egress, WRITE_BYTES, TURN_FRAMES, self._loop.now()):
+        while frames := port.format.gather(port.egress, WRITE_BYTES, TURN_FRAMES, now):
             try:
                 for frame in frames:
                     self._write(write, port, frame)
@@ -130,7 +129,7 @@ class Uplink:
             self._lose(error)
             return
         if message:
-            self._node.forward_records(self._port, (message,))
+            self._node.switch.receive(self._port, (message,), self._loop.now())
 
     def _read_frames(self) -> None:
         if self._tap is None or self._port is None:
@@ -144,7 +143,7 @@ class Uplink:
         except OSError as error:
             self._lose(error)
             return
-        self._node.forward(self._port, frames)
+        self._node.switch.receive(self._port, frames, self._loop.now())
 
     def _lose(self, error: OSError) -> None:
         self.close()
@@ -175,7 +174,7 @@ def read_message(tap: Tap, longest: int) -> bytes:
             frame_at = at + PREFIX_BYTES
             stop = at + LENGTH_BYTES + tap.read_into(_buffer[at + LENGTH_BYTES :])
             size = stop - frame_at
-            _LENGTH.pack_into(_buffer, at, size)
+            put_length(_buffer, at, size)
             vnet = bytes(_buffer[at + LENGTH_BYTES : frame_at])
             if vnet != NOTHING_TO_DO and not is_sound(vnet, _buffer, frame_at, size, longest):
                 # As packets of their own they may be longer than the room that is left.

@@ -16,7 +16,6 @@ from vpnws.errors import CapacityError, UpgradeError
 from vpnws.server.port.receiver import receive_native, receive_stream
 from vpnws.server.web.identity import text_of
 from vpnws.server.web.request import read_request
-from vpnws.wire import offload
 
 if TYPE_CHECKING:
     from vpnws.server.node import Node
@@ -89,17 +88,10 @@ class Application:
             log.warning("a station came in too late: %s", error)
             connection.close()
             return ()
-
-        if session.subprotocol == offload.SUBPROTOCOL:
-            forward = partial(node.forward_records, link.port)
-            longest = offload.MAX_RECORDS_BYTES
-        else:
-            forward = partial(node.forward, link.port)
-            longest = self._settings.max_frame_bytes
         if self._settings.receiver == "native":
-            receive_native(self._loop, self._uwsgi, link, fd, forward)
+            receive_native(self._loop, self._uwsgi, link, fd, node.switch)
         else:
-            receive_stream(self._loop, link, longest, forward)
+            receive_stream(self._loop, link, node.switch)
         return ()
 
 

@@ -10,8 +10,8 @@ from vpnws.errors import RightsError, UpgradeError
 from vpnws.server.port.session import Session
 from vpnws.server.web.identity import Environ, read_identity, text_of
 from vpnws.server.web.rights import ALLOW, BRIDGE, ROLE, read_rights
-from vpnws.wire import offload
 from vpnws.wire.ethernet import parse_mac
+from vpnws.wire.records import SUBPROTOCOL
 
 if TYPE_CHECKING:
     from vpnws.config import Settings
@@ -96,6 +96,6 @@ def choose_subprotocol(offer: str, *, offload_allowed: bool) -> str:
     names = [name.strip() for name in offer.split(",")] if offer else []
     if not all(map(_TOKEN.fullmatch, names)):
         raise UpgradeError("400 Bad Request", "Sec-WebSocket-Protocol is not a list of names.")
-    if offload_allowed and offload.SUBPROTOCOL in names:
-        return offload.SUBPROTOCOL
-    return next((name for name in names if name != offload.SUBPROTOCOL), "")
+    if offload_allowed and SUBPROTOCOL in names:
+        return SUBPROTOCOL
+    return next((name for name in names if name != SUBPROTOCOL), "")

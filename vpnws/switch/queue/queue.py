@@ -1,7 +1,7 @@
 """A port's egress queue: in order while the port keeps up, flow by flow when it does not.
 
-An item is what is written for one frame or for a run of frames: a WebSocket message, a trunk's
-record, a frame. How a port's items hold frames is its `Layout`.
+An item is what is written for one frame or for a train: a WebSocket message, records, a trunk's
+item, a frame. The port's format knows how its items hold frames.
 
 The link writes `rest` first, then `controls`, then what `take` returns. When the socket is full,
 the link calls `keep` with what the socket did not take, and sets `backed_up`; only the queue ends
@@ -10,41 +10,28 @@ No item, control message or buffer of a rest is empty.
 
 While backed up, every item holds one frame and belongs to a flow (`flow.py`). A frame that waits
 too long is marked or dropped (`codel.py`). What is over the bounds is dropped from the fattest
-flow: so `push` accepts everything, and `discarded_*` counts what was dropped later.
+flow.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vpnws.switch.drop import Drop
 from vpnws.switch.queue.codel import DEFAULT, Control
 from vpnws.switch.queue.flow import MIN_ITEM_BYTES, Flow, Flows
-from vpnws.switch.queue.state import QueueState
+from vpnws.switch.queue.items import BARE_FRAMES, ItemFormat
+from vpnws.switch.queue.state import QueueCounts, QueueState
 from vpnws.wire.packet import flow_key, mark_ce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
 CONTROL_RESERVE_BYTES = 4096
 """Pings and pongs have this much room of their own, so frames cannot crowd them out. What does not
 fit is not queued."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How the items of a port's queue hold frames."""
-
-    frame_at: Callable[[bytes], int]
-    """Return where in an item its first Ethernet frame begins."""
-    split: Callable[[bytes], Iterable[bytes]]
-    """Return an item of several frames as items of one frame each."""
-
-
-WHOLE_FRAMES = Layout(frame_at=lambda _item: 0, split=lambda item: (item,))
-"""An item is a frame, and nothing else."""
 
 
 class EgressQueue:
@@ -58,19 +45,17 @@ class EgressQueue:
         "_rest_bytes",
         "backed_up",
         "controls",
-        "discarded_bytes",
-        "discarded_frames",
+        "counts",
         "drops",
-        "layout",
+        "format",
         "limit_bytes",
         "limit_items",
-        "marked",
         "rest",
         "size_bytes",
     )
 
     def __init__(
-        self, limit_bytes: int, layout: Layout = WHOLE_FRAMES, control: Control = DEFAULT
+        self, limit_bytes: int, format_: ItemFormat = BARE_FRAMES, control: Control = DEFAULT
     ) -> None:
         """`limit_bytes` bounds what waits; an item that is alone is taken whatever its length.
 
@@ -78,16 +63,11 @@ class EgressQueue:
         """
         self.limit_bytes = limit_bytes
         self.limit_items = max(1, limit_bytes // MIN_ITEM_BYTES)
-        self.layout = layout
+        self.format = format_
         """May be set later, before the first push."""
         self.drops: Counter[Drop] = Counter()
         """Frames dropped, by reason; the port has this very counter."""
-        self.discarded_frames = 0
-        """How many of them `push` had accepted."""
-        self.discarded_bytes = 0
-        """Their bytes."""
-        self.marked = 0
-        """Frames marked CE instead of dropped."""
+        self.counts = QueueCounts()
         self.size_bytes = 0
         """All that waits, `rest` and `controls` with it."""
         self.backed_up = False
@@ -103,23 +83,25 @@ class EgressQueue:
         self._other_bytes = 0
         """The bytes of all that waits and is no frame: rest and controls."""
 
-    def push(self, item: bytes, frames: int, now: float) -> bool:
-        """Queue `item`, which holds `frames` frames; False if it was dropped, and counted, at once.
+    def push(self, items: Sequence[bytes], frames: int, size_bytes: int, now: float) -> None:
+        """Queue `items`, in which are `frames` frames of `size_bytes` together.
 
-        `now` is in seconds. While backed up all is accepted, and what is too much is discarded
-        from the fattest flow, which may be this item's.
+        What finds no room is dropped and counted; while backed up that may be another flow's.
+        `now` is in seconds.
         """
+        self.counts.offered_frames += frames
+        self.counts.offered_bytes += size_bytes
         if self.backed_up:
-            self._push_fair(item, frames, now)
-            return True
-        size_bytes = self.size_bytes + len(item)
-        fifo = self._fifo
-        if (size_bytes > self.limit_bytes or len(fifo) >= self.limit_items) and self._is_full(item):
-            self.drops[Drop.EGRESS_FULL] += frames
-            return False
-        fifo.append(item)
-        self.size_bytes = size_bytes
-        return True
+            self._push_fair(items, frames, now)
+            return
+        count, fifo = len(items), self._fifo
+        waiting_bytes = self.size_bytes + (len(items[0]) if count == 1 else sum(map(len, items)))
+        if waiting_bytes <= self.limit_bytes and len(fifo) + count <= self.limit_items:
+            fifo.extend(items)
+            self.size_bytes = waiting_bytes
+        else:
+            for item in items:
+                self._push_last(item)
 
     def push_control(self, message: bytes) -> bool:
         """Put a control message before the frames, for a station that is slow is not dead.
@@ -172,23 +154,19 @@ class EgressQueue:
             flows=self._flows.state(),
             backed_up=self.backed_up,
             drops=self.drops.copy(),
-            discarded_frames=self.discarded_frames,
-            discarded_bytes=self.discarded_bytes,
-            marked=self.marked,
+            counts=replace(self.counts),
         )
 
     def resume(self, state: QueueState) -> None:
         """Go on with the queue of another process; call it once, before the first push."""
         self._fifo.extend(state.items)
-        frame_at = self.layout.frame_at
+        frame_at = self.format.frame_at
         self._flows.resume(state.flows, lambda item: flow_key(item, frame_at(item)))
         waiting = [state.items, *(flow.items for flow in state.flows)]
         self.size_bytes += sum(len(item) for items in waiting for item in items)
         self.backed_up = state.backed_up
         self.drops.update(state.drops)
-        self.discarded_frames = state.discarded_frames
-        self.discarded_bytes = state.discarded_bytes
-        self.marked = state.marked
+        self.counts = replace(state.counts)
 
     @property
     def begun(self) -> bool:
@@ -204,10 +182,25 @@ class EgressQueue:
         return self._other_bytes - self._rest_bytes
 
     def _is_full(self, item: bytes) -> bool:
-        """Tell whether `item` is too much, not alone, and not because of controls."""
+        """Tell whether `item` passes a bound; one that would be alone does not, nor do controls."""
         held_bytes = self.size_bytes - self._controls_bytes()
         too_long = held_bytes + len(item) > self.limit_bytes
         return held_bytes > 0 and (too_long or len(self._fifo) >= self.limit_items)
+
+    def _push_last(self, item: bytes) -> None:
+        """Queue an item for which there may be no room."""
+        if self._is_full(item):
+            for part in self.format.split(item):
+                self._count_dropped(part, Drop.EGRESS_FULL)
+        else:
+            self._fifo.append(item)
+            self.size_bytes += len(item)
+
+    def _count_dropped(self, item: bytes, reason: Drop) -> None:
+        """Count the one frame of `item` as dropped."""
+        self.drops[reason] += 1
+        self.counts.discarded_frames += 1
+        self.counts.discarded_bytes += len(item) - self.format.frame_at(item)
 
     def _take_front(self, fifo: deque[bytes], most_bytes: int, most_items: int) -> list[bytes]:
         items: list[bytes] = []
@@ -220,11 +213,12 @@ class EgressQueue:
         self.size_bytes -= size_bytes
         return items
 
-    def _push_fair(self, item: bytes, frames: int, now: float) -> None:
+    def _push_fair(self, items: Sequence[bytes], frames: int, now: float) -> None:
         if self._fifo:
             self._classify(now)
-        self.size_bytes += len(item)
-        self._enqueue(item, frames > 1, now)
+        for item in items:
+            self.size_bytes += len(item)
+            self._enqueue(item, frames > len(items), now)
         self._trim()
 
     def _classify(self, now: float) -> None:
@@ -235,15 +229,15 @@ class EgressQueue:
         self._trim()
 
     def _enqueue(self, item: bytes, several: bool, now: float) -> None:
-        """Give `item`, which is in size_bytes, to its flow; the frames of a run to theirs."""
-        layout = self.layout
+        """Give `item`, which is in size_bytes, to its flow; each frame of a train to its own."""
+        format_ = self.format
         if not several:
-            self._flows.push(flow_key(item, layout.frame_at(item)), item, now)
+            self._flows.push(flow_key(item, format_.frame_at(item)), item, now)
             return
         self.size_bytes -= len(item)
-        for part in layout.split(item):
+        for part in format_.split(item):
             self.size_bytes += len(part)
-            self._flows.push(flow_key(part, layout.frame_at(part)), part, now)
+            self._flows.push(flow_key(part, format_.frame_at(part)), part, now)
 
     def _trim(self) -> None:
         """Drop what is over the bounds, from the head of the fattest flow each time."""
@@ -256,11 +250,9 @@ class EgressQueue:
             self._discard(flows.pop(flows.fattest())[0], Drop.EGRESS_FULL)
 
     def _discard(self, item: bytes, reason: Drop) -> None:
-        """Count the one frame of `item`, which is in no flow any more, as dropped."""
+        """Drop `item`, which is in no flow any more and has one frame."""
         self.size_bytes -= len(item)
-        self.drops[reason] += 1
-        self.discarded_frames += 1
-        self.discarded_bytes += len(item) - self.layout.frame_at(item)
+        self._count_dropped(item, reason)
 
     def _take_fair(self, most_bytes: int, most_items: int, now: float) -> list[bytes]:
         if self._fifo:
@@ -292,9 +284,9 @@ class EgressQueue:
         item, since_s = self._flows.pop(flow)
         if not flow.codel.judge(now - since_s, flow.is_short, now, self._control):
             return item
-        marked = mark_ce(item, self.layout.frame_at(item))
+        marked = mark_ce(item, self.format.frame_at(item))
         if marked is None:
             self._discard(item, Drop.CODEL)
         elif marked is not item:
-            self.marked += 1
+            self.counts.marked += 1
         return marked

@@ -24,6 +24,19 @@ class FlowState:
 
 
 @dataclass(slots=True)
+class QueueCounts:
+    """What a queue was given, and what became of it."""
+
+    offered_frames: int = 0
+    offered_bytes: int = 0
+    discarded_frames: int = 0
+    """Frames that were offered and dropped, at once or later."""
+    discarded_bytes: int = 0
+    marked: int = 0
+    """Frames marked CE instead of dropped."""
+
+
+@dataclass(slots=True)
 class QueueState:
     """An egress queue without the messages that belong to one connection: controls and rest."""
 
@@ -34,6 +47,4 @@ class QueueState:
     backed_up: bool = False
     drops: Counter[Drop] = field(default_factory=Counter[Drop])
     """Frames dropped, by reason."""
-    discarded_frames: int = 0
-    discarded_bytes: int = 0
-    marked: int = 0
+    counts: QueueCounts = field(default_factory=QueueCounts)

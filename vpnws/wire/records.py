@@ -1,0 +1,104 @@
+"""The records of `vpnws.offload.1`: how they are written, and the one walk over them.
+
+A record is one frame, with what its sender left to be done: a 4-byte big-endian length of the
+frame, a 10-byte little-endian virtio_net_hdr (virtio 1.2, 5.1.6), and the frame. A message is one
+record or more. `wire/offload` says which virtio headers are true of their frames.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+
+from vpnws.wire.ethernet import HEADER_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vpnws.wire.websocket import Buffer
+
+SUBPROTOCOL: Final = "vpnws.offload.1"
+LENGTH_BYTES: Final = 4
+VNET_BYTES: Final = 10
+PREFIX_BYTES: Final = LENGTH_BYTES + VNET_BYTES
+"""What stands before a record's frame: its length and its virtio header."""
+NOTHING_TO_DO: Final = bytes(VNET_BYTES)
+"""The virtio header of a frame that is complete."""
+MAX_FRAME_BYTES: Final = 65535 + 14 + 8
+"""A record's frame that is longer is not sound: the longest IP packet, its header and two tags."""
+MAX_RECORDS_BYTES: Final = 131072
+"""A longer message of records ends the port with 1009."""
+MAX_PIECE_BYTES: Final = 16384
+"""A train is queued in pieces of so many bytes: a queue that is nearly full should not lose all
+that came in together."""
+
+_MIN_RECORD_BYTES: Final = PREFIX_BYTES + HEADER_BYTES
+"""Where fewer bytes are left no record can be, and the message has a broken end."""
+_LENGTH: Final = Struct(">I")
+_HEAD: Final = Struct(">I22s")
+"""Length of the frame; then the record's key."""
+KEY_BYTES: Final = 22
+"""A record's key: its virtio header and both addresses of its frame."""
+
+
+def encode_record(frame: Buffer, vnet: bytes = NOTHING_TO_DO) -> bytes:
+    """Write `frame` as a record; `vnet` is its 10-byte virtio header."""
+    return len(frame).to_bytes(LENGTH_BYTES, "big") + vnet + frame
+
+
+def put_length(buffer: bytearray | memoryview, at: int, size_bytes: int) -> None:
+    """Write the length of a record that begins at `at` in `buffer`; its frame has `size_bytes`."""
+    _LENGTH.pack_into(buffer, at, size_bytes)
+
+
+def walk(
+    message: Buffer, max_bytes: int, start: int = 0, end: int | None = None
+) -> Iterator[tuple[bytes, int, int, int, int]]:
+    """Yield (key, count, longest, start, stop) for each piece of `message`, from `start` to `end`.
+
+    A piece is `count` records with one key that follow each other, of `max_bytes` together at the
+    most, or one record that is longer. `longest` is the length of its longest frame. With a
+    `max_bytes` of 0 each record comes by itself.
+
+    Behind a record that does not end in the message, or is too short for an Ethernet header,
+    nothing can be found. The rest comes last, with an empty key, as one record.
+    """
+    end = len(message) if end is None else end
+    begun = count = longest = 0
+    piece = b""
+    unpack = _HEAD.unpack_from
+    while end - start >= _MIN_RECORD_BYTES:
+        size, key = unpack(message, start)
+        stop = start + PREFIX_BYTES + size
+        if stop > end or size < HEADER_BYTES:
+            break
+        if key == piece and stop - begun <= max_bytes:
+            count += 1
+            if size > longest:
+                longest = size
+        else:
+            if count:
+                yield piece, count, longest, begun, start
+            begun, piece, count, longest = start, key, 1, size
+        start = stop
+    if count:
+        yield piece, count, longest, begun, start
+    if start < end:
+        yield b"", 1, 0, start, end
+
+
+def split_records(message: bytes) -> Iterator[bytes]:
+    """Yield each record of `message` by itself."""
+    for key, _count, _longest, start, stop in walk(message, 0):
+        if key:
+            yield message[start:stop]
+
+
+def decode_records(message: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (virtio header, frame) of each record in `message`; a rest without an end is left out.
+
+    A frame too short for an Ethernet header has no end either.
+    """
+    for key, _count, _longest, start, stop in walk(message, 0):
+        if key:
+            yield key[:VNET_BYTES], message[start + PREFIX_BYTES : stop]
