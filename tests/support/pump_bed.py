@@ -65,10 +65,12 @@ class FarEnd:
 class Bed:
     """A pump in a thread, with its ends in the test's hands."""
 
-    def __init__(self, early: bytes = b"", *, has_offload: bool = False) -> None:
+    def __init__(
+        self, early: bytes = b"", *, has_offload: bool = False, has_vnet: bool = False
+    ) -> None:
         near, far = socket.socketpair()
         self.far = FarEnd(far)
-        self.tap = MemoryTap("tap9", has_vnet=has_offload)
+        self.tap = MemoryTap("tap9", has_vnet=has_offload or has_vnet)
         self.tap.up()
         self.tap.set_offload(has_offload)
         self.stop = StopRequest()

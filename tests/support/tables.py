@@ -76,7 +76,7 @@ def drops_in_switch() -> str:
 
 def drops_in_client() -> str:
     """Return the client's reasons for a drop, in the words that it prints, with what they mean."""
-    reasons = members("Drop", "vpnws/client")
+    reasons = members("ClientDrop", "vpnws/client")
     return table(
         ("in the client", "why"), [(f"`{reason.value}`", reason.says) for reason in reasons]
     )

@@ -15,9 +15,10 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from tests.support.pump_bed import MTU, WAIT_S, Bed, FarEnd, binary, frame
+from tests.support.tap_contract import GSO_BYTES, SUPER_FRAME, SUPER_VNET
 from tests.support.waiting import wait_for
 from vpnws.client.carry.connection import Connection
-from vpnws.client.carry.counters import Drop
+from vpnws.client.carry.counters import ClientDrop
 from vpnws.client.carry.device import DRAIN_FRAMES, drain
 from vpnws.client.carry.keepalive import DEAD_AFTER_S, PING_AFTER_S
 from vpnws.client.carry.masking import MaskKeys
@@ -27,6 +28,7 @@ from vpnws.errors import ConnectError, TapError
 from vpnws.sizes import TURN_BYTES
 from vpnws.tap.contract import DELETED_ERROR, FRAME_ERRORS
 from vpnws.tap.memory import MAX_QUEUE_FRAMES, MemoryTap
+from vpnws.wire.records import NOTHING_TO_DO
 
 
 @pytest.fixture
@@ -79,10 +81,15 @@ def test_bytes_that_came_early_are_not_lost() -> None:
 
 @pytest.mark.parametrize(
     ("size", "reason"),
-    [(0, Drop.SHORT), (13, Drop.SHORT), (MTU + 23, Drop.OVERSIZE), (65536, Drop.OVERSIZE)],
+    [
+        (0, ClientDrop.SHORT),
+        (13, ClientDrop.SHORT),
+        (MTU + 23, ClientDrop.OVERSIZE),
+        (65536, ClientDrop.OVERSIZE),
+    ],
 )
 def test_what_cannot_be_a_frame_is_counted_and_not_written(
-    bed: Bed, size: int, reason: Drop
+    bed: Bed, size: int, reason: ClientDrop
 ) -> None:
     bed.start()
     bed.far.send(bytes(size))
@@ -104,11 +111,11 @@ def test_a_frame_that_the_device_has_no_room_for_is_dropped_and_counted(bed: Bed
     for number in range(count):
         bed.far.send(frame(number))
     wait_for(
-        lambda: bed.counters.drops[Drop.TAP_FULL] + bed.counters.frames_received == count,
+        lambda: bed.counters.drops[ClientDrop.TAP_FULL] + bed.counters.frames_received == count,
         WAIT_S,
         "every frame to be written or counted",
     )
-    assert bed.counters.drops[Drop.TAP_FULL] == 10
+    assert bed.counters.drops[ClientDrop.TAP_FULL] == 10
     kept = [bed.received() for _ in range(MAX_QUEUE_FRAMES)]
     assert kept == [frame(number) for number in range(MAX_QUEUE_FRAMES)]
 
@@ -118,7 +125,7 @@ def test_a_frame_that_the_device_refuses_is_counted(bed: Bed, code: int) -> None
     bed.tap.host_fail_writes(code)
     bed.start()
     bed.far.send(frame(1))
-    wait_for(lambda: bed.counters.drops[Drop.TAP_REFUSED], WAIT_S, "the frame to be counted")
+    wait_for(lambda: bed.counters.drops[ClientDrop.TAP_REFUSED], WAIT_S, "the frame to be counted")
     bed.tap.host_send(frame(2))
     assert binary(bed.far.frames(1)) == [frame(2)]
     bed.tap.host_fail_writes(0)
@@ -288,10 +295,45 @@ def test_what_was_queued_during_an_outage_is_dropped_and_counted(bed: Bed) -> No
     for number in range(5):
         bed.tap.host_send(frame(number))
     drain(bed.tap, bed.counters)
-    assert bed.counters.drops == {Drop.STALE: 5}
+    assert bed.counters.drops == {ClientDrop.STALE: 5}
     bed.start()
     bed.tap.host_send(frame(9))
     assert binary(bed.far.frames(1)) == [frame(9)]
+
+
+class TestDeviceWithHeaders:
+    """A device that was opened for offload, at a server that does without."""
+
+    @pytest.fixture
+    def bed(self) -> Iterator[Bed]:
+        made = Bed(has_vnet=True)
+        yield made
+        made.close()
+
+    def test_frames_cross_without_their_headers(self, bed: Bed) -> None:
+        bed.start()
+        bed.tap.host_send(frame(1))
+        assert binary(bed.far.frames(1)) == [frame(1)]
+        bed.far.send(frame(2))
+        assert bed.received() == NOTHING_TO_DO + frame(2)
+
+    def test_what_was_queued_with_offload_on_is_completed(self, bed: Bed) -> None:
+        bed.tap.set_offload(True)
+        bed.tap.host_send(SUPER_FRAME, SUPER_VNET)
+        bed.tap.set_offload(False)
+        bed.start()
+        found = binary(bed.far.frames(3))
+        assert {len(packet) for packet in found} == {54 + GSO_BYTES}
+        assert b"".join(packet[54:] for packet in found) == bytes(3 * GSO_BYTES)
+
+    def test_what_cannot_be_completed_is_counted_and_not_sent(self, bed: Bed) -> None:
+        bed.tap.set_offload(True)
+        bed.tap.host_send(frame(1), SUPER_VNET)
+        bed.tap.host_send(frame(2))
+        bed.start()
+        assert binary(bed.far.frames(1)) == [frame(2)]
+        assert bed.counters.drops == {ClientDrop.RECORD: 1}
+        assert bed.counters.frames_sent == 1
 
 
 def test_draining_has_an_end(bed: Bed) -> None:
@@ -300,7 +342,7 @@ def test_draining_has_an_end(bed: Bed) -> None:
     while tap.host_send(frame(1)):
         pass
     drain(tap, bed.counters)
-    assert bed.counters.drops == {Drop.STALE: DRAIN_FRAMES}
+    assert bed.counters.drops == {ClientDrop.STALE: DRAIN_FRAMES}
     assert tap.read() == frame(1)
     tap.close()
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.pump_bed import MTU, Bed, binary, frame
 from tests.support.waiting import wait_for
-from vpnws.client.carry.counters import Counters, Drop
+from vpnws.client.carry.counters import ClientDrop, Counters
 from vpnws.client.carry.masking import HEAD_ROOM_BYTES, encode_masked_room
 from vpnws.client.carry.notices import MAX_NOTICES, MAX_TEXTS, Notices
 from vpnws.client.carry.records import MESSAGE_BYTES, RecordCarrier
@@ -119,7 +119,7 @@ class TestToTheServer:
         bed.tap.host_send(frame(2))
         bed.start()
         assert sent(bed, 1) == [[(NOTHING_TO_DO, frame(2))]]
-        assert bed.counters.drops == {Drop.RECORD: 1}
+        assert bed.counters.drops == {ClientDrop.RECORD: 1}
 
     def test_the_tap_is_not_read_while_the_server_takes_nothing(self, bed: Bed) -> None:
         vnet, data = super_frame(40000)
@@ -152,7 +152,7 @@ class TestFromTheServer:
         bed.start()
         bed.far.send(record + encode_record(frame(7)))
         assert bed.received() == NOTHING_TO_DO + frame(7)
-        assert bed.counters.drops == {Drop.RECORD: 1}
+        assert bed.counters.drops == {ClientDrop.RECORD: 1}
 
     @pytest.mark.parametrize("cut", [1, 13, 14, 40])
     def test_a_record_cut_short_is_dropped_and_counted(self, bed: Bed, cut: int) -> None:
@@ -161,14 +161,14 @@ class TestFromTheServer:
         bed.far.send(encode_record(frame(7)))
         assert bed.received() == NOTHING_TO_DO + frame(6)
         assert bed.received() == NOTHING_TO_DO + frame(7)
-        assert bed.counters.drops == {Drop.RECORD: 1}
+        assert bed.counters.drops == {ClientDrop.RECORD: 1}
 
     def test_of_empty_records_only_the_first_is_looked_at(self, bed: Bed) -> None:
         bed.start()
         bed.far.send(bytes(14) * 9000)
         bed.far.send(encode_record(frame(7)))
         assert bed.received() == NOTHING_TO_DO + frame(7)
-        assert bed.counters.drops == {Drop.RECORD: 1}
+        assert bed.counters.drops == {ClientDrop.RECORD: 1}
 
     def test_a_fragmented_message_is_cut_into_records_too(self, bed: Bed) -> None:
         bed.start()

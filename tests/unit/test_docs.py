@@ -40,7 +40,7 @@ def test_every_bound_says_what_happens_when_it_is_reached() -> None:
 def test_every_reason_for_a_drop_says_where_it_is_counted_and_why() -> None:
     for reason in members("Drop", "vpnws/switch"):
         assert re.match(r"(Ingress|Egress): .+\.$", reason.says), reason.value
-    for reason in members("Drop", "vpnws/client"):
+    for reason in members("ClientDrop", "vpnws/client"):
         assert reason.says.endswith("."), reason.value
 
 

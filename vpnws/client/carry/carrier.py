@@ -1,111 +1,111 @@
-"""Carries frames between a TAP and a connection that takes one frame for one message."""
+"""The way of frames between a TAP and a connection, without what makes a message of them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
-from vpnws.client.carry.counters import Drop
-from vpnws.client.carry.device import gone
+from vpnws.client.carry.counters import ClientDrop
+from vpnws.client.carry.device import device_failure
 from vpnws.sizes import TURN_BYTES
-from vpnws.tap.contract import FRAME_ERRORS, READ_BYTES
+from vpnws.tap.contract import FRAME_ERRORS
 from vpnws.wire.ethernet import HEADER_BYTES
-from vpnws.wire.offload import fit, plain_frames
-from vpnws.wire.records import NOTHING_TO_DO, VNET_BYTES, decode_records
+from vpnws.wire.transport import MAX_TAGS, TAG_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from vpnws.client.carry.connection import Connection
     from vpnws.client.carry.counters import Counters
     from vpnws.tap.contract import Tap
     from vpnws.wire.websocket import Buffer
 
-TAG_BYTES: Final = 8
-"""A frame may be longer than MTU and header by two tags (IEEE 802.1Q and 802.1ad)."""
 
-
-class Carrier:
-    """Moves what is ready, in both directions; it waits for nothing."""
+class Carrier(ABC):
+    """Moves the frames that are ready, in both directions; never waits."""
 
     def __init__(
-        self, tap: Tap, connection: Connection, counters: Counters, mtu_bytes: int
+        self,
+        tap: Tap,
+        connection: Connection,
+        counters: Counters,
+        mtu_bytes: int,
+        write: Callable[[Buffer], None],
+        room: memoryview,
     ) -> None:
-        """Borrow everything."""
+        """Borrow everything.
+
+        `write` is the method of `tap` that takes what is received; `room` is where the first frame
+        of each turn is read to.
+        """
         self._tap = tap
         self._connection = connection
         self._counters = counters
-        self._longest = mtu_bytes + HEADER_BYTES + TAG_BYTES
-        self._buffer = memoryview(bytearray(READ_BYTES))
+        self._write = write
+        self._first_room = room
+        self._max_frame_bytes = mtu_bytes + HEADER_BYTES + MAX_TAGS * TAG_BYTES
 
     def deliver(self, messages: list[Buffer]) -> None:
-        """Hand received messages to the TAP; what cannot be a frame is dropped and counted.
+        """Write received messages to the TAP; drop and count what must not reach the kernel.
 
-        Raises TapError when the device is gone.
+        Raises TapError when the device failed.
         """
-        write = self._tap.write
-        for frame in messages:
-            if not HEADER_BYTES <= len(frame) <= self._longest:
-                short = len(frame) < HEADER_BYTES
-                self._counters.drops[Drop.SHORT if short else Drop.OVERSIZE] += 1
-                continue
+        write, counters = self._write, self._counters
+        for data in self._checked(messages):
             try:
-                write(frame)
+                write(data)
             except OSError as error:
-                self._refuse(error)
+                self._count_refused(error)
             else:
-                self._counters.frames_received += 1
+                counters.frames_received += 1
 
-    def take(self, most: int) -> int:
-        """Send the frames that the TAP has ready, up to `most` or a batch; return how many it had.
+    def take(self, max_frames: int) -> int:
+        """Send the frames that the TAP has ready; return how many it had.
 
-        Call it only while the connection has nothing unsent. Raises TapError when the device is
-        gone.
+        It takes `max_frames` at most, and stops after TURN_BYTES. Call it only while the connection
+        has nothing unsent. Raises TapError when the device failed.
         """
-        frames: list[bytes] = []
-        size_bytes = count = 0
-        while count < most and size_bytes < TURN_BYTES:
-            length = self._read(self._buffer)
-            if not length:
+        read_into = self._tap.read_into
+        room = self._first_room
+        count = size_bytes = 0
+        while count < max_frames and size_bytes < TURN_BYTES:
+            try:
+                length = read_into(room)
+            except BlockingIOError:
                 break
+            except OSError as error:
+                raise device_failure(self._tap, error) from error
             count += 1
             size_bytes += length
-            frames += self._as_on_a_wire(length)
-        if frames:
-            self._counters.frames_sent += len(frames)
-            self._connection.send_frames(frames)
+            room = self._add(length)
+        if count:
+            self._counters.frames_sent += count
+            self._send()
         return count
 
-    def _read(self, buffer: memoryview) -> int:
-        """Read what the TAP has next into `buffer`; return its length, 0 when there is none."""
-        try:
-            return self._tap.read_into(buffer)
-        except BlockingIOError:
-            return 0
-        except OSError as error:
-            raise gone(self._tap, error) from error
+    @abstractmethod
+    def _checked(self, messages: list[Buffer]) -> Iterator[Buffer]:
+        """Yield what to write of `messages`; drop and count the rest."""
 
-    def _as_on_a_wire(self, length: int) -> list[bytes]:
-        """Return the frame in the buffer, cut up if it was queued while offload was on."""
-        if not self._tap.has_vnet:
-            return [bytes(self._buffer[:length])]
-        vnet = bytes(self._buffer[:VNET_BYTES])
-        frame = bytes(self._buffer[VNET_BYTES:length])
-        return [frame] if vnet == NOTHING_TO_DO else self._cut(vnet, frame)
+    @abstractmethod
+    def _add(self, length: int) -> memoryview:
+        """Take the `length` bytes that were read into the room; return the next room."""
 
-    def _cut(self, vnet: bytes, frame: bytes) -> list[bytes]:
-        """Return what comes of a frame that the kernel left work in, on a wire."""
-        frames = [
-            packet
-            for record in fit(vnet, frame, self._longest)
-            for packet in plain_frames(*next(decode_records(record)))
-        ]
-        if not frames:
-            self._counters.drops[Drop.RECORD] += 1
-        return frames
+    @abstractmethod
+    def _send(self) -> None:
+        """Send what this turn has read."""
 
-    def _refuse(self, error: OSError) -> None:
-        """Count a frame that the TAP did not take; raise TapError if it is the device's end."""
+    def _count_unsendable(self) -> None:
+        """Count a frame of the TAP that cannot be made fit for others."""
+        self._counters.drops[ClientDrop.RECORD] += 1
+        # `take` counts every frame that it has read.
+        self._counters.frames_sent -= 1
+
+    def _count_refused(self, error: OSError) -> None:
+        """Count a frame that the TAP did not take. Raises TapError when the device failed."""
         if isinstance(error, BlockingIOError):
-            self._counters.drops[Drop.TAP_FULL] += 1
+            self._counters.drops[ClientDrop.TAP_FULL] += 1
         elif error.errno in FRAME_ERRORS:
-            self._counters.drops[Drop.TAP_REFUSED] += 1
+            self._counters.drops[ClientDrop.TAP_REFUSED] += 1
         else:
-            raise gone(self._tap, error) from error
+            raise device_failure(self._tap, error) from error

@@ -35,6 +35,8 @@ class Connection:
         """Bytes read so far: when it grows, the server lives."""
         self.failure = ""
         """Why the stream cannot be used any more, if it cannot."""
+        self.has_pending = stream.has_pending
+        """Tells whether received bytes wait where the descriptor does not show them."""
         self._stream = stream
         self._decoder = BorrowingDecoder(MAX_MESSAGE_BYTES, accept_text=has_offload)
         self._keys = MaskKeys()
@@ -129,10 +131,6 @@ class Connection:
             self._stream.flush()
         except OSError as error:
             self._fail(error)
-
-    def has_pending(self) -> bool:
-        """Tell whether received bytes wait where the descriptor does not show them."""
-        return self._stream.has_pending()
 
     def events(self) -> int:
         """Return what to wait for on `fd` (the same bits in select.poll and select.epoll)."""

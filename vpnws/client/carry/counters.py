@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 
-class Drop(Enum):
+class ClientDrop(Enum):
     """Why a frame went no further."""
 
     SHORT = "too short"
@@ -32,7 +32,7 @@ class Counters:
 
     frames_sent: int = 0
     frames_received: int = 0
-    drops: Counter[Drop] = field(default_factory=Counter)
+    drops: Counter[ClientDrop] = field(default_factory=Counter)
 
     def summary(self) -> str:
         """Return the counts in words; only those drops that happened are named."""

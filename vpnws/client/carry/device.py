@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from vpnws.client.carry.counters import Drop
+from vpnws.client.carry.counters import ClientDrop
 from vpnws.errors import TapError
 from vpnws.tap.contract import DELETED_ERROR
 
@@ -17,7 +17,7 @@ DRAIN_FRAMES: Final = 1024
 
 
 def drain(tap: Tap, counters: Counters) -> None:
-    """Drop what the TAP queued during an outage: it is too old to be of use.
+    """ClientDrop what the TAP queued during an outage: it is too old to be of use.
 
     Raises TapError when the device is gone.
     """
@@ -27,11 +27,11 @@ def drain(tap: Tap, counters: Counters) -> None:
         except BlockingIOError:
             break
         except OSError as error:
-            raise gone(tap, error) from error
-        counters.drops[Drop.STALE] += 1
+            raise device_failure(tap, error) from error
+        counters.drops[ClientDrop.STALE] += 1
 
 
-def gone(tap: Tap, error: OSError) -> TapError:
+def device_failure(tap: Tap, error: OSError) -> TapError:
     """Return the sentence for a TAP that fails with `error` for good."""
     if error.errno == DELETED_ERROR:
         return TapError(f"the TAP device {tap.name} was deleted")

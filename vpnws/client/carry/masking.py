@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from websockets.speedups import apply_mask
 
 from vpnws.wire.websocket import BINARY, encode_header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vpnws.wire.websocket import Buffer
 
 KEYS_PER_BLOCK: Final = 1024
 KEY_BYTES: Final = 4
 HEAD_ROOM_BYTES: Final = 14
 """The longest header of a message, its mask key included."""
 
-# Its stub allows no memoryview, its C code takes one and spares us a copy.
-_mask: Final = cast("Any", apply_mask)
+_COPIED_BYTES: Final = 8192
+"""Up to this length, a copy of the payload costs less than masking the header too."""
+
+# Its stub allows no memoryview. Its C code takes one, which spares a copy.
+_mask: Final = cast("Callable[[Buffer, bytes], bytes]", apply_mask)
 
 
 class MaskKeys:
@@ -36,16 +44,17 @@ class MaskKeys:
 
 
 def encode_masked_room(room: memoryview, key: bytes) -> bytes:
-    """Return a final binary frame masked with the 4-byte `key`.
+    """Return a payload as a final binary frame, masked with the 4-byte `key`.
 
-    `room` is HEAD_ROOM_BYTES to be written to, then the payload. The header is put there masked as
-    well, so that masking the whole is all the copying there is, and gives the header itself.
+    `room` is HEAD_ROOM_BYTES that may be overwritten, then the payload. In front of a long payload
+    the header is written masked, so masking everything copies the payload and restores the header.
     """
     header = encode_header(BINARY, len(room) - HEAD_ROOM_BYTES, masked=True) + key
-    # The key's first byte has to meet the payload's first, after the header.
+    if len(room) <= _COPIED_BYTES:
+        return header + _mask(room[HEAD_ROOM_BYTES:], key)
+    # The payload's first byte must meet the key's first, though the mask begins at the header.
     turn = len(header) % KEY_BYTES
     turned = key[-turn:] + key[:-turn] if turn else key
     whole = room[HEAD_ROOM_BYTES - len(header) :]
-    whole[: len(header)] = apply_mask(header, turned)
-    masked: bytes = _mask(whole, turned)
-    return masked
+    whole[: len(header)] = _mask(header, turned)
+    return _mask(whole, turned)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from websockets.frames import CLOSE_CODE_EXPLANATIONS
 
-from vpnws.client.carry.carrier import Carrier
+from vpnws.client.carry.frames import FrameCarrier
 from vpnws.client.carry.keepalive import DEAD_AFTER_S, Due, Keepalive
 from vpnws.client.carry.notices import Notices
 from vpnws.client.carry.records import RecordCarrier
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 CLOSE_WAIT_S: Final = 0.5
 """The client waits this long for the server's close frame, then leaves without it."""
-_EVENTS: Final = 3
+_DESCRIPTORS: Final = 3
 
 
 class Pump:
@@ -48,8 +48,8 @@ class Pump:
         mtu_bytes: int,
     ) -> None:
         """Borrow everything: the caller closes `tap` and `connection`."""
-        carrier = RecordCarrier if connection.has_offload else Carrier
-        self._carrier = carrier(tap, connection, counters, mtu_bytes)
+        carrier_class = RecordCarrier if connection.has_offload else FrameCarrier
+        self._carrier = carrier_class(tap, connection, counters, mtu_bytes)
         self._tap_fd = tap.fd
         self._connection = connection
         self._waiter = waiter
@@ -59,7 +59,7 @@ class Pump:
         self._poller = select.epoll()
         self.is_paused = False
         """Whether the TAP is not read because the stream has not taken all yet."""
-        self._most = 1
+        self._max_frames = 1
 
     def run(self) -> NoReturn:
         """Carry frames.
@@ -72,18 +72,29 @@ class Pump:
             self._poller.register(self._connection.fd, select.EPOLLIN)
             self._poller.register(self._tap_fd, select.EPOLLIN)
             try:
-                self._carrier.deliver(self._connection.take_early())
-                while True:
-                    self._turn()
+                self._run()
             except (Stopped, TapError):
                 self._close(GOING_AWAY)
                 raise
 
-    def _turn(self) -> None:
+    def _run(self) -> NoReturn:
+        self._carrier.deliver(self._connection.take_early())
+        if self._connection.is_over:
+            self._finish()
+        now = self._waiter.now()
+        while True:
+            now = self._turn(now)
+
+    def _turn(self, now: float) -> float:
+        """Wait until something is ready, and serve it; return when the waiting ended.
+
+        `now` is when the waiting before this one ended: the clock is read once in a turn.
+        """
         connection = self._connection
         is_readable = connection.has_pending()
+        timeout_s = 0.0 if is_readable else max(0.0, self._wake_at_s - now)
         tap_events = 0
-        for fd, events in self._poller.poll(self._timeout_s(is_readable), _EVENTS):
+        for fd, events in self._poller.poll(timeout_s, _DESCRIPTORS):
             if fd == connection.fd:
                 is_readable = True
             elif fd == self._tap_fd:
@@ -92,26 +103,32 @@ class Pump:
                 raise Stopped
         now = self._waiter.now()
         has_delivered = is_readable and self._serve_connection(now)
-        if has_delivered:
-            # The kernel answers many frames while they are written: an ACK, an echo, the next data.
-            self._most = TURN_FRAMES
-        elif not tap_events and not self.is_paused:
-            self._most = 1
-        # Errors are reported even while the TAP is not watched; reading then says which.
-        is_worth_it = has_delivered or tap_events
-        if tap_events & ~select.EPOLLIN or (is_worth_it and not connection.has_unsent):
-            self._take_from_tap()
-        if connection.is_over:
-            self._finish()
+        self._serve_tap(tap_events, has_delivered)
         if now >= self._wake_at_s:
             self._keep_alive(now)
+        if connection.is_over:
+            self._finish()
         if self.is_paused != connection.has_unsent:
             self._pause(not self.is_paused)
+        return now
 
-    def _timeout_s(self, is_readable: bool) -> float:
-        if is_readable or self._connection.is_over:
-            return 0.0
-        return max(0.0, self._wake_at_s - self._waiter.now())
+    def _serve_tap(self, events: int, has_delivered: bool) -> None:
+        """Read the TAP if it may have frames, and may be read; `events` are what it reported.
+
+        `has_delivered` says that frames were just written to it. The kernel answers many frames
+        while they are written: an ACK, an echo, the next data.
+        """
+        if has_delivered:
+            self._max_frames = TURN_FRAMES
+        elif not events and not self.is_paused:
+            self._max_frames = 1
+        has_failed = events & ~select.EPOLLIN
+        may_have_frames = has_delivered or events
+        # A failure is reported even while the TAP is not watched; reading tells which one.
+        if has_failed or (may_have_frames and not self._connection.has_unsent):
+            # One frame; a batch if the TAP had more right after the last one.
+            count = self._carrier.take(self._max_frames)
+            self._max_frames = TURN_FRAMES if count == self._max_frames or count > 1 else 1
 
     def _serve_connection(self, now: float) -> bool:
         """Read the connection; return whether frames came."""
@@ -128,11 +145,6 @@ class Pump:
         if texts := connection.take_texts():
             self._notices.take(texts)
         return bool(messages)
-
-    def _take_from_tap(self) -> None:
-        """Send one frame; a batch if the TAP had more right after the last one."""
-        count = self._carrier.take(self._most)
-        self._most = TURN_FRAMES if count == self._most or count > 1 else 1
 
     def _keep_alive(self, now: float) -> None:
         due = self._keepalive.due(now)

@@ -6,15 +6,17 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from vpnws.client.carry.carrier import Carrier
-from vpnws.client.carry.counters import Drop
+from vpnws.client.carry.counters import ClientDrop
 from vpnws.client.carry.masking import HEAD_ROOM_BYTES
-from vpnws.sizes import TURN_BYTES
 from vpnws.tap.contract import READ_BYTES
 from vpnws.wire.ethernet import HEADER_BYTES
 from vpnws.wire.offload import GSO_NONE, NEEDS_CSUM, VNET, fit, is_sound
 from vpnws.wire.records import LENGTH_BYTES, PREFIX_BYTES, VNET_BYTES
+from vpnws.wire.transport import CHECKSUM_AT, IPV4_BYTES, IPV6_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from vpnws.client.carry.connection import Connection
     from vpnws.client.carry.counters import Counters
     from vpnws.tap.contract import Tap
@@ -26,121 +28,103 @@ longer record goes alone. On a slow path the other end need not wait for more.""
 _LENGTH: Final = Struct(">I")
 _PREFIX: Final = Struct(">I10s")
 _USUAL: Final = frozenset(
-    VNET.pack(NEEDS_CSUM, GSO_NONE, 0, 0, HEADER_BYTES + header, offset)
-    for header in (20, 40)
-    for offset in (6, 16)
+    VNET.pack(NEEDS_CSUM, GSO_NONE, 0, 0, HEADER_BYTES + ip_bytes, checksum_at)
+    for ip_bytes in (IPV4_BYTES, IPV6_BYTES)
+    for checksum_at in CHECKSUM_AT.values()
 )
-"""A checksum to be completed of UDP or TCP behind the shortest IP header: one's own kernel is taken
-at its word there, it is what nearly every frame has."""
+"""Headers that nearly every frame of one's own kernel has: the checksum of UDP or TCP behind an IP
+header without options is left to be done. The kernel is taken at its word there."""
 _FULL: Final = HEAD_ROOM_BYTES + MESSAGE_BYTES
 
 
 class RecordCarrier(Carrier):
-    """Moves what is ready, in both directions, as records; it waits for nothing."""
+    """Sends and receives frames as records, several of which may share a message."""
 
     def __init__(
         self, tap: Tap, connection: Connection, counters: Counters, mtu_bytes: int
     ) -> None:
         """Borrow everything; `tap` has virtio headers."""
-        super().__init__(tap, connection, counters, mtu_bytes)
-        # Room for the header, then records, the last of them as long as any may be.
+        # Room for a message's header, then for records, the last of which may be as long as any.
         self._memory = bytearray(_FULL + LENGTH_BYTES + READ_BYTES)
         self._buffer = memoryview(self._memory)
+        room = self._buffer[HEAD_ROOM_BYTES + LENGTH_BYTES :]
+        super().__init__(tap, connection, counters, mtu_bytes, tap.write_record, room)
+        self._end = HEAD_ROOM_BYTES
+        """Where the records end that are not written yet, and the next one begins."""
 
-    def deliver(self, messages: list[Buffer]) -> None:
-        """Hand the records of received messages to the TAP; an untrue one is dropped and counted.
-
-        Raises TapError when the device is gone.
-        """
+    def _checked(self, messages: list[Buffer]) -> Iterator[Buffer]:
+        max_frame_bytes, drops = self._max_frame_bytes, self._counters.drops
         for message in messages:
-            self._deliver(message)
-
-    def _deliver(self, message: Buffer) -> None:
-        start, end, longest, count = 0, len(message), self._longest, 0
-        write = self._tap.write_record
-        while end - start >= PREFIX_BYTES:
-            size, vnet = _PREFIX.unpack_from(message, start)
-            at = start + PREFIX_BYTES
-            stop = at + size
-            if not HEADER_BYTES <= size <= end - at:
-                break
-            if is_sound(vnet, message, at, size, longest):
-                try:
-                    write(message[start + LENGTH_BYTES : stop])
-                except OSError as error:
-                    self._refuse(error)
+            start, end = 0, len(message)
+            while end - start >= PREFIX_BYTES:
+                size, vnet = _PREFIX.unpack_from(message, start)
+                at = start + PREFIX_BYTES
+                stop = at + size
+                if not HEADER_BYTES <= size <= end - at:
+                    break
+                if is_sound(vnet, message, at, size, max_frame_bytes):
+                    yield message[start + LENGTH_BYTES : stop]
                 else:
-                    count += 1
-            else:
-                self._counters.drops[Drop.RECORD] += 1
-            start = stop
-        self._counters.frames_received += count
-        if start != end:
-            # Where the next one would begin cannot be known.
-            self._counters.drops[Drop.RECORD] += 1
+                    drops[ClientDrop.RECORD] += 1
+                start = stop
+            if start != end:
+                # Where the next record begins is unknown.
+                drops[ClientDrop.RECORD] += 1
 
-    def take(self, most: int) -> int:
-        """Send the frames that the TAP has ready, up to `most` or a batch; return how many it had.
+    def _add(self, length: int) -> memoryview:
+        start, memory = self._end, self._memory
+        size = length - VNET_BYTES
+        _LENGTH.pack_into(memory, start, size)
+        end = start + PREFIX_BYTES + size
+        if memory[start + LENGTH_BYTES] & NEEDS_CSUM and not self._is_usual(start, size):
+            self._replace(start, end)
+        elif end <= _FULL:
+            self._end = end
+        else:
+            self._close_full(start, end)
+        return self._buffer[self._end + LENGTH_BYTES :]
 
-        Call it only while the connection has nothing unsent. Raises TapError when the device is
-        gone.
-        """
-        memory = self._memory
-        count = size_bytes = 0
-        end = HEAD_ROOM_BYTES
-        while count < most and size_bytes < TURN_BYTES:
-            length = self._read(self._buffer[end + LENGTH_BYTES :])
-            if not length:
-                break
-            count += 1
-            size_bytes += length
-            size = length - VNET_BYTES
-            _LENGTH.pack_into(memory, end, size)
-            if memory[end + LENGTH_BYTES] & NEEDS_CSUM and not self._is_usual(end, size):
-                end = self._fit(end, end + PREFIX_BYTES + size)
-            else:
-                end = self._close_full(end, end + PREFIX_BYTES + size)
+    def _send(self) -> None:
+        connection, end = self._connection, self._end
         if end > HEAD_ROOM_BYTES:
-            self._connection.write_message(self._buffer[:end])
-        if count:
-            self._counters.frames_sent += count
-            self._connection.flush()
-        return count
+            connection.write_message(self._buffer[:end])
+            self._end = HEAD_ROOM_BYTES
+        connection.flush()
 
     def _is_usual(self, start: int, size: int) -> bool:
         """Tell whether the other end will take the record at `start` as the kernel made it."""
         at = start + PREFIX_BYTES
         vnet = bytes(self._memory[start + LENGTH_BYTES : at])
-        return vnet in _USUAL or is_sound(vnet, self._memory, at, size, self._longest)
+        return vnet in _USUAL or is_sound(vnet, self._memory, at, size, self._max_frame_bytes)
 
-    def _fit(self, start: int, end: int) -> int:
-        """Put in place of the record from `start` to `end` those that the other end takes.
+    def _replace(self, start: int, end: int) -> None:
+        """Replace the record from `start` to `end` by records that the other end takes.
 
-        Return where the next record goes. A frame of which none can be made is dropped.
+        A frame of which none can be made is dropped and counted.
         """
         record = bytes(self._memory[start:end])
-        fitting = fit(record[LENGTH_BYTES:PREFIX_BYTES], record[PREFIX_BYTES:], self._longest)
-        if not fitting:
-            self._counters.drops[Drop.RECORD] += 1
-        for one in fitting:
-            self._buffer[start : start + len(one)] = one
-            start = self._close_full(start, start + len(one))
-        return start
+        vnet, frame = record[LENGTH_BYTES:PREFIX_BYTES], record[PREFIX_BYTES:]
+        replacements = fit(vnet, frame, self._max_frame_bytes)
+        if not replacements:
+            self._count_unsendable()
+        for replacement in replacements:
+            start = self._end
+            end = start + len(replacement)
+            self._buffer[start:end] = replacement
+            self._close_full(start, end)
 
-    def _close_full(self, start: int, end: int) -> int:
-        """Write the message out if the record from `start` to `end` makes it too long.
-
-        Return where the next record goes.
-        """
+    def _close_full(self, start: int, end: int) -> None:
+        """Keep the record from `start` to `end`; write the message out that it makes too long."""
+        self._end = end
         if end <= _FULL:
-            return end
+            return
         write, buffer = self._connection.write_message, self._buffer
         if start > HEAD_ROOM_BYTES:
             write(buffer[:start])
-        # The room before the record is free now.
+        # What stands before the record was written and may be overwritten now.
         if end - start >= MESSAGE_BYTES:
             write(buffer[start - HEAD_ROOM_BYTES : end])
-            return HEAD_ROOM_BYTES
-        first = HEAD_ROOM_BYTES + end - start
-        buffer[HEAD_ROOM_BYTES:first] = buffer[start:end]
-        return first
+            self._end = HEAD_ROOM_BYTES
+        else:
+            self._end = HEAD_ROOM_BYTES + end - start
+            buffer[HEAD_ROOM_BYTES : self._end] = buffer[start:end]
