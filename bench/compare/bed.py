@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from bench.compare.line import DelayLine
 from tests.support.netns import Lan
@@ -28,19 +27,12 @@ class Bed(Lan):
         super().__init__(2)
         self._congestion = congestion
         self._is_long = is_long
-        self._lines = ExitStack()
 
-    def __enter__(self) -> Self:
-        with self._lines:
-            super().__enter__()
-            self._lines.callback(self._stack.close)
-            for namespace in (self.server, *self.stations):
-                self._set_up(namespace)
-            self._lines = self._lines.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._lines.close()
+    def build(self) -> None:
+        """Make the LAN, then set each namespace up."""
+        super().build()
+        for namespace in (self.server, *self.stations):
+            self._set_up(namespace)
 
     def _set_up(self, namespace: Namespace) -> None:
         if self._congestion:
@@ -51,7 +43,7 @@ class Bed(Lan):
         if not self._is_long or index:
             super()._join(index, station)
             return
-        self.line = self._lines.enter_context(DelayLine(((station, "eth0"), (self.server, "lan1"))))
+        self.line = self.parts.enter_context(DelayLine(((station, "eth0"), (self.server, "lan1"))))
         for namespace, device in ((station, "eth0"), (self.server, "lan1")):
             namespace.ip(f"link set {device} txqueuelen {_QUEUE_FRAMES}")
         self.server.ip("link set lan1 master lan0 up")

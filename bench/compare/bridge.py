@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bench.compare.contestant import Contestant
-
-if TYPE_CHECKING:
-    from contextlib import ExitStack
 
 
 class Bridge(Contestant):
@@ -16,9 +11,9 @@ class Bridge(Contestant):
     name = "bridge"
     sentence = "no VPN: the two stations on the kernel's bridge"
 
-    def start(self, stack: ExitStack) -> None:
+    def start(self) -> None:
         """Enter the LAN, which has the bridge."""
-        stack.enter_context(self.lan)
+        self.parts.enter_context(self.lan)
 
     def address(self, index: int) -> str:
         """Return station `index`'s address on the road."""

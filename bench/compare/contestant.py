@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from abc import ABC, abstractmethod
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
+from tests.support.assembly import Assembly
 from tests.support.prerequisites import tool_path
 from tests.support.traffic import ping
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import TracebackType
 
     from bench.compare.bed import Bed
     from tests.support.netns import Namespace
@@ -26,7 +25,7 @@ class SkippedError(Exception):
     """The contestant cannot take part here; the text says why."""
 
 
-class Contestant(ABC):
+class Contestant(Assembly, ABC):
     """Two stations of a LAN of its own that reach each other through the server, in a `with` block.
 
     A subclass says how to start what carries the frames; all processes that are in the LAN's
@@ -44,29 +43,19 @@ class Contestant(ABC):
         self.lan = lan
         self.pids: dict[str, list[int]] = {}
 
-    def __enter__(self) -> Self:
+    def build(self) -> None:
+        """Start it, and wait until the stations reach each other. Raises `SkippedError`."""
         missing = [tool for tool in self.tools if tool_path(tool) is None]
         if missing:
             raise SkippedError(f"not installed: {', '.join(missing)}")
-        with ExitStack() as stack:
-            self.directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            self.start(stack)
-            wait_for(self._is_reachable, START_S, f"{self.name} to join the stations")
-            self.pids = self._processes()
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+        self.directory = Path(self.parts.enter_context(tempfile.TemporaryDirectory()))
+        self.start()
+        wait_for(self._is_reachable, START_S, f"{self.name} to join the stations")
+        self.pids = self._processes()
 
     @abstractmethod
-    def start(self, stack: ExitStack) -> None:
-        """Enter the LAN and start everything; `stack` ends it. Raises `SkippedError`."""
+    def start(self) -> None:
+        """Enter the LAN and everything else in `parts`. Raises `SkippedError`."""
 
     @property
     def stations(self) -> list[Namespace]:

@@ -16,11 +16,12 @@ import sys
 import time
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 import pytun
 
 from bench.compare.lane import Lane, Path
+from tests.support.assembly import Assembly
 from tests.support.uwsgi import REPOSITORY
 
 if TYPE_CHECKING:
@@ -33,14 +34,15 @@ MAX_READS: Final = 256
 _FRAME_BYTES: Final = 2048
 
 
-class DelayLine:
+class DelayLine(Assembly):
     """A running delay line between two TAPs that it makes, in a `with` block."""
 
     def __init__(self, ends: tuple[tuple[Namespace, str], tuple[Namespace, str]]) -> None:
         """Plan it; each end is a namespace and the name that its TAP shall have there."""
         self._ends = ends
 
-    def __enter__(self) -> Self:
+    def build(self) -> None:
+        """Make the TAPs, and give them to the program."""
         taps = [namespace.call(partial(_open, name)) for namespace, name in self._ends]
         fds = [tap.fileno() for tap in taps]
         try:
@@ -52,11 +54,8 @@ class DelayLine:
         finally:
             for tap in taps:
                 tap.close()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
+        self.parts.callback(self._process.communicate)
+        self.parts.callback(self._process.kill)
 
     def become(self, path: Path) -> dict[str, Any]:
         """Be `path` from now on, and say what passed before.

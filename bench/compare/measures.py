@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bench.compare.figures import MAX_PROBES, highest_rate, percentile
 from bench.compare.usage import memory_mb, usage
+from tests.support.service import Service
 from tests.support.traffic import PingResult, iperf3, ping
 from tests.support.uwsgi import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from bench.compare.contestant import Contestant
     from tests.support.netns import Namespace
@@ -126,28 +127,27 @@ def _probe(one: Contestant, rate: float, seconds: float) -> float:
     return float(received / sent["elapsed_s"])
 
 
-class _Program:
+class _Program(Service):
     """One of our small programs in a namespace, ready once the block is entered."""
 
     def __init__(self, namespace: Namespace, module: str, *arguments: str) -> None:
-        self._process = namespace.popen(
-            _command(module, arguments), stdin=subprocess.PIPE, cwd=REPOSITORY
-        )
+        super().__init__(namespace)
+        self.name = module
+        self._arguments = arguments
 
-    def __enter__(self) -> _Program:
-        line = self._process.stdout.readline() if self._process.stdout else ""
-        if line.strip() != "ready":
-            raise RuntimeError(f"a program of the benchmark did not start: {line}")
-        return self
+    def command(self) -> list[str]:
+        return _command(self.name, self._arguments)
 
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
+    def working_directory(self) -> Path:
+        return REPOSITORY
+
+    def is_ready(self) -> bool:
+        return self.log_text().startswith("ready\n")
 
     def result(self) -> Any:
         """Wait for its end and return what it printed."""
-        out, _ = self._process.communicate(timeout=60)
-        return json.loads(out)
+        self.wait_for_end()
+        return json.loads(self.log_text().removeprefix("ready\n"))
 
 
 def _run(namespace: Namespace, module: str, *arguments: str) -> Any:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING, ClassVar
 
-from bench.compare.contestant import START_S, Contestant
+from bench.compare.contestant import Contestant
 from tests.support.ca import CertificateAuthority
 from tests.support.netns import SERVER_ADDRESS
-from tests.support.waiting import wait_for
+from tests.support.service import Daemon
 
 if TYPE_CHECKING:
-    from contextlib import ExitStack
-    from pathlib import Path
-
     from tests.support.ca import Certificate
     from tests.support.netns import Namespace
 
@@ -52,9 +48,9 @@ class OpenVpn(Contestant):
     server_lines: ClassVar[str]
     client_lines: ClassVar[str]
 
-    def start(self, stack: ExitStack) -> None:
+    def start(self) -> None:
         """Start the server, then both clients, and wait until each says that it is ready."""
-        stack.enter_context(self.lan)
+        self.parts.enter_context(self.lan)
         ca = CertificateAuthority(self.directory)
         role = f"port {PORT}\n{_SERVER}{self.server_lines}"
         self._run(self.lan.server, role, ca, ca.server(SERVER_ADDRESS))
@@ -71,14 +67,8 @@ class OpenVpn(Contestant):
         config = self.directory / f"{namespace.name}.conf"
         files = f"ca {ca.crt}\ncert {own.crt}\nkey {own.key}\n"
         config.write_text(COMMON + role + files)
-        log = config.with_suffix(".log")
-        with log.open("w") as sink:
-            process = namespace.popen(
-                ["openvpn", "--config", str(config)], stdout=sink, stderr=subprocess.STDOUT
-            )
-        ready = "Initialization Sequence Completed"
-        wait_for(lambda: process.poll() is not None or ready in log.read_text(), START_S, ready)
-        _see_that_it_runs(process, log)
+        command = ["openvpn", "--config", str(config)]
+        self.parts.enter_context(Daemon(namespace, command, "Initialization Sequence Completed"))
 
 
 class OpenVpnTcp(OpenVpn):
@@ -103,8 +93,3 @@ class OpenVpnUdp(OpenVpn):
     # mssfix 1500 mtu: a full TCP segment inside fits one packet of the road, and none fragments.
     server_lines = "proto udp\nfast-io\nsndbuf 2097152\nrcvbuf 2097152\nmssfix 1500 mtu\n"
     client_lines = server_lines + "explicit-exit-notify 1\n"
-
-
-def _see_that_it_runs(process: subprocess.Popen[str], log: Path) -> None:
-    if process.poll() is not None:
-        raise RuntimeError(f"openvpn ended, status {process.returncode}:\n{log.read_text()}")

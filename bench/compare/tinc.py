@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
 from bench.compare.contestant import Contestant
 from tests.support import processes
 from tests.support.netns import SERVER_ADDRESS
+from tests.support.service import Daemon
 
 if TYPE_CHECKING:
-    from contextlib import ExitStack
-    from pathlib import Path
-
     from tests.support.netns import Namespace
 
 HUB = "hub"
@@ -44,9 +41,9 @@ class Tinc(Contestant):
     sentence = "tinc 1.0, Mode = switch, UDP, AES-256-CBC with SHA-256"
     tools = ("tincd", "openssl")
 
-    def start(self, stack: ExitStack) -> None:
+    def start(self) -> None:
         """Make keys and configurations, start the hub, then the stations."""
-        stack.enter_context(self.lan)
+        self.parts.enter_context(self.lan)
         nodes = {HUB: self.lan.server, "station0": self.stations[0], "station1": self.stations[1]}
         hosts = {name: self._make_key(name) for name in nodes}
         hosts[HUB] = f"Address = {SERVER_ADDRESS}\n{hosts[HUB]}"
@@ -76,10 +73,6 @@ class Tinc(Contestant):
         up.chmod(0o755)
 
     def _run(self, name: str, namespace: Namespace) -> None:
-        home: Path = self.directory / name
-        with (home / "log").open("w") as sink:
-            namespace.popen(
-                ["tincd", "-c", str(home), "-D", f"--pidfile={home}/pid"],
-                stdout=sink,
-                stderr=subprocess.STDOUT,
-            )
+        home = self.directory / name
+        command = ["tincd", "-c", str(home), "-D", f"--pidfile={home}/pid"]
+        self.parts.enter_context(Daemon(namespace, command))

@@ -14,7 +14,6 @@ from vpnws.client.program.options import make_parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from contextlib import ExitStack
 
     from bench.compare.bed import Bed
 
@@ -44,16 +43,16 @@ class Vpnws(Contestant):
     options: ClassVar[Sequence[Sequence[str]]] = ((), ())
     """Options of each station's client."""
 
-    def start(self, stack: ExitStack) -> None:
+    def start(self) -> None:
         """Start the server and have both stations join."""
         known = make_parser().format_help()
         lacking = {one for each in self.options for one in each if one not in known}
         if lacking:
             raise SkippedError(f"this vpnws-client does not know {', '.join(sorted(lacking))}")
-        vpn = stack.enter_context(BenchVpn(self.lan))
+        vpn = self.parts.enter_context(BenchVpn(self.lan))
         for index, worker in enumerate(self.workers):
             with only_worker(vpn, worker):
-                vpn.join(index, None, *self.options[index])
+                vpn.join(index, "", *self.options[index])
 
 
 class VpnwsApart(Vpnws):

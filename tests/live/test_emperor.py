@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.live.server import Station, reach
-from tests.support import processes
 from tests.support.frames import mac
 from tests.support.markdown import blocks
 from tests.support.raw_client import RawClient
+from tests.support.service import Service
 from tests.support.uwsgi import BINARY, INI, free_port
 from tests.support.uwsgi_client import UwsgiClient
 from tests.support.waiting import wait_for
@@ -24,7 +23,6 @@ from vpnws.wire.ethernet import format_mac
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
 pytestmark = pytest.mark.live
 
@@ -33,64 +31,45 @@ START_S = 20.0
 NOTICED_S = 25.0
 
 
-class Emperor:
+class Emperor(Service):
     """`uwsgi --emperor` over a directory of its own, from the start of a `with` block to its end.
 
-    Vassals share two workers each, to be quick. Leaving the block stops the emperor and sees that
-    no process of it is left.
+    Vassals share two workers each, to be quick.
     """
+
+    name = "emperor"
 
     def __init__(self, *options: str) -> None:
         """`options` are the emperor's."""
+        super().__init__()
         self._options = options
 
-    def __enter__(self) -> Self:
-        self._temporary = tempfile.TemporaryDirectory(prefix="vpnws-emperor-")
-        self.directory = Path(self._temporary.name)
-        self.vassals = self.directory / "vassals"
+    @property
+    def vassals(self) -> Path:
+        """The directory that the emperor looks into."""
+        return self.directory / "vassals"
+
+    def lay_out(self) -> None:
+        """Make the vassals' directory."""
         self.vassals.mkdir()
-        with (self.directory / "log").open("w") as sink:
-            self._process = processes.start(
-                [str(BINARY), "--emperor", str(self.vassals), "--die-on-term", *self._options],
-                stdout=sink,
-                stderr=sink,
-                cwd=self.directory,
-            )
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            if error is not None:
-                print(f"--- the emperor's log:\n{self.log_text()[-8000:]}")
-            elif self._process.poll() is None:
-                self.stop()
-            if error is None:
-                wait_for(lambda: not self.pids(), 2.0, "the vassals to be gone")
-        finally:
-            processes.stop(self._process, first=signal.SIGKILL)
-            self._temporary.cleanup()
+    def command(self) -> list[str]:
+        """Return the command line."""
+        return [str(BINARY), "--emperor", str(self.vassals), "--die-on-term", *self._options]
 
-    def stop(self) -> None:
-        """End the emperor, and so its vassals."""
-        self._process.terminate()
-        assert self._process.wait(20) == 0
+    def working_directory(self) -> Path:
+        """Return its own directory."""
+        return self.directory
 
-    def pids(self) -> list[int]:
-        """Return the ids of the emperor and all of its vassals' processes."""
-        return processes.session_pids(self._process.pid)
+    def stop(self) -> int:
+        """End the emperor, and so its vassals; see that it finds no fault."""
+        status = super().stop()
+        assert status == 0
+        return status
 
     def pids_of(self, vassal: str) -> list[int]:
         """Return the ids of one vassal's processes."""
         return [pid for pid in self.pids() if f"\0{vassal}.ini" in _command_line(pid)]
-
-    def log_text(self) -> str:
-        """Return the log of them all."""
-        return (self.directory / "log").read_text(errors="replace")
 
     def link(self, vassal: str) -> Path:
         """Make a link to the project's ini as a vassal; return where it will listen."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import urllib.error
 import urllib.request
-from contextlib import ExitStack
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +18,8 @@ import pytest
 from tests.support import processes
 from tests.support.netns import Namespace
 from tests.support.prerequisites import require
+from tests.support.service import Service
 from tests.support.uwsgi import REPOSITORY
-from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +63,45 @@ def _python() -> str:
     return "/usr/bin/python3" if os.geteuid() == 0 else sys.executable
 
 
+class MakeRun(Service):
+    """`make run` in a checkout."""
+
+    name = "make"
+
+    def __init__(self, checkout: Path, namespace: Namespace | None) -> None:
+        super().__init__(namespace)
+        self._checkout = checkout
+
+    def command(self) -> list[str]:
+        """Return the command line."""
+        return as_nobody(self._checkout, "make", "run")
+
+    def working_directory(self) -> Path:
+        """Return the checkout."""
+        return self._checkout
+
+    def is_ready(self) -> bool:
+        """Tell whether it serves."""
+        return (self.namespace.call(ask) if self.namespace else ask()) == 426
+
+    def stop(self) -> int:
+        """End it as Ctrl-C does in a terminal: make, its shell and uWSGI are told."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(self.stop_s)
+
+
+def ask() -> int | None:
+    """Return the status of the answer to a plain request; None without one."""
+    try:
+        urllib.request.urlopen(URL, timeout=2)
+    except urllib.error.HTTPError as answer:
+        return answer.code
+    except OSError:
+        return None
+    return 200
+
+
 @pytest.mark.timeout(400)
 def test_make_run_serves_from_nothing(checkout: Path) -> None:
     made = processes.run(
@@ -72,36 +110,10 @@ def test_make_run_serves_from_nothing(checkout: Path) -> None:
         timeout_s=350,
     )
     assert "rror" not in made.stderr
-    with ExitStack() as stack:
-        # Its port is fixed, so it runs where nobody else can have it.
-        namespace = stack.enter_context(Namespace("fresh")) if os.geteuid() == 0 else None
-        launch = namespace.popen if namespace else processes.start
-        log = checkout / "home" / "log"
-        with log.open("w") as sink:
-            running = launch(
-                as_nobody(checkout, "make", "run"),
-                cwd=checkout,
-                stdout=sink,
-                stderr=subprocess.STDOUT,
-            )
-        stack.callback(processes.stop, running)
-
-        def ask() -> int | None:
-            try:
-                urllib.request.urlopen(URL, timeout=2)
-            except urllib.error.HTTPError as answer:
-                return answer.code
-            except OSError:
-                return None
-            return 200
-
-        def answers() -> bool:
-            return (namespace.call(ask) if namespace else ask()) == 426
-
-        wait_for(answers, 20, "make run to serve")
+    # Its port is fixed, so it runs where nobody else can have it.
+    namespace = Namespace("fresh") if os.geteuid() == 0 else nullcontext()
+    with namespace as place, MakeRun(checkout, place) as running:
         assert (checkout / "uwsgi.sock").is_socket()
-        # As Ctrl-C does in a terminal: to make, its shell and uWSGI.
-        os.killpg(running.pid, signal.SIGINT)
-        running.wait(15)
+        running.stop()
         assert not (checkout / "uwsgi.sock").exists()
-    assert "CRITICAL" not in log.read_text()
+    assert "CRITICAL" not in running.log_text()

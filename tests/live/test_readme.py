@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import processes
+from tests.support.assembly import Assembly
 from tests.support.markdown import Block, blocks, commands, table
 from tests.support.prerequisites import require, require_tap, tool_path
 from tests.support.shell import LEFT_OUT, PINGED, Shell
 from tests.support.uwsgi import BINARY, REPOSITORY
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from tests.live.server import TwoWorkers
 
 README = (REPOSITORY / "README.md").read_text()
@@ -58,27 +57,19 @@ EXITED = "status of that:"
 pytestmark = pytest.mark.live
 
 
-class Walk:
+class Walk(Assembly):
     """The first steps: their two namespaces under other names, and the shells."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._names = {side: f"vpnws-{os.getpid()}-{side}" for side in ("left", "right")}
         self._shells: dict[str, Shell] = {}
-        self._stack = ExitStack()
+        self._terminals = ExitStack()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        kind, value, trace = error
-        try:
-            self._stack.__exit__(kind, value, trace)  # type: ignore[arg-type]
-        finally:
-            for name in self.namespaces():
-                pids = processes.run(["ip", "netns", "pids", name]).stdout.split()
-                processes.kill([int(pid) for pid in pids])
-                processes.run(["ip", "netns", "del", name])
+    def build(self) -> None:
+        """See that no namespace is left at the end, and close the shells before."""
+        self.parts.callback(self._remove_namespaces)
+        self.parts.push(self._terminals)
 
     def namespaces(self) -> list[str]:
         """Return those of our namespaces that exist."""
@@ -103,13 +94,18 @@ class Walk:
 
     def leave(self) -> None:
         """Close the shells, as one does before the namespaces go."""
-        self._stack.close()
+        self._terminals.close()
+
+    def _remove_namespaces(self) -> None:
+        for name in self.namespaces():
+            pids = processes.run(["ip", "netns", "pids", name]).stdout.split()
+            processes.kill([int(pid) for pid in pids])
+            processes.run(["ip", "netns", "del", name])
 
     def _shell(self, side: str) -> Shell:
         if side not in self._shells:
-            transcript = self._stack.enter_context((self._directory / side).open("w"))
-            shell = Shell(self._names.get(side), transcript)
-            self._shells[side] = self._stack.enter_context(shell)
+            shell = Shell(self._names.get(side))
+            self._shells[side] = self._terminals.enter_context(shell)
         return self._shells[side]
 
     def _as_here(self, text: str) -> str:

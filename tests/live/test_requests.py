@@ -10,7 +10,8 @@ import pytest
 from tests.live.server import TwoWorkers
 from tests.support.ca import CertificateAuthority
 from tests.support.raw_client import KEY, accept_value
-from tests.support.uwsgi import UwsgiError, free_port
+from tests.support.service import ServiceError
+from tests.support.uwsgi import free_port
 from tests.support.uwsgi_client import UwsgiClient
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def test_a_bad_setting_stops_the_start_with_a_sentence(placeholder: str) -> None
 
 def test_a_setting_that_comes_too_late_stops_the_start() -> None:
     late = "--set-placeholder=vpnws-http=127.0.0.1:9"
-    with pytest.raises(UwsgiError, match=r"cannot start: vpnws-http = .* came after"):
+    with pytest.raises(ServiceError, match=r"cannot start: vpnws-http = .* came after"):
         with TwoWorkers({}, late):
             pass
 
@@ -135,7 +136,7 @@ def test_a_setting_that_comes_too_late_stops_the_start() -> None:
 def test_tls_inside_the_worker_stops_the_start(tmp_path: Path) -> None:
     server = CertificateAuthority(tmp_path).server("localhost")
     option = f"--https-socket=127.0.0.1:{free_port()},{server.crt},{server.key}"
-    with pytest.raises(UwsgiError, match="cannot start: https-socket puts TLS inside the worker"):
+    with pytest.raises(ServiceError, match="cannot start: https-socket puts TLS inside the worker"):
         with TwoWorkers({}, option):
             pass
 

@@ -22,17 +22,17 @@ from tests.support.site import (
     SECOND_HTTP,
     TWO_WORKERS,
     BridgeSite,
+    Dnsmasq,
     add_branch,
     heard,
     location,
     raw_socket,
-    run_dnsmasq,
     url_of,
 )
 from tests.support.traffic import capture, ping
 from tests.support.vpn import TAP
 from tests.support.waiting import wait_for
-from vpnws.wire.ethernet import BROADCAST
+from vpnws.wire.ethernet import BROADCAST, format_mac
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,8 +104,8 @@ class TestStationsAndTheLan:
             for one in sent:
                 lan.send(one)
             assert heard(near, sent) == sent
-            back = {frame(one, address_of(station)) for one in macs(0x100)}
-            with capture(third, TAP, f"ether src {text_of(station)}") as overheard:
+            back = {frame(one, station.mac(TAP)) for one in macs(0x100)}
+            with capture(third, TAP, f"ether src {format_mac(station.mac(TAP))}") as overheard:
                 for one in back:
                     near.send(one)
                 assert heard(lan, back) == back
@@ -131,11 +131,11 @@ class TestStationsAndTheLan:
             closing(raw_socket(station, TAP)) as near,
         ):
             for sender, listener, interface in ((lan, station, TAP), (near, site.behind, "eth0")):
-                address = source if sender is lan else address_of(station)
+                address = source if sender is lan else station.mac(TAP)
                 plain = frame(BROADCAST, address, size - len(tag_bytes(*tags)))
                 sent = tagged(plain, *tags)
                 # A packet socket would be given the frame without its outer tag; a capture is not.
-                with capture(listener, interface, f"ether src {address.hex(':')}") as caught:
+                with capture(listener, interface, f"ether src {format_mac(address)}") as caught:
                     sender.send(sent)
                 assert sent in caught.frames
 
@@ -158,7 +158,7 @@ class TestStationsAndTheLan:
         )
         script.chmod(0o755)
         with ExitStack() as stack:
-            run_dnsmasq(stack, site.behind, "eth0")
+            stack.enter_context(Dnsmasq(site.behind, "eth0"))
             client = site.client(station, HTTP)
             station.run(f"busybox udhcpc -n -q -f -t 5 -i {TAP} -s {script}")
             leased = station.ip(f"-4 -br address show dev {TAP}").split()[2]
@@ -181,7 +181,7 @@ class TestABridgingClient:
             other = site.lan.stations[0]
             back = {frame(one, mac(0x302)) for one in macs(0x400)}
             lan.send(frame(BROADCAST, mac(0x302)))
-            with capture(other, TAP, f"ether src {mac(0x302).hex(':')}") as overheard:
+            with capture(other, TAP, f"ether src {format_mac(mac(0x302))}") as overheard:
                 for one in back:
                     lan.send(one)
                 assert heard(there, back) == back
@@ -236,15 +236,6 @@ def test_many_macs_behind_a_bridging_client_are_bounded() -> None:
             # The TAP's own MAC, which was announced, has one of the four places.
             assert 0 < len(heard(lan, sent, 1.0)) <= 4
         assert client.stop() == 0
-
-
-def text_of(station: Namespace) -> str:
-    """Return the MAC of a station's TAP as text."""
-    return station.run(f"cat /sys/class/net/{TAP}/address").stdout.strip()
-
-
-def address_of(station: Namespace) -> bytes:
-    return bytes.fromhex(text_of(station).replace(":", ""))
 
 
 def mdns_socket(family: socket.AddressFamily, interface: str) -> socket.socket:

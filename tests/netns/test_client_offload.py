@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
-from tests.support import processes
 from tests.support.netns import SERVER_ADDRESS, Lan
 from tests.support.prerequisites import require, require_root, require_tap
 from tests.support.traffic import iperf3, ping
-from tests.support.vpn import TAP, Client, Vpn
+from tests.support.vpn import TAP, Client, ClientBed, Vpn
 from tests.support.waiting import wait_for
 from vpnws.wire.offload import MAX_SEGMENTS
 from vpnws.wire.records import SUBPROTOCOL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from websockets.typing import Subprotocol
 
@@ -85,40 +82,31 @@ class Hub:
             self._stations.discard(station)
 
 
-class Bed:
+class Bed(ClientBed):
     """Two stations at a hub."""
 
-    def __init__(self, lan: Lan, hub: Hub, directory: Path, stack: ExitStack) -> None:
-        self.lan = lan
-        self.hub = hub
-        self._directory = directory
-        self._stack = stack
+    def build(self) -> None:
+        """Make the LAN, then the hub."""
+        self.parts.enter_context(self.lan)
+        self.hub = self.parts.enter_context(Hub(self.lan))
 
     def join(self, index: int, *options: str) -> Client:
-        client = Client(
-            self.lan.stations[index],
-            self._directory / f"client-{index}",
-            f"ws://{SERVER_ADDRESS}:{PORT}/",
-            *("--address", f"{Vpn.address(index)}/24", *options),
-        )
-        self._stack.callback(processes.stop, client.process)
-        client.wait_for_log("connected to")
-        return client
+        own = ("--address", f"{self.address(index)}/24")
+        url = f"ws://{SERVER_ADDRESS}:{PORT}/"
+        return self.connect(self.lan.stations[index], url, *own, *options)
 
     def transfer(self, *extra: str) -> int:
         """Carry TCP from station 0 to station 1 for a second; return how many bytes arrived."""
         one, other = self.lan.stations
-        wait_for(lambda: ping(one, Vpn.address(1), count=1).received, WAIT_S, "a ping")
-        result = iperf3(one, other, Vpn.address(1), seconds=1, extra=extra)
+        wait_for(lambda: ping(one, self.address(1), count=1).received, WAIT_S, "a ping")
+        result = iperf3(one, other, self.address(1), seconds=1, extra=extra)
         return int(result["end"]["sum_received"]["bytes"])
 
 
 @pytest.fixture
-def bed(tmp_path: Path) -> Iterator[Bed]:
-    with ExitStack() as stack:
-        lan = stack.enter_context(Lan(2))
-        hub = stack.enter_context(Hub(lan))
-        yield Bed(lan, hub, tmp_path, stack)
+def bed() -> Iterator[Bed]:
+    with Bed(Lan(2)) as bed:
+        yield bed
 
 
 class TestAtAServerThatCannot:
@@ -166,7 +154,7 @@ def test_a_new_connection_may_differ_from_the_last_one(bed: Bed) -> None:
         bed.hub.can_offload = can_offload
         bed.hub.hang_up()
         for client in clients:
-            client.wait_for_log("connected to", count + 1)
+            client.wait_until_connected(count + 1)
             line = [line for line in client.log_text().splitlines() if "connected to" in line][-1]
             assert line.endswith("offload on" if can_offload else "offload off")
     assert bed.transfer() > 1_000_000
@@ -176,9 +164,7 @@ def test_a_new_connection_may_differ_from_the_last_one(bed: Bed) -> None:
 def test_through_the_real_switch(options: tuple[str, ...]) -> None:
     with Vpn(2) as vpn:
         assert "offload on" in vpn.join(0).log_text()
-        assert ("offload off" if options else "offload on") in vpn.join(
-            1, None, *options
-        ).log_text()
+        assert ("offload off" if options else "offload on") in vpn.join(1, "", *options).log_text()
         vpn.wait_until_reachable(0, 1)
         one, other = vpn.lan.stations
         for extra in ((), ("-R",), ("-u", "-b", "5M"), ("-u", "-b", "5M", "-R")):

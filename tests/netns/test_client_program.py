@@ -8,11 +8,8 @@ import json
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 
@@ -21,23 +18,22 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
-from tests.support import processes
+from tests.support.assembly import Assembly
 from tests.support.ca import CertificateAuthority
+from tests.support.frames import EXPERIMENT, ethernet, mac
 from tests.support.netns import Namespace
 from tests.support.prerequisites import require, require_tap
+from tests.support.site import raw_socket
+from tests.support.vpn import TAP, Client
 from tests.support.waiting import wait_for
 from vpnws.client.program.exits import Exit
 
 pytestmark = pytest.mark.netns
 
-REPOSITORY = Path(__file__).parents[2]
 WAIT_S = 10.0
-TAP = "tap0"
 MAC = "02:00:00:00:00:0a"
-PEER = bytes.fromhex("02000000000b")
-TEST_TYPE = b"\x88\xb5"
-"""EtherType for local experiments (IEEE 802)."""
-ETH_P_ALL = 3
+PEER = mac(0x0B)
+TEST_TYPE = EXPERIMENT.to_bytes(2, "big")
 PACKET_OUTGOING = 4
 
 
@@ -75,56 +71,26 @@ class Server:
         self.closed_with.append(connection.close_code)
 
 
-class Client:
-    """A running vpnws-client; what it prints goes to a file."""
-
-    def __init__(self, namespace: Namespace, log: Path, arguments: list[str], prefix: str) -> None:
-        self._log = log
-        with log.open("w") as output:
-            self.process = namespace.popen(
-                f"{prefix} {sys.executable} -m vpnws.client".split() + arguments,
-                stdout=output,
-                stderr=output,
-                cwd=REPOSITORY,
-            )
-
-    @property
-    def printed(self) -> str:
-        return self._log.read_text()
-
-    def wait_for(self, text: str) -> None:
-        wait_for(lambda: text in self.printed, WAIT_S, f"{text!r} in\n{self.printed}")
-
-    def ends(self) -> int:
-        try:
-            return self.process.wait(WAIT_S)
-        except subprocess.TimeoutExpired:
-            pytest.fail(f"the client did not end; it printed:\n{self.printed}")
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        return self.ends()
-
-
-class Bed:
+class Bed(Assembly):
     """The namespace, a server in it, and clients."""
 
-    def __init__(self, namespace: Namespace, directory: Path) -> None:
+    def __init__(self, namespace: Namespace) -> None:
         self.namespace = namespace
-        self.server = Server(namespace)
-        self._directory = directory
-        self._clients: list[Client] = []
+
+    def build(self) -> None:
+        """Start the server."""
+        self.server = Server(self.namespace)
+        self.parts.callback(self.server.close)
 
     def start(self, *arguments: str, prefix: str = "") -> Client:
         """Start a client with exactly these arguments, behind the command `prefix`."""
-        log = self._directory / f"client{len(self._clients)}.log"
-        self._clients.append(Client(self.namespace, log, list(arguments), prefix))
-        return self._clients[-1]
+        client = Client(self.namespace, *arguments, wrapper=prefix.split())
+        return self.parts.enter_context(client)
 
     def connect(self, *options: str) -> Client:
         """Start a client against the server, and wait until it is connected."""
         client = self.start(*options, TAP, self.url)
-        client.wait_for("connected to")
+        client.wait_until_connected()
         self.link()
         return client
 
@@ -133,13 +99,6 @@ class Bed:
         wait_for(lambda: self.server.connection, WAIT_S, "the server to serve the client")
         assert self.server.connection is not None
         return self.server.connection
-
-    def close(self) -> None:
-        """End the clients that a failed test left, and the server."""
-        left = [client for client in self._clients if client.process.poll() is None]
-        for client in left:
-            processes.stop(client.process)
-        self.server.close()
 
     @property
     def url(self) -> str:
@@ -158,28 +117,22 @@ def namespace() -> Iterator[Namespace]:
 
 
 @pytest.fixture
-def bed(namespace: Namespace, tmp_path: Path) -> Iterator[Bed]:
-    made = Bed(namespace, tmp_path)
-    yield made
-    made.close()
+def bed(namespace: Namespace) -> Iterator[Bed]:
+    with Bed(namespace) as made:
+        yield made
     wait_for(lambda: not made.has_tap(), WAIT_S, "the device to be gone after the test")
 
 
-@contextmanager
-def on_the_tap(namespace: Namespace) -> Iterator[socket.socket]:
-    """A packet socket on the client's TAP: what it sends, the client reads, and the reverse."""
-    sock = namespace.call(
-        lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-    )
-    with sock:
-        namespace.call(lambda: sock.bind((TAP, ETH_P_ALL)))
-        sock.settimeout(WAIT_S)
-        yield sock
+def on_the_tap(namespace: Namespace) -> socket.socket:
+    """Return a packet socket on the client's TAP: what it sends, the client reads."""
+    made = raw_socket(namespace, TAP)
+    made.settimeout(WAIT_S)
+    return made
 
 
 def make_frame(number: int, size: int) -> bytes:
-    head = PEER + bytes.fromhex(MAC.replace(":", "")) + TEST_TYPE + number.to_bytes(4, "big")
-    return head + bytes(size - len(head))
+    content = number.to_bytes(4, "big").ljust(size - 14, b"\0")
+    return ethernet(EXPERIMENT, content, macs=PEER + mac(0x0A))
 
 
 def echoes(sock: socket.socket, count: int) -> list[bytes]:
@@ -194,19 +147,19 @@ def echoes(sock: socket.socket, count: int) -> list[bytes]:
 
 def test_frames_cross_both_ways_and_sigterm_leaves_nothing_behind(bed: Bed) -> None:
     client = bed.connect("--mac", MAC, "--user", "al", "--password-file", "/dev/null")
-    assert f"connected to {bed.url} as {TAP} {MAC}, offload off\n" in client.printed
+    assert f"connected to {bed.url} as {TAP} {MAC}, offload off\n" in client.log_text()
     assert bed.server.requests[0].headers["X-vpn-ws-MAC"] == MAC
     assert bed.server.requests[0].headers["Authorization"] == "Basic YWw6"
     with on_the_tap(bed.namespace) as sock:
         for size in (60, 1514):
             sock.send(make_frame(size, size))
             assert echoes(sock, 1) == [make_frame(size, size)]
-    assert client.stop() == Exit.STOPPED
+    assert client.end_by(signal.SIGTERM) == Exit.STOPPED
     assert not bed.has_tap()
     wait_for(lambda: bed.server.closed_with, WAIT_S, "the server to see the close")
     assert bed.server.closed_with == [1001]
-    assert "stopped by SIGTERM" in client.printed
-    assert "Traceback" not in client.printed
+    assert "stopped by SIGTERM" in client.log_text()
+    assert "Traceback" not in client.log_text()
 
 
 def test_over_tls_a_crowd_of_frames_keeps_its_order_and_sigint_ends_it(
@@ -221,14 +174,14 @@ def test_over_tls_a_crowd_of_frames_keeps_its_order_and_sigint_ends_it(
     try:
         url = f"wss://127.0.0.1:{secure.port}/vpn"
         client = bed.start("--ca", str(authority.crt), TAP, url)
-        client.wait_for(f"connected to {url}")
+        client.wait_for_log(f"connected to {url}")
         with on_the_tap(bed.namespace) as sock:
             sent = [make_frame(number, 1400) for number in range(100)]
             for frame in sent:
                 sock.send(frame)
             assert echoes(sock, len(sent)) == sent
-        assert client.stop(signal.SIGINT) == Exit.STOPPED
-        assert "stopped by SIGINT" in client.printed
+        assert client.stop() == Exit.STOPPED
+        assert "stopped by SIGINT" in client.log_text()
     finally:
         secure.close()
 
@@ -262,23 +215,23 @@ def test_the_device_is_put_into_the_bridge(bed: Bed) -> None:
 )
 def test_what_is_no_bridge_is_one_sentence(bed: Bed, device: str, sentence: str) -> None:
     client = bed.start("--bridge", device, TAP, bed.url)
-    assert client.ends() == Exit.TAP
-    assert sentence in client.printed
-    assert client.printed.count("\n") == 1
+    assert client.wait_for_end() == Exit.TAP
+    assert sentence in client.log_text()
+    assert client.log_text().count("\n") == 1
 
 
 def test_a_wrong_address_ends_the_program_with_a_sentence(bed: Bed) -> None:
     client = bed.start("--address", "::/64", "--mtu", "1000", TAP, bed.url)
-    assert client.ends() == Exit.TAP
-    assert f"cannot give the address ::/64 to {TAP}: " in client.printed
-    assert client.printed.count("\n") == 1
+    assert client.wait_for_end() == Exit.TAP
+    assert f"cannot give the address ::/64 to {TAP}: " in client.log_text()
+    assert client.log_text().count("\n") == 1
 
 
 def test_a_device_in_use_is_exit_code_4(bed: Bed) -> None:
     first = bed.connect()
     second = bed.start(TAP, bed.url)
-    assert second.ends() == Exit.TAP_BUSY
-    assert second.printed == f"vpnws-client: the TAP device {TAP} is in use by another process\n"
+    assert second.wait_for_end() == Exit.TAP_BUSY
+    assert second.log_text() == f"vpnws-client: the TAP device {TAP} is in use by another process\n"
     assert first.stop() == Exit.STOPPED
 
 
@@ -293,18 +246,18 @@ def test_a_device_in_use_is_exit_code_4(bed: Bed) -> None:
 def test_without_the_right_to_make_devices_it_is_exit_code_3(bed: Bed, prefix: str) -> None:
     require("setpriv")
     client = bed.start(TAP, bed.url, prefix=prefix)
-    assert client.ends() == Exit.TAP_PERMISSION
-    assert "run as root" in client.printed
-    assert client.printed.count("\n") == 1
+    assert client.wait_for_end() == Exit.TAP_PERMISSION
+    assert "run as root" in client.log_text()
+    assert client.log_text().count("\n") == 1
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refusal_at_first_ends_the_program(bed: Bed, status: int) -> None:
     bed.server.status = HTTPStatus(status)
     client = bed.start(TAP, bed.url.replace("//", "//al:s3cret@"))
-    assert client.ends() == Exit.REFUSED
-    assert f"(HTTP {status})" in client.printed
-    assert "s3cret" not in client.printed
+    assert client.wait_for_end() == Exit.REFUSED
+    assert f"(HTTP {status})" in client.log_text()
+    assert "s3cret" not in client.log_text()
     assert len(bed.server.requests) == 1
 
 
@@ -316,33 +269,33 @@ def test_an_unknown_certificate_at_first_ends_the_program(bed: Bed, tmp_path: Pa
     secure = Server(bed.namespace, context)
     try:
         client = bed.start(TAP, f"wss://127.0.0.1:{secure.port}/")
-        assert client.ends() == Exit.TLS
-        assert "use --ca FILE for a private authority" in client.printed
+        assert client.wait_for_end() == Exit.TLS
+        assert "use --ca FILE for a private authority" in client.log_text()
     finally:
         secure.close()
 
 
 def test_once_means_once(bed: Bed) -> None:
     client = bed.start("--once", TAP, "ws://127.0.0.1:9/")
-    assert client.ends() == Exit.CONNECT
-    assert "cannot connect to 127.0.0.1:9: Connection refused" in client.printed
+    assert client.wait_for_end() == Exit.CONNECT
+    assert "cannot connect to 127.0.0.1:9: Connection refused" in client.log_text()
 
 
 def test_a_lost_connection_is_made_again_and_refusals_no_longer_end_it(bed: Bed) -> None:
     client = bed.connect("--mac", MAC)
     bed.server.status = HTTPStatus.FORBIDDEN
     bed.link().close(1012, "restart")
-    client.wait_for("the server closed the connection: 1012 (restart); trying again in ")
-    client.wait_for("(HTTP 403); trying again in ")
+    client.wait_for_log("the server closed the connection: 1012 (restart); trying again in ")
+    client.wait_for_log("(HTTP 403); trying again in ")
     with on_the_tap(bed.namespace) as sock:
         sock.send(make_frame(1, 100))
         bed.server.status = None
-        wait_for(lambda: client.printed.count("connected to ") == 2, WAIT_S, "a new connection")
+        client.wait_until_connected(2)
         sock.send(make_frame(2, 100))
         # The frame that was sent during the outage is not delivered late.
         assert echoes(sock, 1) == [make_frame(2, 100)]
     assert client.stop() == Exit.STOPPED
-    assert "queued while not connected" in client.printed
+    assert "queued while not connected" in client.log_text()
 
 
 @pytest.mark.parametrize("trouble", ["refused", "silent"])
@@ -355,7 +308,7 @@ def test_a_signal_ends_it_while_it_is_not_connected(bed: Bed, trouble: str) -> N
         if trouble == "silent":
             listener.accept()[0].detach()
         else:
-            client.wait_for("trying again")
+            client.wait_for_log("trying again")
         assert client.stop() == Exit.STOPPED
 
 
@@ -363,14 +316,14 @@ def test_quiet_prints_nothing_while_all_is_well(bed: Bed) -> None:
     client = bed.start("--quiet", TAP, bed.url)
     bed.link()
     assert client.stop() == Exit.STOPPED
-    assert client.printed == ""
+    assert client.log_text() == ""
 
 
 def test_a_device_that_is_deleted_ends_the_program(bed: Bed) -> None:
     client = bed.connect()
     bed.namespace.ip(f"link delete {TAP}")
-    assert client.ends() == Exit.TAP
-    assert f"the TAP device {TAP} was deleted" in client.printed
+    assert client.wait_for_end() == Exit.TAP
+    assert f"the TAP device {TAP} was deleted" in client.log_text()
 
 
 def test_a_device_that_is_down_for_a_while_does_not_end_it(bed: Bed) -> None:
@@ -384,11 +337,11 @@ def test_a_device_that_is_down_for_a_while_does_not_end_it(bed: Bed) -> None:
         sock.send(make_frame(2, 100))
         assert echoes(sock, 1) == [make_frame(2, 100)]
     assert client.stop() == Exit.STOPPED
-    assert " refused by the device" in client.printed
+    assert " refused by the device" in client.log_text()
 
 
 def test_the_kernel_may_number_the_device(bed: Bed) -> None:
     client = bed.start("tap%d", bed.url)
-    client.wait_for("connected to")
-    assert f" as {TAP} " in client.printed
+    client.wait_for_log("connected to")
+    assert f" as {TAP} " in client.log_text()
     assert client.stop() == Exit.STOPPED

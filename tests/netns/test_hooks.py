@@ -12,6 +12,7 @@ from tests.support import processes
 from tests.support.markdown import blocks
 from tests.support.netns import Namespace
 from tests.support.prerequisites import require, require_tap
+from tests.support.service import ServiceError
 from tests.support.unprivileged import (
     NOBODY,
     NOBODY_NAME,
@@ -20,8 +21,9 @@ from tests.support.unprivileged import (
     devices,
     tap_server,
 )
-from tests.support.uwsgi import REPOSITORY, UwsgiError
+from tests.support.uwsgi import REPOSITORY
 from tests.support.waiting import wait_for
+from vpnws.wire.ethernet import format_mac
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +62,7 @@ class TestUp:
         with tap_server(namespace, *DROPS, settings={**TWO_TAPS, "vpnws-exec": commands}) as server:
             for network in ("blue", "red"):
                 device = f"vpn-{network}"
-                mac = namespace.run(f"cat /sys/class/net/{device}/address").stdout.strip()
+                mac = format_mac(namespace.mac(device))
                 assert f"of {network}: {device} {mac} by 0\n" in server.log_text()
 
     def test_the_tap_is_up_when_it_runs(self, namespace: Namespace) -> None:
@@ -105,7 +107,7 @@ class TestUp:
     def test_a_failure_stops_the_start_and_says_so(
         self, namespace: Namespace, commands: str, cause: str
     ) -> None:
-        with pytest.raises(UwsgiError, match="uWSGI ended at start, status 1") as error:
+        with pytest.raises(ServiceError, match="uWSGI ended at start, status 1") as error:
             with tap_server(namespace, *DROPS, settings={"vpnws-exec": commands}):
                 pass
         sentence = (
@@ -117,7 +119,7 @@ class TestUp:
 
     def test_a_failure_for_the_second_tap_takes_both_away(self, namespace: Namespace) -> None:
         commands = "test $VPNWS_NETWORK = blue"
-        with pytest.raises(UwsgiError, match="failed for vpn-red"):
+        with pytest.raises(ServiceError, match="failed for vpn-red"):
             with tap_server(namespace, *DROPS, settings={**TWO_TAPS, "vpnws-exec": commands}):
                 pass
         assert devices(namespace) == []
@@ -138,8 +140,7 @@ class TestDown:
         with tap_server(namespace, *DROPS, settings={**TWO_TAPS, **self.SAYS}) as server:
             server.wait_for_log("uplink vpn-red up")
             macs = {
-                network: namespace.run(f"cat /sys/class/net/vpn-{network}/address").stdout.strip()
-                for network in ("blue", "red")
+                network: format_mac(namespace.mac(f"vpn-{network}")) for network in ("blue", "red")
             }
             assert "down " not in server.log_text()
             server.stop()

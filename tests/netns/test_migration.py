@@ -21,9 +21,10 @@ from tests.support.netns import Namespace
 from tests.support.nginx import Nginx
 from tests.support.prerequisites import require, require_tap
 from tests.support.raw_client import RawClient
+from tests.support.service import ServiceError
 from tests.support.site import raw_socket, uplink_lines, with_locations
 from tests.support.unprivileged import as_seen_by_users
-from tests.support.uwsgi import INI, REPOSITORY, Uwsgi, UwsgiError
+from tests.support.uwsgi import INI, REPOSITORY, Uwsgi
 from tests.support.uwsgi_client import UwsgiClient
 from tests.support.waiting import wait_for
 from vpnws.client.program.options import make_parser
@@ -98,7 +99,7 @@ class TestEachOption:
         with Uwsgi(namespace=machine, placeholders=given):
             assert "10.8.0.254/24" in machine.ip("-br address show dev vpn0")
         broken = given | {"vpnws-exec": "ip address add nonsense dev vpn0"}
-        with pytest.raises(UwsgiError, match=r"vpnws-exec .* failed for vpn0"):
+        with pytest.raises(ServiceError, match=r"vpnws-exec .* failed for vpn0"):
             with Uwsgi(namespace=machine, placeholders=broken):
                 pass
         assert "vpn0" not in machine.ip("-br link")

@@ -7,24 +7,20 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.assembly import Assembly
 from tests.support.markdown import Block, Command, blocks, commands, table
-from tests.support.netns import Namespace
+from tests.support.netns import Namespace, make_bridge
 from tests.support.nginx import Nginx
 from tests.support.prerequisites import require, require_tap
 from tests.support.raw_client import RawClient, basic
 from tests.support.routing import MODES_PAGE
 from tests.support.shell import Shell
-from tests.support.site import make_bridge, with_locations
+from tests.support.site import with_locations
 from tests.support.uwsgi import BINARY, Uwsgi
 from vpnws.config import Settings
-
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
 
 pytestmark = pytest.mark.netns
 
@@ -39,7 +35,7 @@ BEHIND = {"bridge": "10.8.0.100/24", "router": "198.51.100.7/24"}
 EXITED = "status of that:"
 
 
-class Bed:
+class Bed(Assembly):
     """The machines that the page speaks of, each a namespace, and a shell in each."""
 
     def __init__(self, mode: str) -> None:
@@ -47,26 +43,15 @@ class Bed:
         self._machines: dict[str, Namespace] = {}
         self._shells: dict[str, Shell] = {}
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            self._stack = stack
-            self._lay_cables()
-            self._write_files()
-            config = self._directory / "nginx.conf"
-            self._nginx = stack.enter_context(
-                Nginx(self._machines["server"], config=config, server_names=[SERVER])
-            )
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+    def build(self) -> None:
+        """Make the machines and their cables, then nginx."""
+        self._directory = Path(self.parts.enter_context(tempfile.TemporaryDirectory()))
+        self._lay_cables()
+        self._write_files()
+        config = self._directory / "nginx.conf"
+        self._nginx = self.parts.enter_context(
+            Nginx(self._machines["server"], config=config, server_names=[SERVER])
+        )
 
     def do(self, block: Block) -> None:
         """Run a block's commands where it says."""
@@ -82,8 +67,7 @@ class Bed:
 
     def _lay_cables(self) -> None:
         server = self._machine("server")
-        make_bridge(server)
-        server.ip("link set br0 name road")
+        make_bridge(server, name="road")
         server.ip(f"address add {SERVER}/24 dev road")
         for name, address in STATIONS.items():
             station = self._machine(name)
@@ -116,14 +100,13 @@ class Bed:
         (self._directory / "nginx.conf").write_text(with_locations("\n".join(LOCATIONS)))
 
     def _machine(self, name: str) -> Namespace:
-        self._machines[name] = self._stack.enter_context(Namespace(name))
+        self._machines[name] = self.parts.enter_context(Namespace(name))
         return self._machines[name]
 
     def _shell(self, machine: str) -> Shell:
         if machine not in self._shells:
-            transcript = self._stack.enter_context((self._directory / machine).open("w"))
-            shell = Shell(self._machines[machine].name, transcript)
-            self._shells[machine] = self._stack.enter_context(shell)
+            shell = Shell(self._machines[machine].name)
+            self._shells[machine] = self.parts.enter_context(shell)
         return self._shells[machine]
 
     def _as_here(self, text: str) -> str:

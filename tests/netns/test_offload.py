@@ -39,7 +39,7 @@ def vpn(request: pytest.FixtureRequest, prerequisites: None) -> Iterator[Vpn]:
     with Vpn(3, f"--processes={request.param}") as vpn:
         for index in (OFFLOAD, OTHER):
             assert "offload on" in vpn.join(index).log_text()
-        assert "offload off" in vpn.join(PLAIN, None, "--no-offload").log_text()
+        assert "offload off" in vpn.join(PLAIN, "", "--no-offload").log_text()
         for one, other in PAIRS:
             vpn.wait_until_reachable(one, other)
         yield vpn
@@ -118,7 +118,7 @@ def site(request: pytest.FixtureRequest, prerequisites: None) -> Iterator[Bridge
         site.wait_for_uplink()
         assert f"offload={request.param}" in site.uwsgi.log_text()
         site.join(0)
-        site.join(1, None, "--no-offload")
+        site.join(1, "", "--no-offload")
         yield site
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.netns import SERVER_ADDRESS, Lan
 from tests.support.prerequisites import require, require_tap
+from tests.support.service import ServiceError
 from tests.support.traffic import ping
 from tests.support.unprivileged import (
     GATEWAY,
@@ -23,13 +24,14 @@ from tests.support.unprivileged import (
     tap_server,
     users,
 )
-from tests.support.uwsgi import Uwsgi, UwsgiError
+from tests.support.vpn import TAP as CLIENT_TAP
 from tests.support.vpn import Client
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from tests.support.uwsgi import Uwsgi
 
 pytestmark = pytest.mark.netns
 
@@ -56,10 +58,10 @@ def lan() -> Iterator[Lan]:
         yield lan
 
 
-def join(lan: Lan, directory: Path) -> Client:
+def join(lan: Lan) -> Client:
     """Have the station join."""
-    client = Client(lan.stations[0], directory / "client", URL, "--address", "10.8.0.1/24")
-    client.wait_for_log("connected to")
+    client = Client(lan.stations[0], "--address", "10.8.0.1/24", CLIENT_TAP, URL)
+    lan.parts.enter_context(client).wait_until_connected()
     return client
 
 
@@ -93,13 +95,13 @@ def end(server: Uwsgi, number: signal.Signals) -> None:
     ids=["command line", "above ini", "below ini", "include"],
 )
 def test_root_makes_the_tap_and_then_nobody_has_a_capability(
-    lan: Lan, tmp_path: Path, arguments: tuple[str, ...], site: str
+    lan: Lan, arguments: tuple[str, ...], site: str
 ) -> None:
     with tap_server(lan.server, *arguments, settings=ADDRESS, site=site) as server:
         server.wait_for_log(UP)
         assert_without_rights(server)
         assert f"persist on user {NOBODY_NAME}" in lan.server.ip(f"-d link show {TAP}")
-        join(lan, tmp_path)
+        join(lan)
         wait_until_reached(lan)
     assert devices(lan.server) == []
     assert " ERROR " not in server.log_text()
@@ -128,11 +130,11 @@ def test_ctrl_c_reaches_master_and_mule_and_still_removes_the_device(lan: Lan) -
         assert devices(lan.server) == []
 
 
-def test_a_reload_without_rights_keeps_the_device_and_its_address(lan: Lan, tmp_path: Path) -> None:
+def test_a_reload_without_rights_keeps_the_device_and_its_address(lan: Lan) -> None:
     both = {"vpnws-exec": f"{ADDRESS['vpnws-exec']}; echo was run", "vpnws-exec-down": "echo down"}
     with tap_server(lan.server, *DROPS, settings=both) as server:
         server.wait_for_log(UP)
-        client = join(lan, tmp_path)
+        client = join(lan)
         wait_until_reached(lan)
         before = lan.server.ip(f"-o link show {TAP}").split(":")[0]
         for count in (2, 3):
@@ -142,7 +144,7 @@ def test_a_reload_without_rights_keeps_the_device_and_its_address(lan: Lan, tmp_
                 20,
                 "the mule of the reload",
             )
-            client.wait_for_log("connected to", count)
+            client.wait_until_connected(count)
             wait_until_reached(lan)
         assert lan.server.ip(f"-o link show {TAP}").split(":")[0] == before
         assert_without_rights(server)
@@ -153,11 +155,11 @@ def test_a_reload_without_rights_keeps_the_device_and_its_address(lan: Lan, tmp_
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=str)
 def test_a_mule_that_ends_alone_leaves_the_device_to_the_next(
-    lan: Lan, tmp_path: Path, number: signal.Signals
+    lan: Lan, number: signal.Signals
 ) -> None:
     with tap_server(lan.server, *DROPS, settings=ADDRESS) as server:
         server.wait_for_log(UP)
-        join(lan, tmp_path)
+        join(lan)
         wait_until_reached(lan)
         before = lan.server.ip(f"-o link show {TAP}").split(":")[0]
         os.kill(server.mule_pids()[0], number)
@@ -171,13 +173,13 @@ def test_a_mule_that_ends_alone_leaves_the_device_to_the_next(
     ("arguments", "uid"), [((), None), (DROPS, None), ((), NOBODY)], ids=["root", "dropped", "user"]
 )
 def test_an_admins_device_is_used_and_stays(
-    lan: Lan, tmp_path: Path, arguments: tuple[str, ...], uid: int | None
+    lan: Lan, arguments: tuple[str, ...], uid: int | None
 ) -> None:
     add_device(lan.server, user=uid)
     lan.server.ip(f"address add {GATEWAY}/24 dev {TAP}")
     with tap_server(lan.server, *arguments, uid=uid) as server:
         server.wait_for_log(UP)
-        join(lan, tmp_path)
+        join(lan)
         wait_until_reached(lan)
     assert devices(lan.server) == [TAP]
     assert f"{GATEWAY}/24" in lan.server.ip(f"address show {TAP}")
@@ -185,7 +187,7 @@ def test_an_admins_device_is_used_and_stays(
 
 class TestAUser:
     def refusal(self, lan: Lan) -> str:
-        with pytest.raises(UwsgiError, match="status 1") as error:
+        with pytest.raises(ServiceError, match="status 1") as error:
             with tap_server(lan.server, uid=NOBODY):
                 pass
         (sentence,) = [
@@ -213,26 +215,28 @@ class TestAUser:
             assert f"{TAP} is down: ip link set {TAP} up" in server.log_text()
 
 
-def test_a_device_in_use_is_not_taken_from_the_server_that_has_it(lan: Lan, tmp_path: Path) -> None:
+def test_a_device_in_use_is_not_taken_from_the_server_that_has_it(lan: Lan) -> None:
     with tap_server(lan.server, *DROPS, settings=ADDRESS) as server:
         server.wait_for_log(UP)
-        with pytest.raises(UwsgiError, match=f"{TAP} is in use by another process"):
+        with pytest.raises(ServiceError, match=f"{TAP} is in use by another process"):
             with tap_server(lan.server, *DROPS, settings=SECOND):
                 pass
-        join(lan, tmp_path)
+        join(lan)
         wait_until_reached(lan)
     assert devices(lan.server) == []
 
 
 def test_a_start_that_a_setting_stops_leaves_no_device(lan: Lan) -> None:
-    with pytest.raises(UwsgiError, match="vpnws-age = 1 is out of range"):
+    with pytest.raises(ServiceError, match="vpnws-age = 1 is out of range"):
         with tap_server(lan.server, *DROPS, settings={"vpnws-age": "1"}):
             pass
     assert devices(lan.server) == []
 
 
 def test_two_different_users_are_refused(lan: Lan) -> None:
-    with pytest.raises(UwsgiError, match=r"uid is nobody, and uwsgi\.ini made the TAPs for daemon"):
+    with pytest.raises(
+        ServiceError, match=r"uid is nobody, and uwsgi\.ini made the TAPs for daemon"
+    ):
         with tap_server(lan.server, *DROPS, site="uid = daemon\nini = {ini}\n"):
             pass
 

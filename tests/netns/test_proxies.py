@@ -88,14 +88,14 @@ class TestStations:
 class TestStrangers:
     @pytest.mark.parametrize("vpn", WITH_PASSWORDS, ids=name_of, indirect=True)
     def test_a_wrong_password_ends_the_client_with_6(self, vpn: Proxied) -> None:
-        client = vpn.start_client(0, "/vpn", login="alice:guess@")
+        client = vpn.set_out(0, "/vpn", login="alice:guess@")
         assert client.process.wait(15) == Exit.REFUSED
         assert "401" in client.log_text()
 
     def test_no_certificate_ends_the_client(self, vpn: Proxied) -> None:
         # The router refuses in TLS; that it is refused may be seen only when something is read.
         allowed = (Exit.TLS, Exit.CONNECT) if not vpn.kind.knows_passwords else (Exit.REFUSED,)
-        client = vpn.start_client(0, "/cert", "--once")
+        client = vpn.set_out(0, "/cert", "--once")
         assert client.process.wait(15) in allowed
 
     def test_the_wrong_way_in_is_no_way_in(self, vpn: Proxied) -> None:

@@ -12,7 +12,6 @@ from tests.support.routing import (
     connects,
     datagram_arrives,
     frames_tried,
-    mac_of,
     masquerade,
     neighbours,
     what_arrives,
@@ -100,7 +99,7 @@ class TestStationsAmongThemselves:
     @pytest.mark.parametrize(("one", "other"), PAIRS)
     def test_no_arp_and_no_nd_is_answered(self, site: RouterSite, one: int, other: int) -> None:
         here, there = site.lan.stations[one], site.lan.stations[other]
-        with capture(there, TAP, f"ether src {mac_of(here).hex(':')}") as overheard:
+        with capture(there, TAP, f"ether src {here.mac(TAP).hex(':')}") as overheard:
             for address in (site.address(other), site.address_6(other)):
                 assert ping(here, address, count=1, wait_s=0.3).received == 0
             ping(here, "10.8.0.255", count=1, wait_s=0.3, extra=("-b",))

@@ -110,7 +110,7 @@ class TestAnUplinkSurvives:
             assert "10.8.0.254/24" in addresses
             os.kill(site.uwsgi.master_pid, signal.SIGHUP)
             site.wait_for_uplink(2)
-            client.wait_for_log("connected to", 2)
+            client.wait_until_connected(2)
             wait_until_reached(site, "10.8.0.254", 5.0)
             assert device_of(site) == before
             assert site.lan.server.ip("-br address show dev vpn0") == addresses
@@ -129,8 +129,8 @@ class TestAnUplinkSurvives:
 class MadeByAnAdmin(BridgeSite):
     """A bridge whose vpn0 was there before the server."""
 
-    def prepare(self, stack: ExitStack) -> None:
-        super().prepare(stack)
+    def prepare(self) -> None:
+        super().prepare()
         self.lan.server.ip("tuntap add vpn0 mode tap")
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.netns import SERVER_ADDRESS, Namespace
+from tests.support.netns import SERVER_ADDRESS
 from tests.support.prerequisites import require, require_root, require_tap
+from tests.support.site import TWO_WORKERS
 from tests.support.traffic import capture, iperf3, ping
 from tests.support.vpn import TAP, Vpn, kill
 from tests.support.waiting import wait_for
+from vpnws.wire.ethernet import format_mac
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,11 +38,6 @@ def pair(prerequisites: None) -> Iterator[Vpn]:
         vpn.join_all()
         vpn.wait_until_reachable(0, 1)
         yield vpn
-
-
-def mac_of(station: Namespace) -> str:
-    """Return the MAC of a station's TAP."""
-    return station.run(f"cat /sys/class/net/{TAP}/address").stdout.strip()
 
 
 class TestTwoStations:
@@ -76,13 +73,11 @@ class TestTwoStations:
 
     def test_a_mac_is_the_taps_own(self, pair: Vpn) -> None:
         for station in pair.lan.stations:
-            assert f"mac={mac_of(station)}" in pair.uwsgi.log_text()
+            assert f"mac={format_mac(station.mac(TAP))}" in pair.uwsgi.log_text()
 
 
 def test_four_stations_on_two_workers_reach_each_other_and_overhear_nothing() -> None:
-    second = f"0.0.0.0:{8081}"
-    arguments = (f"--http-socket={second}", "--map-socket=0:1", "--map-socket=2:2")
-    with Vpn(4, *arguments) as vpn:
+    with Vpn(4, *TWO_WORKERS) as vpn:
         for index in range(4):
             vpn.join(index, f"ws://{SERVER_ADDRESS}:{8080 + index % 2}/")
         assert {"1.1", "1.2", "2.1", "2.2"} == _ports(vpn)
@@ -105,9 +100,8 @@ def _ports(vpn: Vpn) -> set[str]:
 
 
 def test_a_station_that_moves_to_the_other_worker_is_reached_within_a_second() -> None:
-    arguments = ("--http-socket=0.0.0.0:8081", "--map-socket=0:1", "--map-socket=2:2")
     mac = ("--mac", "02:00:00:00:0a:0b")
-    with Vpn(2, *arguments) as vpn:
+    with Vpn(2, *TWO_WORKERS) as vpn:
         vpn.join(0, f"ws://{SERVER_ADDRESS}:8080/")
         before = vpn.join(1, f"ws://{SERVER_ADDRESS}:8080/", *mac)
         vpn.wait_until_reachable(0, 1)
@@ -126,7 +120,9 @@ def test_two_networks_on_one_server_do_not_touch() -> None:
             vpn.join(index, f"wss://alice:wonderland@{SERVER_ADDRESS}/{network}")
         vpn.wait_until_reachable(0, 1)
         vpn.wait_until_reachable(2, 3)
-        blue = " or ".join(f"ether host {mac_of(vpn.lan.stations[index])}" for index in (0, 1))
+        blue = " or ".join(
+            f"ether host {format_mac(vpn.lan.stations[index].mac(TAP))}" for index in (0, 1)
+        )
         with (
             capture(vpn.lan.stations[2], TAP, blue) as two,
             capture(vpn.lan.stations[3], TAP, blue) as three,
@@ -139,8 +135,7 @@ def test_two_networks_on_one_server_do_not_touch() -> None:
 
 
 def test_a_killed_worker_costs_the_others_no_ping_and_its_own_come_back() -> None:
-    arguments = ("--http-socket=0.0.0.0:8081", "--map-socket=0:1", "--map-socket=2:2")
-    with Vpn(4, *arguments) as vpn:
+    with Vpn(4, *TWO_WORKERS) as vpn:
         clients = [
             vpn.join(index, f"ws://{SERVER_ADDRESS}:{8080 + index // 2}/") for index in range(4)
         ]
@@ -152,7 +147,7 @@ def test_a_killed_worker_costs_the_others_no_ping_and_its_own_come_back() -> Non
         )
         kill(vpn.uwsgi.worker_pids()[0])
         for client in clients[:2]:
-            client.wait_for_log("connected to", 2)
+            client.wait_until_connected(2)
         for one, other in ((0, 1), (0, 2), (3, 1)):
             vpn.wait_until_reachable(one, other)
         out, _ = others.communicate(timeout=30)
@@ -168,7 +163,7 @@ def test_a_server_that_goes_away_and_comes_back_is_found_again() -> None:
             client.wait_for_log("again")
         vpn.nginx.start()
         for client in clients:
-            client.wait_for_log("connected to", 2)
+            client.wait_until_connected(2)
         vpn.wait_until_reachable(0, 1)
         assert [client.stop() for client in clients] == [0, 0]
         for station in vpn.lan.stations:

@@ -22,15 +22,14 @@ import itertools
 import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from . import processes
+from .assembly import Assembly
 from .processes import Command, Output, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
 
 T = TypeVar("T")
 
@@ -51,7 +50,7 @@ ip link set lo up
 """
 
 
-class Namespace:
+class Namespace(Assembly):
     """A network namespace that lives as long as the `with` block.
 
     Its name is unique on the machine. At the end every process in it is ended, by id, whoever
@@ -63,28 +62,12 @@ class Namespace:
         self.name = f"vpnws-{os.getpid()}-{next(_serial)}-{label}"
         self._started: list[subprocess.Popen[str]] = []
 
-    def __enter__(self) -> Self:
+    def build(self) -> None:
+        """Make the namespace."""
         processes.run(["ip", "netns", "add", self.name])
-        try:
-            self.run(["sh", "-c", _PREPARE])
-        except BaseException:
-            self._remove()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            for process in reversed(self._started):
-                processes.stop(process)
-                _close_pipes(process)
-            processes.kill(self.pids())
-        finally:
-            self._remove()
+        self.parts.callback(processes.run, ["ip", "netns", "del", self.name])
+        self.run(["sh", "-c", _PREPARE])
+        self.parts.callback(self._end_processes)
 
     def command(self, command: Command) -> list[str]:
         """Return the words that run `command` in here; they replace themselves by it (exec)."""
@@ -147,11 +130,19 @@ class Namespace:
         listing = processes.run(["ip", "netns", "pids", self.name]).stdout
         return [pid for pid in map(int, listing.split()) if processes.is_alive(pid)]
 
-    def _remove(self) -> None:
-        processes.run(["ip", "netns", "del", self.name])
+    def mac(self, device: str) -> bytes:
+        """Return the MAC of a device."""
+        text = self.run(["cat", f"/sys/class/net/{device}/address"]).stdout
+        return bytes.fromhex(text.strip().replace(":", ""))
+
+    def _end_processes(self) -> None:
+        for process in reversed(self._started):
+            processes.stop(process)
+            _close_pipes(process)
+        processes.kill(self.pids())
 
 
-class Lan:
+class Lan(Assembly):
     """The LAN of the picture above, for as long as the `with` block lasts."""
 
     def __init__(self, stations: int = 2, *, mtu_bytes: int = 1500) -> None:
@@ -161,26 +152,16 @@ class Lan:
         self.server = Namespace("server")
         self.stations = [Namespace(f"st{number}") for number in range(1, stations + 1)]
         self._mtu_bytes = mtu_bytes
-        self._stack = ExitStack()
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            stack.enter_context(self.server)
-            self.server.ip("link add lan0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0")
-            _configure(self.server, "lan0", SERVER_ADDRESS, SERVER_ADDRESS_6, self._mtu_bytes)
-            for index, station in enumerate(self.stations):
-                stack.enter_context(station)
-                self._join(index, station)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()
+    def build(self) -> None:
+        """Make the server's namespace with its bridge, then station after station."""
+        self.parts.enter_context(self.server)
+        make_bridge(self.server, name="lan0")
+        self.server.ip(f"link set lan0 mtu {self._mtu_bytes}")
+        give(self.server, "lan0", SERVER_ADDRESS, SERVER_ADDRESS_6)
+        for index, station in enumerate(self.stations):
+            self.parts.enter_context(station)
+            self._join(index, station)
 
     @staticmethod
     def address(index: int) -> str:
@@ -204,13 +185,22 @@ class Lan:
         port = f"lan{index + 1}"
         self.server.ip(f"link add {port} type veth peer name eth0 netns {station.name}")
         self.server.ip(f"link set {port} mtu {self._mtu_bytes} master lan0 up")
-        _configure(station, "eth0", self.address(index), self.address_6(index), self._mtu_bytes)
+        give(station, "eth0", self.address(index), self.address_6(index))
+        station.ip(f"link set eth0 mtu {self._mtu_bytes} up")
 
 
-def _configure(namespace: Namespace, interface: str, ipv4: str, ipv6: str, mtu_bytes: int) -> None:
-    namespace.ip(f"address add {ipv4}/24 dev {interface}")
-    namespace.ip(f"address add {ipv6}/64 dev {interface} nodad")
-    namespace.ip(f"link set {interface} mtu {mtu_bytes} up")
+def make_bridge(namespace: Namespace, *ports: str, name: str = "br0") -> None:
+    """Make a bridge that forwards at once, with these ports."""
+    namespace.ip(f"link add {name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0")
+    for port in ports:
+        namespace.ip(f"link set {port} master {name}")
+    namespace.ip(f"link set {name} up")
+
+
+def give(namespace: Namespace, device: str, ipv4: str, ipv6: str) -> None:
+    """Give a device an address of each kind; the IPv6 one works at once."""
+    namespace.ip(f"address add {ipv4}/24 dev {device}")
+    namespace.ip(f"address add {ipv6}/64 dev {device} nodad")
 
 
 def _enter_network_namespace(name: str) -> None:

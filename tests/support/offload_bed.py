@@ -15,15 +15,11 @@ import fcntl
 import os
 import select
 import struct
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self
 
 import pytun
 
-from .netns import Namespace
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from .assembly import Assembly
+from .netns import Namespace, make_bridge
 
 VNET_BYTES = 10
 ALL_OFFLOADS = 0x01 | 0x02 | 0x04 | 0x08 | 0x20 | 0x40
@@ -35,49 +31,40 @@ _READ_BYTES = 1 << 17
 _MTU_BYTES = 65521
 
 
-def open_vnet_tap(name: str, offloads: int = ALL_OFFLOADS) -> pytun.TunTapDevice:
-    """Open a TAP whose frames carry a little-endian virtio_net_hdr of 10 bytes each way."""
-    device = pytun.TunTapDevice(name=name, flags=pytun.IFF_TAP | pytun.IFF_NO_PI | _IFF_VNET_HDR)
-    fcntl.ioctl(device.fileno(), _TUNSETVNETLE, struct.pack("i", 1))
-    fcntl.ioctl(device.fileno(), _TUNSETOFFLOAD, offloads)
+def open_tap(name: str, flags: int = 0) -> pytun.TunTapDevice:
+    """Open a TAP that does not block; without more flags its frames are whole."""
+    device = pytun.TunTapDevice(name=name, flags=pytun.IFF_TAP | pytun.IFF_NO_PI | flags)
     os.set_blocking(device.fileno(), False)
     return device
 
 
-class OffloadBed:
+def open_vnet_tap(name: str, offloads: int = ALL_OFFLOADS) -> pytun.TunTapDevice:
+    """Open a TAP whose frames carry a little-endian virtio_net_hdr of 10 bytes each way."""
+    device = open_tap(name, _IFF_VNET_HDR)
+    fcntl.ioctl(device.fileno(), _TUNSETVNETLE, struct.pack("i", 1))
+    fcntl.ioctl(device.fileno(), _TUNSETOFFLOAD, offloads)
+    return device
+
+
+class OffloadBed(Assembly):
     """The two TAPs and the bridge above, for as long as the `with` block lasts."""
 
     def __init__(self) -> None:
         self.namespace = Namespace("gso")
-        self._stack = ExitStack()
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            namespace = stack.enter_context(self.namespace)
-            # Nothing but what is written goes over these devices.
-            namespace.run("sysctl -qw net.ipv6.conf.default.disable_ipv6=1")
-            self._in = namespace.call(lambda: open_vnet_tap("gso0"))
-            self._out = namespace.call(
-                lambda: pytun.TunTapDevice(name="gso1", flags=pytun.IFF_TAP | pytun.IFF_NO_PI)
-            )
-            self._again = namespace.call(lambda: open_vnet_tap("gso2"))
-            for tap in (self._in, self._out, self._again):
-                stack.callback(tap.close)
-                os.set_blocking(tap.fileno(), False)
-            namespace.ip("link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0")
-            for name in ("gso0", "gso1", "gso2"):
-                namespace.ip(f"link set {name} mtu {_MTU_BYTES} master br0 up")
-            namespace.ip("link set br0 up")
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()
+    def build(self) -> None:
+        """Make the namespace, its devices and the bridge that joins them."""
+        namespace = self.parts.enter_context(self.namespace)
+        # Nothing but what is written goes over these devices.
+        namespace.run("sysctl -qw net.ipv6.conf.default.disable_ipv6=1")
+        self._in = namespace.call(lambda: open_vnet_tap("gso0"))
+        self._out = namespace.call(lambda: open_tap("gso1"))
+        self._again = namespace.call(lambda: open_vnet_tap("gso2"))
+        for tap in (self._in, self._out, self._again):
+            self.parts.callback(tap.close)
+        for name in ("gso0", "gso1", "gso2"):
+            namespace.ip(f"link set {name} mtu {_MTU_BYTES} up")
+        make_bridge(namespace, "gso0", "gso1", "gso2")
 
     def cut(self, vnet: bytes, frame: bytes, count: int, wait_s: float = 2.0) -> list[bytes]:
         """Hand a record to the kernel and return the `count` frames it makes of it, or fewer when

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Command: TypeAlias = "str | Sequence[str | os.PathLike[str]]"
 Output: TypeAlias = "int | IO[str] | IO[bytes]"
 
+GRACE_S = 3.0
+"""How long a process that was asked to end has for it."""
 KILL_WAIT_S = 5.0
 
 
@@ -93,15 +95,13 @@ def run(
     return subprocess.CompletedProcess(words(command), process.returncode, out, err)
 
 
-def stop(
-    process: subprocess.Popen[str], *, first: signal.Signals = signal.SIGTERM, grace_s: float = 3.0
-) -> int:
+def stop(process: subprocess.Popen[str], *, grace_s: float = GRACE_S) -> int:
     """Ask the process to end, wait `grace_s`, kill what is left of its session.
 
     Returns the exit status as `Popen.returncode` has it.
     """
     if process.poll() is None:
-        process.send_signal(first)
+        process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(grace_s)
     kill_session(process)

@@ -7,20 +7,16 @@ server: the proxy, port 443 -- 127.0.0.1:8080 or the unix socket -- uWSGI
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import ExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from . import processes
 from .netns import SERVER_ADDRESS, Lan
 from .proxies import PASSWORD, USER, Kind, Proxy
 from .raw_client import RawClient, Response, basic
 from .uwsgi import INI, Uwsgi
-from .vpn import Client
+from .vpn import Client, ClientBed
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from pathlib import Path
 
     from .ca import Certificate
 
@@ -29,45 +25,33 @@ LOGIN = basic(USER, PASSWORD)
 CERTIFIED = "laptop"
 
 
-class Proxied:
+class Proxied(ClientBed):
     """A server behind a proxy from the start of a `with` block to its end."""
 
     def __init__(
         self, kind: Kind, stations: int, *, ini: Path = INI, trusted: str = "127.0.0.1"
     ) -> None:
         """Plan it; `ini` is uWSGI's, the project's by default, `trusted` vpnws-trusted-proxies."""
+        super().__init__(Lan(stations))
         self.kind = kind
-        self.lan = Lan(stations)
         self._ini = ini
         # The router needs no trust, so it is tested without any.
         self._trusted = trusted if kind.knows_passwords else ""
-        self._logs = 0
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            stack.enter_context(self.lan)
-            self.proxy = stack.enter_context(Proxy(self.kind, self.lan.server))
-            self.uwsgi = stack.enter_context(
-                Uwsgi(
-                    namespace=self.lan.server,
-                    http=HTTP,
-                    socket_path=self.proxy.socket_path,
-                    placeholders={"vpnws-trusted-proxies": self._trusted},
-                    ini=self._ini,
-                )
+    def build(self) -> None:
+        """Make the LAN, then the proxy, then uWSGI."""
+        self.parts.enter_context(self.lan)
+        self.proxy = self.parts.enter_context(Proxy(self.kind, self.lan.server))
+        self.uwsgi = self.parts.enter_context(
+            Uwsgi(
+                namespace=self.lan.server,
+                http=HTTP,
+                socket_path=self.proxy.socket_path,
+                placeholders={"vpnws-trusted-proxies": self._trusted},
+                ini=self._ini,
             )
-            self.certificate = self.proxy.clients_ca.client(CERTIFIED)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+        )
+        self.certificate = self.proxy.clients_ca.client(CERTIFIED)
 
     @property
     def dn(self) -> str:
@@ -76,30 +60,26 @@ class Proxied:
             return f"/O=vpnws tests/CN={CERTIFIED}"
         return f"CN={CERTIFIED},O=vpnws tests"
 
-    def start_client(self, index: int, path: str, *options: str, login: str = "") -> Client:
+    def set_out(self, index: int, path: str, *options: str, login: str = "") -> Client:
         """Start station `index`'s client and do not wait for anything."""
-        self._logs += 1
-        client = Client(
+        return self.start_client(
             self.lan.stations[index],
-            self._directory / f"client-{self._logs}",
             f"wss://{login}{SERVER_ADDRESS}{path}",
-            *("--address", f"10.8.0.{index + 1}/24", "--ca", str(self.proxy.ca.crt)),
+            *("--address", f"{self.address(index)}/24", "--ca", str(self.proxy.ca.crt)),
             *options,
         )
-        self._stack.callback(processes.stop, client.process)
-        return client
 
     def join(self, index: int, *options: str, certified: bool) -> Client:
         """Join station `index` with its certificate, or with the name and the password."""
         own = ("--crt", str(self.certificate.crt), "--key", str(self.certificate.key))
         if certified:
-            client = self.start_client(index, "/cert", *own, *options)
+            client = self.set_out(index, "/cert", *own, *options)
         else:
-            client = self.start_client(index, "/vpn", *options, login=f"{USER}:{PASSWORD}@")
-        client.wait_for_log("connected to")
+            client = self.set_out(index, "/vpn", *options, login=f"{USER}:{PASSWORD}@")
+        client.wait_until_connected()
         return client
 
-    def connect(self, certificate: Certificate | None = None) -> RawClient:
+    def dial(self, certificate: Certificate | None = None) -> RawClient:
         """Return a TLS connection to the proxy from station 0, without a request."""
         context = self.proxy.ca.client_context(certificate)
         return RawClient(SERVER_ADDRESS, 443, namespace=self.lan.stations[0], tls=context)
@@ -108,12 +88,12 @@ class Proxied:
         self, path: str, *headers: tuple[str, str], certificate: Certificate | None = None
     ) -> Response:
         """Ask for a WebSocket, hang up, and return the answer."""
-        with self.connect(certificate) as client:
+        with self.dial(certificate) as client:
             return client.upgrade(path, headers)
 
     def enter(self, *headers: tuple[str, str], certified: bool) -> RawClient:
         """Return a connection that has been upgraded. Raises ConnectionError if it was not."""
-        client = self.connect(self.certificate if certified else None)
+        client = self.dial(self.certificate if certified else None)
         login = () if certified else (LOGIN,)
         status = client.upgrade("/cert" if certified else "/vpn", [*login, *headers]).status
         if status != 101:

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from . import processes
 from .ca import CertificateAuthority, password_line
 from .markdown import blocks, commands
 from .nginx import HTTPS_PORT, SERVER_NAMES
+from .service import Service
 from .traffic import is_listening
 from .uwsgi import BINARY, REPOSITORY
-from .waiting import wait_for
 
 if TYPE_CHECKING:
-    import subprocess
-    from types import TracebackType
+    from collections.abc import Mapping
+    from pathlib import Path
 
     from .netns import Namespace
 
 PAGE = REPOSITORY / "docs" / "proxies.md"
-START_S = 15.0
 USER, PASSWORD = "alice", "wonderland"
 
 # The machine's own /etc, /run and /var/log are neither seen nor touched: this mount namespace has
@@ -92,11 +89,7 @@ ROUTER = Kind("router", ("openssl",), run=f"exec {BINARY} --ini /etc/vpnws/uwsgi
 KINDS = (APACHE, HAPROXY, CADDY, ROUTER)
 
 
-class ProxyError(Exception):
-    """A proxy did not start; the text has what it said."""
-
-
-class Proxy:
+class Proxy(Service):
     """A proxy on port 443 of a namespace for as long as the `with` block lasts.
 
     `ca` signs the server's certificate, `clients_ca` stations'. uWSGI belongs on 127.0.0.1:8080
@@ -104,88 +97,58 @@ class Proxy:
     """
 
     def __init__(self, kind: Kind, namespace: Namespace) -> None:
+        super().__init__(namespace)
         self.kind = kind
-        self._namespace = namespace
-        self._process: subprocess.Popen[str] | None = None
-
-    def __enter__(self) -> Self:
-        self._temporary = tempfile.TemporaryDirectory(prefix=f"vpnws-{self.kind.name}-")
-        self._prefix = Path(self._temporary.name)
-        try:
-            self._lay_out()
-            self._start()
-        except BaseException:
-            self._end()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            print(f"--- {self.kind.name}:\n{self.log_text()}")
-        self._end()
+        self.name = kind.name
 
     @property
     def socket_path(self) -> Path:
         """What the proxy sees as /run/vpnws/vpnws.sock."""
-        return self._prefix / "run" / "vpnws.sock"
+        return self.directory / "run" / "vpnws.sock"
 
-    def log_text(self) -> str:
-        """Return what it and its log files have said so far."""
-        logs = [self._prefix / "output", *sorted((self._prefix / "log").glob("apache2/*"))]
-        return "".join(path.read_text(errors="replace") for path in logs if path.exists())
+    def is_ready(self) -> bool:
+        """Tell whether it listens."""
+        return is_listening(self.process.pid, HTTPS_PORT)
 
-    def _lay_out(self) -> None:
-        self._prefix.chmod(0o755)
+    def logs(self) -> list[Path]:
+        """Return its output and its log files."""
+        return [*super().logs(), *sorted((self.directory / "log").glob("apache2/*"))]
+
+    def lay_out(self) -> None:
+        """Make the directories, certificates and passwords that the page's commands find."""
+        self.directory.chmod(0o755)
         for name in ("etc", "run", "log", "home", "checkout", "ca", "clients-ca"):
-            (self._prefix / name).mkdir()
-        (self._prefix / "home").chmod(0o1777)
+            (self.directory / name).mkdir()
+        (self.directory / "home").chmod(0o1777)
         # As the page says: a socket made in here belongs to www-data's group.
-        shutil.chown(self._prefix / "run", group="www-data")
-        (self._prefix / "run").chmod(0o2750)
-        self.ca = CertificateAuthority(self._prefix / "ca")
-        self.clients_ca = CertificateAuthority(self._prefix / "clients-ca", "vpnws clients' CA")
+        shutil.chown(self.directory / "run", group="www-data")
+        (self.directory / "run").chmod(0o2750)
+        self.ca = CertificateAuthority(self.directory / "ca")
+        self.clients_ca = CertificateAuthority(self.directory / "clients-ca", "vpnws clients' CA")
         server = self.ca.server(*SERVER_NAMES)
-        checkout = self._prefix / "checkout"
+        checkout = self.directory / "checkout"
         (checkout / "deploy").symlink_to(REPOSITORY / "deploy")
         shutil.copy(server.crt, checkout / "fullchain.pem")
         shutil.copy(server.key, checkout / "privkey.pem")
         shutil.copy(self.clients_ca.crt, checkout / "clients-ca.pem")
         if self.kind.knows_passwords:
             text = self.kind.users_text(USER, PASSWORD)
-            (self._prefix / "users").write_text(text)
+            (self.directory / "users").write_text(text)
 
     def _script(self) -> str:
         users = f'cat "$1/users" > {self.kind.users}' if self.kind.users else ""
         steps = [documented(self.kind.name), users, documented(f"{self.kind.name}-check")]
         return "\n".join([_ENTER, *steps, self.kind.run])
 
-    def _start(self) -> None:
+    def command(self) -> list[str]:
+        """Return the command line that types the page's commands where /etc is its own."""
         enter = ["unshare", "--mount", "--propagation", "private", "sh", "-c", self._script()]
-        path = os.pathsep.join([str(BINARY.parent), os.environ.get("PATH", ""), "/usr/sbin"])
-        with (self._prefix / "output").open("w") as sink:
-            process = self._namespace.popen(
-                [*enter, "sh", str(self._prefix)], stdout=sink, stderr=sink, env={"PATH": path}
-            )
-        self._process = process
-        wait_for(
-            lambda: process.poll() is not None or is_listening(process.pid, HTTPS_PORT),
-            START_S,
-            f"{self.kind.name} to listen",
-        )
-        if process.poll() is not None:
-            raise ProxyError(f"{self.kind.name}: {self.log_text()}")
+        return [*enter, "sh", str(self.directory)]
 
-    def _end(self) -> None:
-        try:
-            if self._process:
-                processes.stop(self._process)
-        finally:
-            self._temporary.cleanup()
+    def environment(self) -> Mapping[str, str]:
+        """Return the path on which uWSGI is found too."""
+        path = os.pathsep.join([str(BINARY.parent), os.environ.get("PATH", ""), "/usr/sbin"])
+        return {"PATH": path}
 
 
 def documented(tag: str) -> str:

@@ -69,7 +69,7 @@ def what_arrives(
         closing(raw_socket(sender, sender_interface)) as here,
         closing(raw_socket(listener, interface)) as there,
     ):
-        tried = frames_tried(mac_of(listener, interface), mac_of(sender, sender_interface))
+        tried = frames_tried(listener.mac(interface), sender.mac(sender_interface))
         for frame in tried.values():
             here.send(frame)
         came = everything(there)
@@ -117,12 +117,6 @@ def neighbours(station: Namespace) -> str:
     """Return what a station knows of its neighbours: the answers to ARP and ND that it had."""
     shown = run(["ip", "-n", station.name, "neigh", "show", "dev", TAP]).stdout
     return "\n".join(line for line in shown.splitlines() if "lladdr" in line)
-
-
-def mac_of(station: Namespace, interface: str = TAP) -> bytes:
-    """Return the MAC of a device, a station's TAP by default."""
-    text = station.run(f"cat /sys/class/net/{interface}/address").stdout.strip()
-    return bytes.fromhex(text.replace(":", ""))
 
 
 def _listen(family: int) -> socket.socket:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import processes
+from .service import Service
 from .uwsgi import REPOSITORY
 from .waiting import wait_for
 
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import IO, Self
+    from pathlib import Path
 
 ANSWER_S = 20.0
 LEFT_OUT = "..."
@@ -46,39 +43,41 @@ def form_of(line: str) -> re.Pattern[str]:
     return re.compile("".join([*pieces, re.escape(line[at:])]))
 
 
-class Shell:
-    """A terminal that a page's commands are typed into: a shell, in a namespace if one is named."""
+class Shell(Service):
+    """A terminal that a page's commands are typed into: a shell, in a namespace if one is named.
 
-    def __init__(self, namespace: str | None, transcript: IO[str]) -> None:
-        self._transcript = Path(transcript.name)
-        self._process = processes.start(
-            [*(("ip", "netns", "exec", namespace) if namespace else ()), "bash"],
-            stdin=subprocess.PIPE,
-            stdout=transcript,
-            stderr=transcript,
-            cwd=REPOSITORY,
-        )
+    What was started in it and left running is ended with it.
+    """
 
-    def __enter__(self) -> Self:
-        return self
+    name = "bash"
+    takes_input = True
+    leaves_nothing = False
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            print(f"--- {self._transcript}:\n{self._transcript.read_text()}")
-        if self._process.stdin:
-            self._process.stdin.close()
-        processes.stop(self._process)
+    def __init__(self, network_namespace: str | None) -> None:
+        """`network_namespace` is a name: the page's commands may have made it."""
+        super().__init__()
+        self._network_namespace = network_namespace
+
+    def command(self) -> list[str]:
+        """Return the command line."""
+        place = self._network_namespace
+        return [*(("ip", "netns", "exec", place) if place else ()), "bash"]
+
+    def working_directory(self) -> Path:
+        """Return where the page's commands are typed."""
+        return REPOSITORY
+
+    def stop(self) -> int:
+        """Type the end of the input, then end it."""
+        if self.process.stdin:
+            self.process.stdin.close()
+        return super().stop()
 
     def type(self, line: str, expected: list[str]) -> None:
         """Run a line and wait for each line of `expected`; the rest of the output is free."""
-        before = len(self._transcript.read_text())
-        assert self._process.stdin
-        print(line, file=self._process.stdin, flush=True)
+        before = len(self.log_text())
+        assert self.process.stdin
+        print(line, file=self.process.stdin, flush=True)
         self.expect(expected, before)
 
     def expect(self, expected: list[str], start: int = 0) -> None:
@@ -88,4 +87,4 @@ class Shell:
                 wait_for(partial(self._shows, form_of(wanted), start), ANSWER_S, wanted)
 
     def _shows(self, form: re.Pattern[str], start: int) -> bool:
-        return form.search(self._transcript.read_text()[start:]) is not None
+        return form.search(self.log_text()[start:]) is not None

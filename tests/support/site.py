@@ -12,19 +12,16 @@ stations  +---------------------------------+       +---------------------------
 from __future__ import annotations
 
 import socket
-import subprocess
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from . import processes
-from .netns import SERVER_ADDRESS, Namespace
+from .netns import SERVER_ADDRESS, Namespace, give, make_bridge
 from .nginx import DEPLOY_CONF, Nginx
+from .service import Service
 from .vpn import JOIN_S, LOGIN, Client, Vpn
 from .waiting import wait_for
 
 if TYPE_CHECKING:
-    from contextlib import ExitStack
+    from collections.abc import Mapping
 
 BRIDGE_ADDRESS, BRIDGE_ADDRESS_6 = "10.8.0.254", "fd08::fe"
 HOST_ADDRESS, HOST_ADDRESS_6 = "10.8.0.100", "fd08::100"
@@ -52,7 +49,7 @@ class Site(Vpn):
         self,
         stations: int = 2,
         *arguments: str,
-        placeholders: dict[str, str] | None = None,
+        placeholders: Mapping[str, str] | None = None,
         locations: str = "",
     ) -> None:
         """`locations` are blocks for the server block of deploy/nginx.conf."""
@@ -60,29 +57,20 @@ class Site(Vpn):
         self.behind = Namespace("behind")
         self._locations = locations
 
-    def prepare(self, stack: ExitStack) -> None:
+    def prepare(self) -> None:
         """Make the namespace behind the server, and its side of the server."""
-        stack.enter_context(self.behind)
+        self.parts.enter_context(self.behind)
         self.lan.server.ip(f"link add eth1 type veth peer name eth0 netns {self.behind.name}")
         self.lan.server.ip("link set eth1 up")
         self.behind.ip("link set eth0 up")
         if self._locations:
-            file = self._directory / "nginx.conf"
+            file = self.directory / "nginx.conf"
             file.write_text(with_locations(self._locations))
             self.nginx = Nginx(self.lan.server, config=file)
 
     def client(self, namespace: Namespace, url: str, *options: str) -> Client:
         """Start a client with these options and no others, and wait until it is connected."""
-        self._clients += 1
-        log = self._directory / f"client-{namespace.name}-{self._clients}"
-        client = Client(namespace, log, url, *self.trust(url), *options)
-        self._stack.callback(processes.stop, client.process)
-        client.wait_for_log("connected to")
-        return client
-
-    def trust(self, url: str) -> tuple[str, ...]:
-        """Return the client's options for the server's certificate."""
-        return ("--ca", str(self.nginx.ca.crt)) if url.startswith("wss") else ()
+        return self.connect(namespace, url, *self.trust(url), *options)
 
     def wait_for_uplink(self, count: int = 1) -> None:
         """Wait until the mule has said so often that a TAP is attached."""
@@ -93,68 +81,57 @@ class Site(Vpn):
         )
 
 
-class BridgeSite(Site):
+class TapSite(Site):
+    """A Site whose server has the TAP vpn0."""
+
+    mode: ClassVar[str]
+    commands: ClassVar[str]
+    """Its vpnws-exec."""
+
+    def __init__(
+        self, stations: int = 2, *arguments: str, locations: str = "", **more: str
+    ) -> None:
+        """`more` are settings, with `_` for `-`."""
+        placeholders = {
+            "vpnws-mode": self.mode,
+            "vpnws-tap": "vpn0",
+            "vpnws-exec": self.commands,
+            **{name.replace("_", "-"): value for name, value in more.items()},
+        }
+        super().__init__(stations, *arguments, placeholders=placeholders, locations=locations)
+
+
+class BridgeSite(TapSite):
     """Bridge mode: vpn0 in br0, whose other port leads to a LAN host (`behind`)."""
 
-    def __init__(
-        self, stations: int = 2, *arguments: str, locations: str = "", **more: str
-    ) -> None:
-        """`more` are settings, with `_` for `-`."""
-        placeholders = {
-            "vpnws-mode": "bridge",
-            "vpnws-tap": "vpn0",
-            "vpnws-exec": JOIN_BRIDGE,
-            **{name.replace("_", "-"): value for name, value in more.items()},
-        }
-        super().__init__(stations, *arguments, placeholders=placeholders, locations=locations)
+    mode = "bridge"
+    commands = JOIN_BRIDGE
 
-    def prepare(self, stack: ExitStack) -> None:
+    def prepare(self) -> None:
         """Make br0 and the LAN host."""
-        super().prepare(stack)
-        server = self.lan.server
-        make_bridge(server, "eth1")
-        server.ip(f"address add {BRIDGE_ADDRESS}/24 dev br0")
-        server.ip(f"address add {BRIDGE_ADDRESS_6}/64 dev br0 nodad")
-        self.behind.ip(f"address add {HOST_ADDRESS}/24 dev eth0")
-        self.behind.ip(f"address add {HOST_ADDRESS_6}/64 dev eth0 nodad")
+        super().prepare()
+        make_bridge(self.lan.server, "eth1")
+        give(self.lan.server, "br0", BRIDGE_ADDRESS, BRIDGE_ADDRESS_6)
+        give(self.behind, "eth0", HOST_ADDRESS, HOST_ADDRESS_6)
 
 
-class RouterSite(Site):
+class RouterSite(TapSite):
     """Router mode: vpn0 has the stations' gateway, eth1 leads to the internet (`behind`)."""
 
-    def __init__(
-        self, stations: int = 2, *arguments: str, locations: str = "", **more: str
-    ) -> None:
-        """`more` are settings, with `_` for `-`."""
-        placeholders = {
-            "vpnws-mode": "router",
-            "vpnws-tap": "vpn0",
-            "vpnws-exec": GIVE_ADDRESSES,
-            **{name.replace("_", "-"): value for name, value in more.items()},
-        }
-        super().__init__(stations, *arguments, placeholders=placeholders, locations=locations)
+    mode = "router"
+    commands = GIVE_ADDRESSES
 
-    def prepare(self, stack: ExitStack) -> None:
+    def prepare(self) -> None:
         """Have the server forward packets, and the internet answer."""
-        super().prepare(stack)
-        self.lan.server.ip(f"address add {ROUTER_SIDE}/24 dev eth1")
-        self.lan.server.ip(f"address add {ROUTER_SIDE_6}/64 dev eth1 nodad")
-        self.behind.ip(f"address add {INTERNET_ADDRESS}/24 dev eth0")
-        self.behind.ip(f"address add {INTERNET_ADDRESS_6}/64 dev eth0 nodad")
+        super().prepare()
+        give(self.lan.server, "eth1", ROUTER_SIDE, ROUTER_SIDE_6)
+        give(self.behind, "eth0", INTERNET_ADDRESS, INTERNET_ADDRESS_6)
         self.lan.server.run("sysctl -q net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
 
     def route(self, index: int) -> None:
         """Give station `index` its default routes."""
         self.lan.stations[index].ip(f"route add default via {BRIDGE_ADDRESS}")
         self.lan.stations[index].ip(f"-6 route add default via {BRIDGE_ADDRESS_6}")
-
-
-def make_bridge(namespace: Namespace, *ports: str) -> None:
-    """Make br0 with these ports."""
-    namespace.ip("link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0")
-    for port in ports:
-        namespace.ip(f"link set {port} master br0")
-    namespace.ip("link set br0 up")
 
 
 def add_branch(station: Namespace, branch: Namespace) -> None:
@@ -229,22 +206,24 @@ def uplink_lines(log: str, state: str) -> list[str]:
     return [line for line in log.splitlines() if "uplink " in line and f" {state} network=" in line]
 
 
-def run_dnsmasq(stack: ExitStack, namespace: Namespace, interface: str) -> None:
-    """Serve DHCP for 10.8.0.200 to .220 at an interface."""
-    directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="vpnws-dnsmasq-"))
-    log = (Path(directory) / "log").open("w")
-    stack.callback(log.close)
-    process = namespace.popen(
-        "dnsmasq --no-daemon --conf-file=/dev/null --port=0 --dhcp-authoritative --no-ping"
-        f" --interface={interface}"
-        f" --dhcp-range=10.8.0.200,10.8.0.220,255.255.255.0,1h --dhcp-leasefile={directory}/leases",
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-    stack.callback(processes.stop, process)
-    wait_for(
-        lambda: "DHCP, IP range" in Path(log.name).read_text() or process.poll() is not None,
-        5.0,
-        "dnsmasq to serve",
-    )
-    assert process.poll() is None, Path(log.name).read_text()
+class Dnsmasq(Service):
+    """A DHCP server that leases 10.8.0.200 to .220 at an interface."""
+
+    name = "dnsmasq"
+    start_s = 5.0
+
+    def __init__(self, namespace: Namespace, interface: str) -> None:
+        super().__init__(namespace)
+        self._interface = interface
+
+    def command(self) -> str:
+        """Return the command line."""
+        return (
+            "dnsmasq --no-daemon --conf-file=/dev/null --port=0 --dhcp-authoritative --no-ping"
+            f" --interface={self._interface} --dhcp-leasefile={self.directory}/leases"
+            " --dhcp-range=10.8.0.200,10.8.0.220,255.255.255.0,1h"
+        )
+
+    def is_ready(self) -> bool:
+        """Tell whether it serves."""
+        return "DHCP, IP range" in self.log_text()

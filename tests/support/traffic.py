@@ -6,24 +6,20 @@ import json
 import re
 import signal
 import struct
-import subprocess
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from . import processes
 from .processes import CommandError
-from .waiting import wait_for
+from .service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from .netns import Namespace
 
-_START_S = 5.0
 _LISTEN = "0A"  # proc_net_tcp: the state of a listening socket
 _PCAP_HEADER_BYTES = 24
 _PCAP_RECORD = struct.Struct("=IIII")
@@ -96,24 +92,35 @@ def iperf3(
     `address` is the server's; `extra` goes to the client (`-R`, `-u -b 10M`, `-P 2`). The server
     serves this one test and is stopped on every path. Raises `CommandError` with iperf3's reason.
     """
-    listener = server.popen(
-        ["iperf3", "-s", "-1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_for(lambda: is_listening(listener.pid, port), _START_S, "iperf3 -s to listen")
+    with IperfServer(server, port):
         done = client.run(
             ["iperf3", "-c", address, "-p", str(port), "-t", str(seconds), "-J", *extra],
             timeout_s=seconds + 30,
             check=False,
         )
-    finally:
-        processes.stop(listener)
     result: dict[str, Any] = json.loads(done.stdout or "{}")
     if done.returncode or "error" in result:
         raise CommandError(f"iperf3 to {address}: {result.get('error') or done.stderr}")
     return result
+
+
+class IperfServer(Service):
+    """iperf3's server, which ends after one test."""
+
+    name = "iperf3"
+    start_s = 5.0
+
+    def __init__(self, namespace: Namespace, port: int) -> None:
+        super().__init__(namespace)
+        self._port = port
+
+    def command(self) -> list[str]:
+        """Return the command line."""
+        return ["iperf3", "-s", "-1", "-p", str(self._port)]
+
+    def is_ready(self) -> bool:
+        """Tell whether it listens."""
+        return is_listening(self.process.pid, self._port)
 
 
 def is_listening(pid: int, port: int) -> bool:
@@ -130,12 +137,16 @@ def is_listening(pid: int, port: int) -> bool:
     return False
 
 
-class Capture:
+class Capture(Service):
     """tcpdump on one interface for as long as the `with` block lasts.
 
     Inside the block `count()` is live; after it `frames` has the frames' bytes and `lines` what
-    tcpdump prints of each. Raises `CommandError` when tcpdump cannot start.
+    tcpdump prints of each. Raises `ServiceError` when tcpdump cannot start.
     """
+
+    name = "tcpdump"
+    start_s = 5.0
+    stop_signal = signal.SIGINT
 
     def __init__(
         self,
@@ -150,36 +161,27 @@ class Capture:
 
         `direction` is tcpdump's -Q: `in`, `out` or `inout`, as the interface sees it.
         """
+        super().__init__(namespace)
         self.frames: list[bytes] = []
         self.lines: list[str] = []
-        self._namespace = namespace
         self._arguments = ["-i", interface, "-Q", direction, bpf_filter]
         self._settle_s = settle_s
-        self._process: subprocess.Popen[str] | None = None
 
-    def __enter__(self) -> Self:
-        self._temporary = tempfile.TemporaryDirectory(prefix="vpnws-capture-")
-        try:
-            self._start()
-        except BaseException:
-            self._clean()
-            raise
-        return self
+    def command(self) -> list[str]:
+        """Return the command line; with it a frame is in the file as soon as it was seen."""
+        options = ["--immediate-mode", "-U", "-n", "-Z", "root", "-w", str(self._pcap)]
+        return ["tcpdump", *options, *self._arguments]
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            time.sleep(self._settle_s)
-            if self._process:
-                processes.stop(self._process, first=signal.SIGINT)
-            self.frames = read_pcap(self._pcap.read_bytes())
-            self.lines = self._describe()
-        finally:
-            self._clean()
+    def is_ready(self) -> bool:
+        """Tell whether it listens."""
+        return "listening on" in self.log_text()
+
+    def finish(self) -> None:
+        """Let the last frames arrive, stop it and read what it has seen."""
+        time.sleep(self._settle_s)
+        super().finish()
+        self.frames = read_pcap(self._pcap.read_bytes())
+        self.lines = self._describe()
 
     def count(self) -> int:
         """Return how many frames were seen so far."""
@@ -187,33 +189,11 @@ class Capture:
 
     @property
     def _pcap(self) -> Path:
-        return Path(self._temporary.name) / "pcap"
-
-    def _start(self) -> None:
-        log = self._pcap.with_name("log")
-        # -U and immediate mode: a frame is in the file as soon as it was seen.
-        options = ["--immediate-mode", "-U", "-n", "-Z", "root", "-w", str(self._pcap)]
-        with log.open("w") as sink:
-            process = self._namespace.popen(
-                ["tcpdump", *options, *self._arguments], stdout=sink, stderr=sink
-            )
-        self._process = process
-        wait_for(
-            lambda: process.poll() is not None or "listening on" in log.read_text(),
-            _START_S,
-            "tcpdump to listen",
-        )
-        if process.poll() is not None:
-            raise CommandError(f"tcpdump: {log.read_text().strip()}")
+        return self.directory / "pcap"
 
     def _describe(self) -> list[str]:
         command = ["tcpdump", "-r", str(self._pcap), "-n", "-e", "-t", "-Z", "root"]
         return processes.run(command).stdout.splitlines()
-
-    def _clean(self) -> None:
-        if self._process:
-            processes.kill_session(self._process)
-        self._temporary.cleanup()
 
 
 def capture(namespace: Namespace, interface: str, bpf_filter: str = "") -> Capture:

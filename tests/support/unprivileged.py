@@ -76,7 +76,7 @@ def tap_server(
     """Run uWSGI with the TAP `vpn0` in a namespace, on port 8080, so that users may run it.
 
     `site` is the text of a site's own ini, where {ini} stands for the project's; without it
-    that is run itself. `uid` is whom it runs as from the start. Raises UwsgiError.
+    that is run itself. `uid` is whom it runs as from the start. Raises ServiceError.
     """
     with tempfile.TemporaryDirectory(prefix="vpnws-users-") as name:
         root = Path(name)

@@ -11,15 +11,14 @@ from __future__ import annotations
 import os
 import select
 import threading
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from .netns import Namespace
+from .assembly import Assembly
+from .netns import Namespace, give
 from .offload_bed import VNET_BYTES, open_vnet_tap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     import pytun
 
@@ -32,7 +31,7 @@ def as_it_is(vnet: bytes, frame: bytes) -> list[Record]:
     return [(vnet, frame)]
 
 
-class VnetCable:
+class VnetCable(Assembly):
     """The picture above, for as long as the `with` block lasts."""
 
     def __init__(
@@ -45,32 +44,22 @@ class VnetCable:
         self._carry = carry
         self._mtu_bytes = mtu_bytes
         self._stop = threading.Event()
-        self._stack = ExitStack()
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            taps = []
-            for number, namespace in enumerate((self.near, self.far), 1):
-                stack.enter_context(namespace)
-                taps.append(namespace.call(lambda: open_vnet_tap("cable0")))
-                stack.callback(taps[-1].close)
-                namespace.ip(f"address add 10.9.0.{number}/24 dev cable0")
-                namespace.ip(f"address add fd09::{number}/64 dev cable0 nodad")
-                namespace.ip(f"link set cable0 mtu {self._mtu_bytes} up")
-            thread = threading.Thread(target=self._run, args=taps)
-            thread.start()
-            stack.callback(thread.join)
-            stack.callback(self._stop.set)
-            self._stack = stack.pop_all()
-        return self
+    def build(self) -> None:
+        """Make both ends, then the thread that joins them."""
+        taps = [self._make_end(*end) for end in enumerate((self.near, self.far), 1)]
+        thread = threading.Thread(target=self._run, args=taps)
+        thread.start()
+        self.parts.callback(thread.join)
+        self.parts.callback(self._stop.set)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()
+    def _make_end(self, number: int, namespace: Namespace) -> pytun.TunTapDevice:
+        self.parts.enter_context(namespace)
+        tap = namespace.call(lambda: open_vnet_tap("cable0"))
+        self.parts.callback(tap.close)
+        give(namespace, "cable0", f"10.9.0.{number}", f"fd09::{number}")
+        namespace.ip(f"link set cable0 mtu {self._mtu_bytes} up")
+        return tap
 
     def _run(self, *taps: pytun.TunTapDevice) -> None:
         fds = [tap.fileno() for tap in taps]

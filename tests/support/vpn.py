@@ -9,108 +9,69 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from . import processes
+from .assembly import Assembly
 from .netns import SERVER_ADDRESS, Lan, Namespace
 from .nginx import Nginx
+from .service import Service
 from .traffic import ping
 from .uwsgi import REPOSITORY, Uwsgi
 from .waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from types import TracebackType
+    from collections.abc import Mapping, Sequence
 
 JOIN_S = 15.0
 TAP = "tap0"
 LOGIN = "alice:wonderland@"
 
 
-class Client:
-    """A running vpnws-client in a namespace, and its log."""
+class Client(Service):
+    """A running vpnws-client in a namespace."""
 
-    def __init__(self, namespace: Namespace, log: Path, url: str, *options: str) -> None:
-        """Start it; `options` stand before the device and the `url`."""
-        self.namespace = namespace
-        self._log = log
-        with log.open("w") as sink:
-            self.process = namespace.popen(
-                [sys.executable, "-m", "vpnws.client", *options, TAP, url],
-                stdout=sink,
-                stderr=subprocess.STDOUT,
-                cwd=REPOSITORY,
-            )
+    name = "vpnws-client"
+    stop_signal = signal.SIGINT
+    stop_s = 10.0
+    may_end = True
 
-    def log_text(self) -> str:
-        """Return what it has printed so far."""
-        return self._log.read_text(errors="replace")
-
-    def wait_for_log(self, text: str, count: int = 1) -> None:
-        """Wait until it has printed `text` so often. Raises `TimeoutError`."""
-        what = f"the client to say {text!r}"
-        try:
-            wait_for(lambda: self.log_text().count(text) >= count, JOIN_S, what)
-        except TimeoutError as error:
-            raise TimeoutError(f"{error}; it said:\n{self.log_text()}") from None
-
-    def stop(self) -> int:
-        """End it as Ctrl-C does and return its exit code."""
-        self.process.send_signal(signal.SIGINT)
-        code: int = self.process.wait(10)
-        return code
-
-
-class Vpn:
-    """A VPN from the start of a `with` block to its end; clients join one by one."""
-
-    def __init__(
-        self, stations: int = 2, *arguments: str, placeholders: Mapping[str, str] | None = None
-    ) -> None:
-        """`stations` is how many namespaces there are; the rest is uWSGI's."""
-        self.lan = Lan(stations)
+    def __init__(self, namespace: Namespace, *arguments: str, wrapper: Sequence[str] = ()) -> None:
+        """Plan it with these arguments; `wrapper` are words that run the command after them."""
+        super().__init__(namespace)
         self._arguments = arguments
-        self._placeholders = placeholders
-        self._clients = 0
-        self.nginx = Nginx(self.lan.server)
+        self._wrapper = wrapper
 
-    def prepare(self, stack: ExitStack) -> None:
-        """Make what the server finds when it starts; a subclass has more than nothing."""
+    def command(self) -> list[str]:
+        """Return the command line."""
+        return [*self._wrapper, sys.executable, "-m", "vpnws.client", *self._arguments]
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            stack.enter_context(self.lan)
-            self.prepare(stack)
-            stack.enter_context(self.nginx)
-            self.uwsgi = stack.enter_context(
-                Uwsgi(
-                    *self._arguments,
-                    namespace=self.lan.server,
-                    socket_path=self.nginx.socket_path,
-                    placeholders=self._placeholders,
-                )
-            )
-            self._stack = stack.pop_all()
-        return self
+    def working_directory(self) -> Path:
+        """Return where the package is found."""
+        return REPOSITORY
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            if error is not None:
-                for log in sorted(self._directory.glob("client*")):
-                    print(f"--- {log.name}:\n{log.read_text(errors='replace')[-4000:]}")
-        finally:
-            self._stack.__exit__(kind, error, trace)
+    def wait_until_connected(self, count: int = 1) -> None:
+        """Wait until it has said so often that it is connected. Raises `TimeoutError`."""
+        self.wait_for_log("connected to", count, within_s=JOIN_S)
+
+
+class ClientBed(Assembly):
+    """A LAN whose stations run clients; a subclass says which server they connect to."""
+
+    def __init__(self, lan: Lan) -> None:
+        self.lan = lan
+
+    def start_client(self, namespace: Namespace, url: str, *options: str) -> Client:
+        """Start a client and do not wait for anything; it ends with the `with` block."""
+        return self.parts.enter_context(Client(namespace, *options, TAP, url))
+
+    def connect(self, namespace: Namespace, url: str, *options: str) -> Client:
+        """Start a client and wait until it is connected."""
+        client = self.start_client(namespace, url, *options)
+        client.wait_until_connected()
+        return client
 
     @staticmethod
     def address(index: int) -> str:
@@ -122,26 +83,6 @@ class Vpn:
         """Return station `index`'s IPv6 address in the VPN."""
         return f"fd08::{index + 1:x}"
 
-    def join(self, index: int, url: str | None = None, *options: str) -> Client:
-        """Start station `index`'s client and wait until it is connected; by default over TLS."""
-        self._clients += 1
-        client = Client(
-            self.lan.stations[index],
-            self._directory / f"client-{index}-{self._clients}",
-            url or f"wss://{LOGIN}{SERVER_ADDRESS}/vpn",
-            *("--address", f"{self.address(index)}/24"),
-            *("--address", f"{self.address_6(index)}/64"),
-            *(("--ca", str(self.nginx.ca.crt)) if not url or url.startswith("wss") else ()),
-            *options,
-        )
-        self._stack.callback(processes.stop, client.process)
-        client.wait_for_log("connected to")
-        return client
-
-    def join_all(self) -> list[Client]:
-        """Have every station join."""
-        return [self.join(index) for index in range(len(self.lan.stations))]
-
     def wait_until_reachable(self, one: int, other: int) -> None:
         """Wait until station `one` can ping station `other`."""
         wait_for(
@@ -149,6 +90,52 @@ class Vpn:
             JOIN_S,
             f"station {one} to reach station {other}",
         )
+
+
+class Vpn(ClientBed):
+    """A VPN from the start of a `with` block to its end; clients join one by one."""
+
+    def __init__(
+        self, stations: int = 2, *arguments: str, placeholders: Mapping[str, str] | None = None
+    ) -> None:
+        """`stations` is how many namespaces there are; the rest is uWSGI's."""
+        super().__init__(Lan(stations))
+        self._arguments = arguments
+        self._placeholders = placeholders
+        self.nginx = Nginx(self.lan.server)
+
+    def prepare(self) -> None:
+        """Make what the server finds when it starts; a subclass has more than nothing."""
+
+    def build(self) -> None:
+        """Make the LAN, then nginx, then uWSGI."""
+        self.directory = Path(self.parts.enter_context(tempfile.TemporaryDirectory()))
+        self.parts.enter_context(self.lan)
+        self.prepare()
+        self.parts.enter_context(self.nginx)
+        self.uwsgi = self.parts.enter_context(
+            Uwsgi(
+                *self._arguments,
+                namespace=self.lan.server,
+                socket_path=self.nginx.socket_path,
+                placeholders=self._placeholders,
+            )
+        )
+
+    def trust(self, url: str) -> tuple[str, ...]:
+        """Return the client's options for the server's certificate."""
+        return ("--ca", str(self.nginx.ca.crt)) if url.startswith("wss") else ()
+
+    def join(self, index: int, url: str = "", *options: str) -> Client:
+        """Start station `index`'s client and wait until it is connected; by default over TLS."""
+        url = url or f"wss://{LOGIN}{SERVER_ADDRESS}/vpn"
+        addresses = f"{self.address(index)}/24", f"{self.address_6(index)}/64"
+        given = [word for address in addresses for word in ("--address", address)]
+        return self.connect(self.lan.stations[index], url, *given, *self.trust(url), *options)
+
+    def join_all(self) -> list[Client]:
+        """Have every station join."""
+        return [self.join(index) for index in range(len(self.lan.stations))]
 
 
 def kill(pid: int) -> None:
