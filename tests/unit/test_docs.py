@@ -66,11 +66,12 @@ def test_the_options_worth_changing_stand_in_the_ini() -> None:
         assert given[name] == value or name == "workers"
 
 
-def test_the_way_of_a_frame_has_the_steps_that_the_code_numbers() -> None:
-    told = re.findall(r"^(\d)\. \*\*", DESIGN.read_text(), re.MULTILINE)
-    sources = (ROOT / "vpnws/switch/forwarding.py").read_text()
-    numbered = set(re.findall(r"# (\d) [A-Z]", sources, re.MULTILINE))
-    assert told == sorted(numbered) == list("12345678")
+def test_the_way_of_a_frame_has_the_steps_that_the_code_names() -> None:
+    told = re.findall(r"^(\d)\. \*\*(\w+)", DESIGN.read_text(), re.MULTILINE)
+    source = (ROOT / "vpnws/switch/forwarding.py").read_text()
+    named = set(re.findall(r"# (\d) (\w+)", source))
+    assert told == sorted(named)
+    assert [number for number, _ in told] == list("12345678")
 
 
 def test_every_requirement_has_its_reason() -> None:

@@ -37,7 +37,7 @@ MAGIC: Final = b"vpnws-port"
 VERSION: Final = 1
 """Goes up with every change of what a record's fields are or mean."""
 MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
-"""A longer record is neither written nor read: the station connects again."""
+"""A port whose record would be longer does not move: its station connects again."""
 _HEAD: Final = Struct(f">{len(MAGIC)}sHI")
 
 T = TypeVar("T")
