@@ -89,21 +89,24 @@ class TestTrunkItems:
     FRAMES = st.lists(st.binary(min_size=14, max_size=300), min_size=1, max_size=4)
 
     @given(st.lists(st.tuples(LABELS, FRAMES), max_size=8))
-    def test_what_is_written_is_read(self, runs: list[tuple[bytes, list[bytes]]]) -> None:
+    def test_what_is_written_is_read(self, trains: list[tuple[bytes, list[bytes]]]) -> None:
         written = [
-            (label, b"".join(map(encode_record, frames)), len(frames)) for label, frames in runs
+            (label, b"".join(map(encode_record, frames)), len(frames)) for label, frames in trains
         ]
-        items = [trunk.encode_item(*one) for one in written]
+        items = [
+            trunk.encode_item(label, list(map(encode_record, frames)), len(frames))
+            for label, frames in trains
+        ]
         assert list(trunk.decode_items(b"".join(items))) == written
-        for item, (_, run, frames) in zip(items, written, strict=True):
-            assert item[trunk.records_at(item) :] == run
-            assert trunk.frames_of(item) == frames
+        for item, (_, records, count) in zip(items, written, strict=True):
+            assert item[trunk.records_at(item) :] == records
+            assert trunk.frames_of(item) == count
 
     @given(LABELS, st.binary(min_size=14, max_size=300), st.data())
     def test_what_is_cut_short_is_left_out(
         self, label: bytes, frame: bytes, data: st.DataObject
     ) -> None:
-        item = trunk.encode_item(label, encode_record(frame), 1)
+        item = trunk.encode_item(label, [encode_record(frame)], 1)
         short = item + item[: data.draw(st.integers(0, len(item) - 1))]
         assert len(list(trunk.decode_items(short))) == 1
 

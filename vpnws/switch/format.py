@@ -24,7 +24,7 @@ from vpnws.wire.records import (
 from vpnws.wire.train import from_trunk, read_frames, read_records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from vpnws.switch.queue.queue import EgressQueue
     from vpnws.wire.train import Train
@@ -43,8 +43,8 @@ class Format(Protocol):
     def max_message_bytes(self, max_frame_bytes: int) -> int:
         """Return how long a message may be at a port with that longest frame."""
 
-    def read(self, messages: Iterable[bytes]) -> Iterator[Train]:
-        """Yield the trains in `messages`, which came in one after the other."""
+    def read(self, messages: Sequence[bytes]) -> Iterable[Train]:
+        """Return the trains in `messages`, which came in one after the other."""
 
     def write(self, train: Train, label: bytes) -> Written:
         """Return the items for `train`; `label` says where it came in."""
@@ -68,8 +68,8 @@ class PlainFrames:
         """Return the longest frame: it is the message."""
         return max_frame_bytes
 
-    def read(self, messages: Iterable[bytes]) -> Iterator[Train]:
-        """Yield trains of plain frames."""
+    def read(self, messages: Sequence[bytes]) -> Iterable[Train]:
+        """Return trains of plain frames."""
         return read_frames(messages)
 
     def write(self, train: Train, _label: bytes) -> Written:
@@ -115,8 +115,8 @@ class Records:
         """Return the bound of a message of records."""
         return MAX_RECORDS_BYTES
 
-    def read(self, messages: Iterable[bytes]) -> Iterator[Train]:
-        """Yield the trains of each message of records."""
+    def read(self, messages: Sequence[bytes]) -> Iterable[Train]:
+        """Return the trains of each message of records."""
         return read_records(messages)
 
     def write(self, train: Train, _label: bytes) -> Written:
@@ -164,7 +164,7 @@ class TapRecords(Records):
 class TrunkItems(PlainFrames):
     """Items, a train in each, with the label of where it came in: a trunk."""
 
-    def read(self, messages: Iterable[bytes]) -> Iterator[Train]:
+    def read(self, messages: Sequence[bytes]) -> Iterator[Train]:
         """Yield the train of each item."""
         for message in messages:
             for item in trunk.decode_items(message):
@@ -172,8 +172,8 @@ class TrunkItems(PlainFrames):
 
     def write(self, train: Train, label: bytes) -> Written:
         """Return an item for each piece of the train."""
-        pieces = zip(train.records(), train.counts(), strict=True)
-        return [trunk.encode_item(label, *piece) for piece in pieces], train.size_bytes
+        items = [trunk.encode_item(label, *piece) for piece in train.pieces()]
+        return items, train.size_bytes
 
     def frame_at(self, item: bytes) -> int:
         """Return where the first record's frame begins."""
@@ -183,7 +183,7 @@ class TrunkItems(PlainFrames):
         """Return an item for each record."""
         for label, records, _count in trunk.decode_items(item):
             for record in split_records(records):
-                yield trunk.encode_item(label, record, 1)
+                yield trunk.encode_item(label, (record,), 1)
 
 
 PLAIN_MESSAGES: Final = PlainMessages()

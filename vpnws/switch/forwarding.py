@@ -32,7 +32,7 @@ from vpnws.switch.port import AccessPort
 from vpnws.wire.ethernet import BROADCAST, RESERVED, ZERO, is_station_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from vpnws.switch.format import Format, Written
     from vpnws.switch.location import SharedTable
@@ -103,7 +103,7 @@ class Switch:
         for network in self.networks:
             network.fdb.age(now)
 
-    def receive(self, ingress: Port, messages: Iterable[bytes], now: float) -> int:
+    def receive(self, ingress: Port, messages: Sequence[bytes], now: float) -> int:
         """Forward the frames in `messages`, which came in at `ingress`; then have ports write.
 
         `now` is in seconds. Returns how many frames there were.
@@ -123,7 +123,7 @@ class Switch:
 
     def _enter(self, ingress: AccessPort, train: Train, now: float) -> None:
         """Take a train from a station or a TAP through all steps."""
-        refusal = self._refusal(ingress, train, now)
+        refusal = self._admit(ingress, train, now)
         if refusal is None:
             self._forward(ingress.origin, ingress, train, now)
         elif train.count > 1 and refusal in _OF_ONE_FRAME:
@@ -140,7 +140,7 @@ class Switch:
         else:
             self._forward(origin, ingress, train, now)
 
-    def _refusal(self, ingress: AccessPort, train: Train, now: float) -> Drop | None:
+    def _admit(self, ingress: AccessPort, train: Train, now: float) -> Drop | None:
         """Take a train through steps 1 to 4; return why it must be dropped, if so."""
         # 1 Length
         if not train.is_sound(ingress.max_frame_bytes):

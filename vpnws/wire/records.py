@@ -46,6 +46,18 @@ def encode_record(frame: Buffer, vnet: bytes = NOTHING_TO_DO) -> bytes:
     return len(frame).to_bytes(LENGTH_BYTES, "big") + vnet + frame
 
 
+_SHORT_PREFIXES: Final = tuple(
+    size.to_bytes(LENGTH_BYTES, "big") + NOTHING_TO_DO for size in range(2048)
+)
+
+
+def plain_prefix(size_bytes: int) -> bytes:
+    """Return what stands before a complete frame of `size_bytes` in a record."""
+    if size_bytes < len(_SHORT_PREFIXES):
+        return _SHORT_PREFIXES[size_bytes]
+    return size_bytes.to_bytes(LENGTH_BYTES, "big") + NOTHING_TO_DO
+
+
 def put_length(buffer: bytearray | memoryview, at: int, size_bytes: int) -> None:
     """Write the length of a record that begins at `at` in `buffer`; its frame has `size_bytes`."""
     _LENGTH.pack_into(buffer, at, size_bytes)
@@ -85,6 +97,14 @@ def walk(
         yield piece, count, longest, begun, start
     if start < end:
         yield b"", 1, 0, start, end
+
+
+def sole_key(message: bytes) -> bytes:
+    """Return the key of the record that `message` is; empty if it is not just one."""
+    if len(message) < _MIN_RECORD_BYTES:
+        return b""
+    size, key = _HEAD.unpack_from(message)
+    return key if size == len(message) - PREFIX_BYTES else b""
 
 
 def split_records(message: bytes) -> Iterator[bytes]:

@@ -18,15 +18,13 @@ from vpnws.wire.records import (
     NOTHING_TO_DO,
     PREFIX_BYTES,
     VNET_BYTES,
-    encode_record,
+    plain_prefix,
+    sole_key,
     walk,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-Piece: TypeAlias = "tuple[bytes, int, int, int]"
-"""A message, where in it records of one key start and stop, and how many they are."""
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 class Train(Protocol):
@@ -58,34 +56,39 @@ class Train(Protocol):
     def records(self) -> list[bytes]:
         """Return the train as records: pieces of at most MAX_PIECE_BYTES or of one record."""
 
-    def counts(self) -> list[int]:
-        """Return how many records are in each of these pieces."""
+    def pieces(self) -> list[Piece]:
+        """Return the same pieces, not joined yet."""
 
     def split(self) -> Iterator[Train]:
         """Yield each frame as a train of its own."""
 
 
-class PlainTrain:
-    """Plain frames with the same addresses."""
+Piece: TypeAlias = "tuple[Sequence[bytes], int]"
+"""Records as the parts that they are joined of, and how many they are."""
 
-    __slots__ = ("_frames", "addresses", "count", "size_bytes")
+
+class PlainTrain:
+    """Plain frames with the same addresses and the same type."""
+
+    __slots__ = ("_frames", "_header", "_longest_bytes", "addresses", "count", "size_bytes")
 
     is_plain = True
     label = b""
 
-    def __init__(self, addresses: bytes, frames: list[bytes], size_bytes: int) -> None:
-        """`size_bytes` is the length of all `frames` together."""
-        self.addresses = addresses
+    def __init__(
+        self, header: bytes, frames: list[bytes], size_bytes: int, longest_bytes: int
+    ) -> None:
+        """`header` is what the frames begin with, `size_bytes` the length of all together."""
+        self.addresses = header[:12]
         self.count = len(frames)
         self.size_bytes = size_bytes
+        self._header = header
+        self._longest_bytes = longest_bytes
         self._frames = frames
 
     def is_sound(self, max_frame_bytes: int) -> bool:
         """Tell whether every frame has a header and at most `max_frame_bytes`."""
-        if self.count == 1:
-            return HEADER_BYTES <= self.size_bytes <= max_frame_bytes
-        lengths = list(map(len, self._frames))
-        return min(lengths) >= HEADER_BYTES and max(lengths) <= max_frame_bytes
+        return self._longest_bytes <= max_frame_bytes and len(self._header) == HEADER_BYTES
 
     def frames(self) -> list[bytes]:
         """Return the frames."""
@@ -101,33 +104,32 @@ class PlainTrain:
 
     def records(self) -> list[bytes]:
         """Return the frames as records."""
-        records = list(map(encode_record, self._frames))
-        if self.count == 1:
-            return records
-        pieces = []
-        for count in self.counts():
-            pieces.append(b"".join(records[:count]))
-            del records[:count]
-        return pieces
+        return [b"".join(parts) for parts, _count in self.pieces()]
 
-    def counts(self) -> list[int]:
-        """Return how many records are in each of these pieces."""
-        if self.size_bytes + PREFIX_BYTES * self.count <= MAX_PIECE_BYTES:
-            return [self.count]
-        counts: list[int] = []
-        room_bytes = 0
+    def pieces(self) -> list[Piece]:
+        """Return the frames as records that are not joined yet."""
+        pieces: list[Piece] = []
+        parts: list[bytes] = []
+        count = size_bytes = 0
         for frame in self._frames:
             record_bytes = PREFIX_BYTES + len(frame)
-            if record_bytes > room_bytes:
-                counts.append(0)
-                room_bytes = MAX_PIECE_BYTES
-            counts[-1] += 1
-            room_bytes -= record_bytes
-        return counts
+            if count and size_bytes + record_bytes > MAX_PIECE_BYTES:
+                pieces.append((parts, count))
+                parts, count, size_bytes = [], 0, 0
+            parts += (plain_prefix(record_bytes - PREFIX_BYTES), frame)
+            count += 1
+            size_bytes += record_bytes
+        pieces.append((parts, count))
+        return pieces
 
     def split(self) -> Iterator[Train]:
         """Yield each frame as a train of its own."""
-        return (PlainTrain(self.addresses, [frame], len(frame)) for frame in self._frames)
+        for frame in self._frames:
+            yield PlainTrain(frame[:HEADER_BYTES], [frame], len(frame), len(frame))
+
+
+Span: TypeAlias = "tuple[bytes, int, int, int]"
+"""A message, where in it records of one key start and stop, and how many they are."""
 
 
 class RecordTrain:
@@ -135,7 +137,7 @@ class RecordTrain:
 
     __slots__ = (
         "_longest_bytes",
-        "_pieces",
+        "_spans",
         "addresses",
         "count",
         "is_plain",
@@ -145,22 +147,23 @@ class RecordTrain:
     )
 
     def __init__(
-        self, key: bytes, pieces: list[Piece], longest_bytes: int, label: bytes = b""
+        self,
+        key: bytes,
+        spans: list[Span],
+        count: int,
+        size_bytes: int,
+        longest_bytes: int,
+        label: bytes = b"",
     ) -> None:
-        """`longest_bytes` is the length of the longest frame; the others as `walk` has them."""
+        """`size_bytes` is the length of all records, `longest_bytes` that of the longest frame."""
         self.vnet = key[:VNET_BYTES]
         self.addresses = key[VNET_BYTES:]
+        self.count = count
+        self.size_bytes = size_bytes - PREFIX_BYTES * count
         self.is_plain = self.vnet == NOTHING_TO_DO
         self.label = label
-        self._pieces = pieces
+        self._spans = spans
         self._longest_bytes = longest_bytes
-        if len(pieces) == 1:
-            _message, start, stop, self.count = pieces[0]
-            self.size_bytes = stop - start - PREFIX_BYTES * self.count
-        else:
-            self.count = sum(piece[3] for piece in pieces)
-            size_bytes = sum(piece[2] - piece[1] for piece in pieces)
-            self.size_bytes = size_bytes - PREFIX_BYTES * self.count
 
     def is_sound(self, max_frame_bytes: int) -> bool:
         """Tell whether the virtio header is true of every frame (see `offload.is_sound`)."""
@@ -168,7 +171,7 @@ class RecordTrain:
             return self._longest_bytes <= max_frame_bytes
         vnet = self.vnet
         if self.count == 1:
-            message, start, stop, _count = self._pieces[0]
+            message, start, stop, _count = self._spans[0]
             at = start + PREFIX_BYTES
             return is_sound(vnet, message, at, stop - at, max_frame_bytes)
         return all(
@@ -191,68 +194,87 @@ class RecordTrain:
         """Return how many packets that makes, or a few more (see `offload.segment_count`)."""
         if self.is_plain:
             return self.count
-        return sum(
-            segment_count(self.vnet, size) for _message, size, _start, _stop in self._records()
-        )
+        return sum(segment_count(self.vnet, record[1]) for record in self._records())
 
     def records(self) -> list[bytes]:
         """Return the records."""
-        return [message[start:stop] for message, start, stop, _count in self._pieces]
+        return [message[start:stop] for message, start, stop, _count in self._spans]
 
-    def counts(self) -> list[int]:
-        """Return how many there are in each piece."""
-        return [piece[3] for piece in self._pieces]
+    def pieces(self) -> list[Piece]:
+        """Return the records, in one part each piece."""
+        return [((message[start:stop],), count) for message, start, stop, count in self._spans]
 
     def split(self) -> Iterator[Train]:
         """Yield each record as a train of its own."""
         key = self.vnet + self.addresses
         for message, size, start, stop in self._records():
-            yield RecordTrain(key, [(message, start, stop, 1)], size, self.label)
+            span = message, start, stop, 1
+            yield RecordTrain(key, [span], 1, stop - start, size, self.label)
 
     def _records(self) -> Iterator[tuple[bytes, int, int, int]]:
         """Yield (message, length of the frame, start, stop) of each record."""
-        for message, begun, end, _count in self._pieces:
+        for message, begun, end, _count in self._spans:
             for _key, _one, size, start, stop in walk(message, 0, begun, end):
                 yield message, size, start, stop
 
 
 def from_trunk(label: bytes, records: bytes, count: int) -> RecordTrain:
     """Return the train of a trunk's item: `count` records that were a train when they were sent."""
+    size_bytes = len(records)
     key = records[LENGTH_BYTES : LENGTH_BYTES + KEY_BYTES]
-    return RecordTrain(key, [(records, 0, len(records), count)], 0, label)
+    span = records, 0, size_bytes, count
+    return RecordTrain(key, [span], count, size_bytes, size_bytes, label)
 
 
-def read_records(messages: Iterable[bytes]) -> Iterator[RecordTrain]:
-    """Yield the trains in messages of records; see `walk` for one whose end is broken."""
+def read_records(messages: Sequence[bytes]) -> Iterable[Train]:
+    """Return the trains in messages of records; see `walk` for one whose end is broken."""
+    if len(messages) == 1 and (key := sole_key(messages[0])):
+        size_bytes = len(messages[0])
+        return (
+            RecordTrain(
+                key, [(messages[0], 0, size_bytes, 1)], 1, size_bytes, size_bytes - PREFIX_BYTES
+            ),
+        )
+    return _read_records(messages)
+
+
+def _read_records(messages: Iterable[bytes]) -> Iterator[Train]:
     train = b""
-    pieces: list[Piece] = []
-    longest_bytes = 0
+    spans: list[Span] = []
+    frames = size_bytes = longest_bytes = 0
     for message in messages:
         for key, count, longest, start, stop in walk(message, MAX_PIECE_BYTES):
             if key == train and key:
-                pieces.append((message, start, stop, count))
-                longest_bytes = max(longest_bytes, longest)
+                spans.append((message, start, stop, count))
+                frames += count
+                size_bytes += stop - start
+                if longest > longest_bytes:
+                    longest_bytes = longest
                 continue
-            if pieces:
-                yield RecordTrain(train, pieces, longest_bytes)
-            train, pieces, longest_bytes = key, [(message, start, stop, count)], longest
-    if pieces:
-        yield RecordTrain(train, pieces, longest_bytes)
+            if spans:
+                yield RecordTrain(train, spans, frames, size_bytes, longest_bytes)
+            train, spans = key, [(message, start, stop, count)]
+            frames, size_bytes, longest_bytes = count, stop - start, longest
+    if spans:
+        yield RecordTrain(train, spans, frames, size_bytes, longest_bytes)
 
 
-def read_frames(frames: Iterable[bytes]) -> Iterator[PlainTrain]:
+def read_frames(frames: Iterable[bytes]) -> Iterator[Train]:
     """Yield the trains of plain frames that came in one after the other."""
     path = b""
     train: list[bytes] = []
-    size_bytes = 0
+    size_bytes = longest_bytes = 0
     for frame in frames:
-        addresses = frame[:12]
-        if addresses == path and train:
+        size = len(frame)
+        header = frame[:HEADER_BYTES]
+        if header == path and train:
             train.append(frame)
-            size_bytes += len(frame)
+            size_bytes += size
+            if size > longest_bytes:
+                longest_bytes = size
             continue
         if train:
-            yield PlainTrain(path, train, size_bytes)
-        path, train, size_bytes = addresses, [frame], len(frame)
+            yield PlainTrain(path, train, size_bytes, longest_bytes)
+        path, train, size_bytes, longest_bytes = header, [frame], size, size
     if train:
-        yield PlainTrain(path, train, size_bytes)
+        yield PlainTrain(path, train, size_bytes, longest_bytes)

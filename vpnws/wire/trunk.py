@@ -6,7 +6,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from vpnws.wire.websocket import Buffer
 
@@ -31,12 +31,13 @@ def decode_label(label: bytes) -> tuple[int, str, str]:
     return label[0], label[2 + length :].decode(), label[2 : 2 + length].decode()
 
 
-def encode_item(label: bytes, records: bytes, count: int) -> bytes:
+def encode_item(label: bytes, records: Sequence[bytes], count: int) -> bytes:
     """Write a train of `count` records with the label of where it came in.
 
-    Items may follow each other in one bus message.
+    `records` are joined. Items may follow each other in one bus message.
     """
-    return b"".join((_PREFIX.pack(len(records), count, len(label)), label, records))
+    size_bytes = sum(map(len, records))
+    return b"".join((_PREFIX.pack(size_bytes, count, len(label)), label, *records))
 
 
 def records_at(item: bytes) -> int:
