@@ -34,11 +34,17 @@ that came in together."""
 
 _MIN_RECORD_BYTES: Final = PREFIX_BYTES + HEADER_BYTES
 """Where fewer bytes are left no record can be, and the message has a broken end."""
-_LENGTH: Final = Struct(">I")
+_PREFIX: Final = Struct(">I10s")
+"""Length of the frame; then the virtio header."""
 _HEAD: Final = Struct(">I22s")
 """Length of the frame; then the record's key."""
 KEY_BYTES: Final = 22
 """A record's key: its virtio header and both addresses of its frame."""
+
+
+put_length: Final = Struct(">I").pack_into
+"""put_length(buffer, at, size_bytes): write the length of the frame of a record that begins at `at`
+in `buffer`, before its virtio header and its frame."""
 
 
 def encode_record(frame: Buffer, vnet: bytes = NOTHING_TO_DO) -> bytes:
@@ -56,11 +62,6 @@ def plain_prefix(size_bytes: int) -> bytes:
     if size_bytes < len(_SHORT_PREFIXES):
         return _SHORT_PREFIXES[size_bytes]
     return size_bytes.to_bytes(LENGTH_BYTES, "big") + NOTHING_TO_DO
-
-
-def put_length(buffer: bytearray | memoryview, at: int, size_bytes: int) -> None:
-    """Write the length of a record that begins at `at` in `buffer`; its frame has `size_bytes`."""
-    _LENGTH.pack_into(buffer, at, size_bytes)
 
 
 def walk(
@@ -107,11 +108,30 @@ def sole_key(message: bytes) -> bytes:
     return key if size == len(message) - PREFIX_BYTES else b""
 
 
+def each_record(message: Buffer) -> Iterator[tuple[bytes, int, int]]:
+    """Yield (virtio header, where the frame begins, its length in bytes) for each record.
+
+    A rest in which no record can be found comes last, with an empty header, as in `walk`.
+    """
+    start, end = 0, len(message)
+    unpack = _PREFIX.unpack_from
+    while end - start >= _MIN_RECORD_BYTES:
+        size, vnet = unpack(message, start)
+        at = start + PREFIX_BYTES
+        stop = at + size
+        if stop > end or size < HEADER_BYTES:
+            break
+        yield vnet, at, size
+        start = stop
+    if start < end:
+        yield b"", start, end - start
+
+
 def split_records(message: bytes) -> Iterator[bytes]:
     """Yield each record of `message` by itself."""
-    for key, _count, _longest, start, stop in walk(message, 0):
-        if key:
-            yield message[start:stop]
+    for vnet, at, size in each_record(message):
+        if vnet:
+            yield message[at - PREFIX_BYTES : at + size]
 
 
 def decode_records(message: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -119,6 +139,6 @@ def decode_records(message: bytes) -> Iterator[tuple[bytes, bytes]]:
 
     A frame too short for an Ethernet header has no end either.
     """
-    for key, _count, _longest, start, stop in walk(message, 0):
-        if key:
-            yield key[:VNET_BYTES], message[start + PREFIX_BYTES : stop]
+    for vnet, at, size in each_record(message):
+        if vnet:
+            yield vnet, message[at : at + size]

@@ -13,7 +13,7 @@ from vpnws.wire.ethernet import HEADER_BYTES
 from vpnws.wire.transport import MAX_TAGS, TAG_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from vpnws.client.carry.connection import Connection
     from vpnws.client.carry.counters import Counters
@@ -45,19 +45,12 @@ class Carrier(ABC):
         self._first_room = room
         self._max_frame_bytes = mtu_bytes + HEADER_BYTES + MAX_TAGS * TAG_BYTES
 
+    @abstractmethod
     def deliver(self, messages: list[Buffer]) -> None:
         """Write received messages to the TAP; drop and count what must not reach the kernel.
 
         Raises TapError when the device failed.
         """
-        write, counters = self._write, self._counters
-        for data in self._checked(messages):
-            try:
-                write(data)
-            except OSError as error:
-                self._count_refused(error)
-            else:
-                counters.frames_received += 1
 
     def take(self, max_frames: int) -> int:
         """Send the frames that the TAP has ready; return how many it had.
@@ -84,10 +77,6 @@ class Carrier(ABC):
         return count
 
     @abstractmethod
-    def _checked(self, messages: list[Buffer]) -> Iterator[Buffer]:
-        """Yield what to write of `messages`; drop and count the rest."""
-
-    @abstractmethod
     def _add(self, length: int) -> memoryview:
         """Take the `length` bytes that were read into the room; return the next room."""
 
@@ -101,11 +90,15 @@ class Carrier(ABC):
         # `take` counts every frame that it has read.
         self._counters.frames_sent -= 1
 
-    def _count_refused(self, error: OSError) -> None:
-        """Count a frame that the TAP did not take. Raises TapError when the device failed."""
-        if isinstance(error, BlockingIOError):
+    def _put(self, data: Buffer) -> None:
+        """Write to the TAP; count what it does not take. Raises TapError when the device failed."""
+        try:
+            self._write(data)
+        except BlockingIOError:
             self._counters.drops[ClientDrop.TAP_FULL] += 1
-        elif error.errno in FRAME_ERRORS:
+        except OSError as error:
+            if error.errno not in FRAME_ERRORS:
+                raise device_failure(self._tap, error) from error
             self._counters.drops[ClientDrop.TAP_REFUSED] += 1
         else:
-            raise device_failure(self._tap, error) from error
+            self._counters.frames_received += 1

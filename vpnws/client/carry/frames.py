@@ -12,8 +12,6 @@ from vpnws.wire.offload import fit, plain_frames
 from vpnws.wire.records import NOTHING_TO_DO, VNET_BYTES, decode_records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from vpnws.client.carry.connection import Connection
     from vpnws.client.carry.counters import Counters
     from vpnws.tap.contract import Tap
@@ -31,10 +29,14 @@ class FrameCarrier(Carrier):
         super().__init__(tap, connection, counters, mtu_bytes, tap.write, self._buffer)
         self._frames: list[bytes] = []
 
-    def _checked(self, messages: list[Buffer]) -> Iterator[Buffer]:
+    def deliver(self, messages: list[Buffer]) -> None:
+        """Write received frames to the TAP; drop and count what must not reach the kernel.
+
+        Raises TapError when the device failed.
+        """
         for frame in messages:
             if HEADER_BYTES <= len(frame) <= self._max_frame_bytes:
-                yield frame
+                self._put(frame)
             elif len(frame) < HEADER_BYTES:
                 self._counters.drops[ClientDrop.SHORT] += 1
             else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from vpnws.client.carry.carrier import Carrier
@@ -11,12 +10,17 @@ from vpnws.client.carry.masking import HEAD_ROOM_BYTES
 from vpnws.tap.contract import READ_BYTES
 from vpnws.wire.ethernet import HEADER_BYTES
 from vpnws.wire.offload import GSO_NONE, NEEDS_CSUM, VNET, fit, is_sound
-from vpnws.wire.records import LENGTH_BYTES, PREFIX_BYTES, VNET_BYTES
+from vpnws.wire.records import (
+    LENGTH_BYTES,
+    NOTHING_TO_DO,
+    PREFIX_BYTES,
+    VNET_BYTES,
+    each_record,
+    put_length,
+)
 from vpnws.wire.transport import CHECKSUM_AT, IPV4_BYTES, IPV6_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from vpnws.client.carry.connection import Connection
     from vpnws.client.carry.counters import Counters
     from vpnws.tap.contract import Tap
@@ -25,8 +29,6 @@ if TYPE_CHECKING:
 MESSAGE_BYTES: Final = 16384 - 8
 """Records share a message of at most this length, which with its header fills one TLS record; a
 longer record goes alone. On a slow path the other end need not wait for more."""
-_LENGTH: Final = Struct(">I")
-_PREFIX: Final = Struct(">I10s")
 _USUAL: Final = frozenset(
     VNET.pack(NEEDS_CSUM, GSO_NONE, 0, 0, HEADER_BYTES + ip_bytes, checksum_at)
     for ip_bytes in (IPV4_BYTES, IPV6_BYTES)
@@ -52,29 +54,25 @@ class RecordCarrier(Carrier):
         self._end = HEAD_ROOM_BYTES
         """Where the records end that are not written yet, and the next one begins."""
 
-    def _checked(self, messages: list[Buffer]) -> Iterator[Buffer]:
-        max_frame_bytes, drops = self._max_frame_bytes, self._counters.drops
+    def deliver(self, messages: list[Buffer]) -> None:
+        """Write received records to the TAP; drop and count what must not reach the kernel.
+
+        Raises TapError when the device failed.
+        """
+        put, max_frame_bytes = self._put, self._max_frame_bytes
         for message in messages:
-            start, end = 0, len(message)
-            while end - start >= PREFIX_BYTES:
-                size, vnet = _PREFIX.unpack_from(message, start)
-                at = start + PREFIX_BYTES
-                stop = at + size
-                if not HEADER_BYTES <= size <= end - at:
-                    break
-                if is_sound(vnet, message, at, size, max_frame_bytes):
-                    yield message[start + LENGTH_BYTES : stop]
+            for vnet, at, size in each_record(message):
+                # A rest in which no record can be found has no header, so it is not sound either.
+                is_complete = vnet == NOTHING_TO_DO and size <= max_frame_bytes
+                if is_complete or is_sound(vnet, message, at, size, max_frame_bytes):
+                    put(message[at - VNET_BYTES : at + size])
                 else:
-                    drops[ClientDrop.RECORD] += 1
-                start = stop
-            if start != end:
-                # Where the next record begins is unknown.
-                drops[ClientDrop.RECORD] += 1
+                    self._counters.drops[ClientDrop.RECORD] += 1
 
     def _add(self, length: int) -> memoryview:
         start, memory = self._end, self._memory
         size = length - VNET_BYTES
-        _LENGTH.pack_into(memory, start, size)
+        put_length(memory, start, size)
         end = start + PREFIX_BYTES + size
         if memory[start + LENGTH_BYTES] & NEEDS_CSUM and not self._is_usual(start, size):
             self._replace(start, end)
