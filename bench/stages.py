@@ -231,7 +231,7 @@ def trunk_decode(frames: list[bytes]) -> Work:
     """Cut a message from another process into its items."""
     label = Bed(0).sender.origin.label
     records = [encode_record(one) for one in frames]
-    message = b"".join(trunk.encode_item(label, (record,), 1) for record in records)
+    message = b"".join(trunk.encode_item(label, (record,), len(record), 1) for record in records)
     if [item[1] for item in trunk.decode_items(message)] != records:
         raise AssertionError("the items do not have the records")
 

@@ -22,7 +22,7 @@ from vpnws.switch.guard.roles import ISOLATED, PROMISCUOUS, SAME_COMMUNITY, Kind
 from vpnws.switch.guard.storm import StormControl
 from vpnws.wire import trunk
 from vpnws.wire.ethernet import format_mac, is_station_address, parse_mac
-from vpnws.wire.records import encode_record
+from vpnws.wire.records import PREFIX_BYTES, encode_record
 
 
 class TestStormControl:
@@ -94,8 +94,8 @@ class TestTrunkItems:
             (label, b"".join(map(encode_record, frames)), len(frames)) for label, frames in trains
         ]
         items = [
-            trunk.encode_item(label, list(map(encode_record, frames)), len(frames))
-            for label, frames in trains
+            trunk.encode_item(label, [records], len(records), count)
+            for label, records, count in written
         ]
         assert list(trunk.decode_items(b"".join(items))) == written
         for item, (_, records, count) in zip(items, written, strict=True):
@@ -106,7 +106,7 @@ class TestTrunkItems:
     def test_what_is_cut_short_is_left_out(
         self, label: bytes, frame: bytes, data: st.DataObject
     ) -> None:
-        item = trunk.encode_item(label, [encode_record(frame)], 1)
+        item = trunk.encode_item(label, [encode_record(frame)], len(frame) + PREFIX_BYTES, 1)
         short = item + item[: data.draw(st.integers(0, len(item) - 1))]
         assert len(list(trunk.decode_items(short))) == 1
 

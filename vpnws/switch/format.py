@@ -183,7 +183,7 @@ class TrunkItems(PlainFrames):
         """Return an item for each record."""
         for label, records, _count in trunk.decode_items(item):
             for record in split_records(records):
-                yield trunk.encode_item(label, (record,), 1)
+                yield trunk.encode_item(label, (record,), len(record), 1)
 
 
 PLAIN_MESSAGES: Final = PlainMessages()

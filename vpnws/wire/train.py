@@ -63,8 +63,8 @@ class Train(Protocol):
         """Yield each frame as a train of its own."""
 
 
-Piece: TypeAlias = "tuple[Sequence[bytes], int]"
-"""Records as the parts that they are joined of, and how many they are."""
+Piece: TypeAlias = "tuple[Sequence[bytes], int, int]"
+"""Records as the parts that they are joined of, their length together, and how many they are."""
 
 
 class PlainTrain:
@@ -104,7 +104,7 @@ class PlainTrain:
 
     def records(self) -> list[bytes]:
         """Return the frames as records."""
-        return [b"".join(parts) for parts, _count in self.pieces()]
+        return [b"".join(parts) for parts, _size_bytes, _count in self.pieces()]
 
     def pieces(self) -> list[Piece]:
         """Return the frames as records that are not joined yet."""
@@ -114,12 +114,12 @@ class PlainTrain:
         for frame in self._frames:
             record_bytes = PREFIX_BYTES + len(frame)
             if count and size_bytes + record_bytes > MAX_PIECE_BYTES:
-                pieces.append((parts, count))
+                pieces.append((parts, size_bytes, count))
                 parts, count, size_bytes = [], 0, 0
             parts += (plain_prefix(record_bytes - PREFIX_BYTES), frame)
             count += 1
             size_bytes += record_bytes
-        pieces.append((parts, count))
+        pieces.append((parts, size_bytes, count))
         return pieces
 
     def split(self) -> Iterator[Train]:
@@ -202,7 +202,10 @@ class RecordTrain:
 
     def pieces(self) -> list[Piece]:
         """Return the records, in one part each piece."""
-        return [((message[start:stop],), count) for message, start, stop, count in self._spans]
+        return [
+            ((message[start:stop],), stop - start, count)
+            for message, start, stop, count in self._spans
+        ]
 
     def split(self) -> Iterator[Train]:
         """Yield each record as a train of its own."""

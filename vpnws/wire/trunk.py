@@ -31,12 +31,11 @@ def decode_label(label: bytes) -> tuple[int, str, str]:
     return label[0], label[2 + length :].decode(), label[2 : 2 + length].decode()
 
 
-def encode_item(label: bytes, records: Sequence[bytes], count: int) -> bytes:
+def encode_item(label: bytes, records: Sequence[bytes], size_bytes: int, count: int) -> bytes:
     """Write a train of `count` records with the label of where it came in.
 
-    `records` are joined. Items may follow each other in one bus message.
+    `records` are joined; they have `size_bytes`. Items may follow each other in one bus message.
     """
-    size_bytes = sum(map(len, records))
     return b"".join((_PREFIX.pack(size_bytes, count, len(label)), label, *records))
 
 
