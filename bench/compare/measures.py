@@ -128,7 +128,12 @@ def _probe(one: Contestant, rate: float, seconds: float) -> float:
 
 
 class _Program(Service):
-    """One of our small programs in a namespace, ready once the block is entered."""
+    """One of our small programs in a namespace, ready once the block is entered.
+
+    A program that serves ends with its input.
+    """
+
+    takes_input = True
 
     def __init__(self, namespace: Namespace, module: str, *arguments: str) -> None:
         super().__init__(namespace)

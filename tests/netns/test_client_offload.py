@@ -6,14 +6,11 @@ server: a hub of the websockets library that hands every message to everybody el
 
 from __future__ import annotations
 
-import socket
-import threading
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import pytest
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.server import ServerConnection, serve
 
+from tests.support.echo_server import EchoServer
 from tests.support.netns import SERVER_ADDRESS, Lan
 from tests.support.prerequisites import require, require_root, require_tap
 from tests.support.traffic import iperf3, ping
@@ -25,6 +22,7 @@ from vpnws.wire.records import SUBPROTOCOL
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from websockets.sync.server import ServerConnection
     from websockets.typing import Subprotocol
 
 pytestmark = pytest.mark.netns
@@ -40,46 +38,34 @@ def prerequisites() -> None:
     require("nginx", "iperf3", "ping")
 
 
-class Hub:
+class Hub(EchoServer):
     """A server by the book: what one station sends, all others get, whatever it is."""
 
     def __init__(self, lan: Lan) -> None:
+        super().__init__(lan.server, (SERVER_ADDRESS, PORT))
         self.can_offload = False
         self.sizes: list[int] = []
         self._stations: set[ServerConnection] = set()
-        listener = lan.server.call(lambda: socket.create_server((SERVER_ADDRESS, PORT)))
-        self._server = serve(
-            self._serve, sock=listener, select_subprotocol=self._choose, compression=None
-        )
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join(WAIT_S)
 
     def hang_up(self) -> None:
         """Have every station connect again."""
         for station in list(self._stations):
             station.close(1012)
 
-    def _choose(self, _: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    def choose(
+        self, connection: ServerConnection, offered: Sequence[Subprotocol]
+    ) -> Subprotocol | None:
         return next((one for one in offered if self.can_offload and one == SUBPROTOCOL), None)
 
-    def _serve(self, station: ServerConnection) -> None:
-        self._stations.add(station)
+    def converse(self, connection: ServerConnection) -> None:
+        self._stations.add(connection)
         try:
-            for message in station:
+            for message in connection:
                 self.sizes.append(len(message))
-                for other in self._stations - {station}:
+                for other in self._stations - {connection}:
                     other.send(message)
-        except ConnectionClosed:
-            pass
         finally:
-            self._stations.discard(station)
+            self._stations.discard(connection)
 
 
 class Bed(ClientBed):

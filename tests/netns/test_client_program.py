@@ -7,19 +7,16 @@ in this process, listening in that namespace; frames are put on the TAP by a pac
 import json
 import signal
 import socket
-import ssl
-import threading
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 
 import pytest
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
-from websockets.sync.server import ServerConnection, serve
+from websockets.sync.server import ServerConnection
 
 from tests.support.assembly import Assembly
 from tests.support.ca import CertificateAuthority
+from tests.support.echo_server import EchoServer
 from tests.support.frames import EXPERIMENT, ethernet, mac
 from tests.support.netns import Namespace
 from tests.support.prerequisites import require, require_tap
@@ -37,40 +34,6 @@ TEST_TYPE = EXPERIMENT.to_bytes(2, "big")
 PACKET_OUTGOING = 4
 
 
-class Server:
-    """Answers every message with itself; the test may refuse and close."""
-
-    def __init__(self, namespace: Namespace, context: ssl.SSLContext | None = None) -> None:
-        self.requests: list[Request] = []
-        self.status: HTTPStatus | None = None
-        self.connection: ServerConnection | None = None
-        self.closed_with: list[int | None] = []
-        listener = namespace.call(lambda: socket.create_server(("127.0.0.1", 0)))
-        self.port: int = listener.getsockname()[1]
-        self._server = serve(
-            self._echo, sock=listener, ssl=context, process_request=self._look, compression=None
-        )
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join(WAIT_S)
-
-    def _look(self, connection: ServerConnection, request: Request) -> Response | None:
-        self.requests.append(request)
-        return None if self.status is None else connection.respond(self.status, "no\n")
-
-    def _echo(self, connection: ServerConnection) -> None:
-        self.connection = connection
-        try:
-            for message in connection:
-                connection.send(message)
-        except ConnectionClosed:
-            pass
-        self.closed_with.append(connection.close_code)
-
-
 class Bed(Assembly):
     """The namespace, a server in it, and clients."""
 
@@ -79,8 +42,7 @@ class Bed(Assembly):
 
     def build(self) -> None:
         """Start the server."""
-        self.server = Server(self.namespace)
-        self.parts.callback(self.server.close)
+        self.server = self.parts.enter_context(EchoServer(self.namespace))
 
     def start(self, *arguments: str, prefix: str = "") -> Client:
         """Start a client with exactly these arguments, behind the command `prefix`."""
@@ -96,9 +58,9 @@ class Bed(Assembly):
 
     def link(self) -> ServerConnection:
         """Return the server's end of a connection; it may be made after the client's."""
-        wait_for(lambda: self.server.connection, WAIT_S, "the server to serve the client")
-        assert self.server.connection is not None
-        return self.server.connection
+        made = self.server.connections
+        wait_for(lambda: made, WAIT_S, "the server to serve the client")
+        return made[-1]
 
     @property
     def url(self) -> str:
@@ -167,11 +129,8 @@ def test_over_tls_a_crowd_of_frames_keeps_its_order_and_sigint_ends_it(
 ) -> None:
     require("openssl")
     authority = CertificateAuthority(tmp_path)
-    certificate = authority.server("127.0.0.1")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate.crt, certificate.key)
-    secure = Server(bed.namespace, context)
-    try:
+    context = authority.server_context("127.0.0.1")
+    with EchoServer(bed.namespace, context=context) as secure:
         url = f"wss://127.0.0.1:{secure.port}/vpn"
         client = bed.start("--ca", str(authority.crt), TAP, url)
         client.wait_for_log(f"connected to {url}")
@@ -182,8 +141,6 @@ def test_over_tls_a_crowd_of_frames_keeps_its_order_and_sigint_ends_it(
             assert echoes(sock, len(sent)) == sent
         assert client.stop() == Exit.STOPPED
         assert "stopped by SIGINT" in client.log_text()
-    finally:
-        secure.close()
 
 
 def test_the_interface_is_set_up_as_told(bed: Bed) -> None:
@@ -263,16 +220,11 @@ def test_a_refusal_at_first_ends_the_program(bed: Bed, status: int) -> None:
 
 def test_an_unknown_certificate_at_first_ends_the_program(bed: Bed, tmp_path: Path) -> None:
     require("openssl")
-    certificate = CertificateAuthority(tmp_path).server("127.0.0.1")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate.crt, certificate.key)
-    secure = Server(bed.namespace, context)
-    try:
+    context = CertificateAuthority(tmp_path).server_context("127.0.0.1")
+    with EchoServer(bed.namespace, context=context) as secure:
         client = bed.start(TAP, f"wss://127.0.0.1:{secure.port}/")
         assert client.wait_for_end() == Exit.TLS
         assert "use --ca FILE for a private authority" in client.log_text()
-    finally:
-        secure.close()
 
 
 def test_once_means_once(bed: Bed) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
-from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,12 +11,13 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.support.frames import ACK, CWR, DOT1AD, DOT1Q, ECE, FIN, PSH, TCP, UDP
-from tests.support.netns import Namespace
+from tests.support.netns import Namespace, give, make_bridge
 from tests.support.offload_bed import OffloadBed
 from tests.support.packet_strategies import TIMESTAMPS, packets
 from tests.support.packets import Packet
 from tests.support.prerequisites import require, require_tap
 from tests.support.traffic import ping
+from tests.support.transfer import send_datagrams, send_stream
 from tests.support.vnet_cable import Record, VnetCable, as_it_is
 from vpnws.wire.offload import fit, is_sound, plain_frames
 from vpnws.wire.records import NOTHING_TO_DO, decode_records
@@ -30,7 +29,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.netns
 
-UDP_SEGMENT = 103
+FAR: dict[int, str] = {socket.AF_INET: "10.9.0.2", socket.AF_INET6: "fd09::2"}
+"""The address of the cable's far end."""
 drawn = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -130,53 +130,15 @@ def stream(
     source: Namespace | None = None,
 ) -> None:
     """Send `size` bytes over TCP to far, with socket options, and see them arrive."""
-    data = os.urandom(1 << 16) * (size >> 16)
-    with ExitStack() as stack:
-        listener, address = listening(stack, cable, family, socket.SOCK_STREAM)
-        sender = (source or cable.near).call(lambda: socket.socket(family, socket.SOCK_STREAM))
-        stack.enter_context(closing(sender))
-        for option in options:
-            sender.setsockopt(*option)
-        sender.settimeout(20)
-        sender.connect(address)
-        receiver, _ = listener.accept()
-        stack.enter_context(closing(receiver))
-        receiver.settimeout(20)
-        thread = threading.Thread(target=lambda: sender.sendall(data))
-        thread.start()
-        stack.callback(thread.join)
-        arrived = bytearray()
-        while len(arrived) < len(data) and (part := receiver.recv(1 << 20)):
-            arrived += part
-    assert arrived == data
+    assert send_stream(source or cable.near, cable.far, FAR[family], size, *options)
 
 
-def datagrams(cable: VnetCable, family: int, data: bytes, count: int, gso_size: int = 0) -> None:
-    """Send `data` over UDP `count` times, to be cut by UDP_SEGMENT, and see it arrive."""
-    with ExitStack() as stack:
-        receiver, address = listening(stack, cable, family, socket.SOCK_DGRAM)
-        sender = cable.near.call(lambda: socket.socket(family, socket.SOCK_DGRAM))
-        stack.enter_context(closing(sender))
-        sender.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, gso_size)
-        for _ in range(count):
-            sender.sendto(data, address)
-            arrived = b""
-            while len(arrived) < len(data):
-                arrived += receiver.recv(1 << 16)
-            assert arrived == data
-
-
-def listening(
-    stack: ExitStack, cable: VnetCable, family: int, kind: int
-) -> tuple[socket.socket, tuple[str, int]]:
-    made = cable.far.call(lambda: socket.socket(family, kind))
-    stack.enter_context(closing(made))
-    made.settimeout(20)
-    address = "10.9.0.2" if family == socket.AF_INET else "fd09::2"
-    made.bind((address, 0))
-    if kind == socket.SOCK_STREAM:
-        made.listen()
-    return made, (address, made.getsockname()[1])
+def datagrams(cable: VnetCable, family: int, size: int, segment: int = 0) -> None:
+    """Send so many bytes over UDP twice, as one datagram or in segments, and see them arrive."""
+    starts = range(0, size, segment) if segment else [0]
+    sizes = [min(segment or size, size - start) for start in starts]
+    for _ in range(2):
+        assert send_datagrams(cable.near, cable.far, FAR[family], sizes) == sizes
 
 
 def types(cable: VnetCable) -> set[int]:
@@ -211,9 +173,9 @@ class TestWhatTheKernelHandsOut:
     def test_of_udp_is_sound(self, family: int, carry: Carry) -> None:
         with VnetCable(carry) as cable:
             for size in (0, 1, 7, 100, 1001, 1452, 5000):
-                datagrams(cable, family, os.urandom(size), 2)
+                datagrams(cable, family, size)
             for size in (1001, 20_000, 60_001):
-                datagrams(cable, family, os.urandom(size), 2, gso_size=1000)
+                datagrams(cable, family, size, 1000)
             assert refused(cable) == []
             assert checksum_errors(cable.near) == checksum_errors(cable.far) == []
             assert types(cable) == {0, 5}
@@ -237,9 +199,8 @@ class TestWhatTheKernelHandsOut:
             assert len(types(cable)) == 2
 
     def test_of_pings_is_sound(self, family: int, carry: Carry) -> None:
-        address = "10.9.0.2" if family == socket.AF_INET else "fd09::2"
         with VnetCable(carry) as cable:
-            assert ping(cable.near, address, size_bytes=3000).received == 3
+            assert ping(cable.near, FAR[family], size_bytes=3000).received == 3
             assert refused(cable) == []
             assert types(cable) == {0}
 
@@ -248,13 +209,10 @@ def test_of_a_host_behind_a_bridge_it_is_sound_too() -> None:
     """What comes over a veth pair was never cut, nor was its checksum complete."""
     with VnetCable() as cable, Namespace("behind") as behind:
         near = cable.near
-        near.ip("link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0")
         near.ip(f"link add port0 type veth peer name eth0 netns {behind.name}")
-        for name in ("port0", "cable0"):
-            near.ip(f"link set {name} master br0 up")
-        near.ip("link set br0 up")
-        behind.ip("address add 10.9.0.3/24 dev eth0")
-        behind.ip("address add fd09::3/64 dev eth0 nodad")
+        near.ip("link set port0 up")
+        make_bridge(near, "port0", "cable0")
+        give(behind, "eth0", "10.9.0.3", "fd09::3")
         behind.ip("link set eth0 up")
         for family in (socket.AF_INET, socket.AF_INET6):
             stream(cable, family, 1 << 20, source=behind)

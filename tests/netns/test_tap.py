@@ -12,6 +12,7 @@ import pytest
 from tests.support.netns import Namespace
 from tests.support.prerequisites import require, require_root, require_tap
 from tests.support.tap_contract import TapContract
+from tests.support.transfer import UDP_SEGMENT
 from vpnws.errors import TapBusyError, TapError
 from vpnws.tap.contract import READ_BYTES
 from vpnws.tap.linux import LinuxTap, open_tap
@@ -31,7 +32,6 @@ NAME = "tap7"
 PEER = "10.77.0.2"
 PEER_MAC = "02:00:00:00:00:02"
 TYPE_IPV4 = b"\x08\x00"
-UDP_SEGMENT = 103
 ETH_P_ALL = 3
 SOL_PACKET = 263
 PACKET_VNET_HDR = 15

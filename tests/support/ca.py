@@ -63,6 +63,13 @@ class CertificateAuthority:
             context.load_cert_chain(certificate.crt, certificate.key)
         return context
 
+    def server_context(self, *names: str) -> ssl.SSLContext:
+        """Return a server's TLS context with a new certificate for these names."""
+        certificate = self.server(*names)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate.crt, certificate.key)
+        return context
+
     def _leaf(
         self, common_name: str, usage: str, extensions: Sequence[str], organization: str = "vpnws"
     ) -> Certificate:

@@ -20,15 +20,15 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from . import processes
 from .assembly import Assembly
-from .processes import Command, Output, words
+from .processes import Command, Options, words
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Mapping
 
 T = TypeVar("T")
@@ -91,20 +91,9 @@ class Namespace(Assembly):
             env=env,
         )
 
-    def popen(
-        self,
-        command: Command,
-        *,
-        stdin: Output = subprocess.DEVNULL,
-        stdout: Output = subprocess.PIPE,
-        stderr: Output = subprocess.STDOUT,
-        env: Mapping[str, str] | None = None,
-        cwd: str | os.PathLike[str] | None = None,
-    ) -> subprocess.Popen[str]:
+    def popen(self, command: Command, **options: Unpack[Options]) -> subprocess.Popen[str]:
         """Start a command in here, in a session of its own; it is ended with the namespace."""
-        process = processes.start(
-            self.command(command), stdin=stdin, stdout=stdout, stderr=stderr, env=env, cwd=cwd
-        )
+        process = processes.start(self.command(command), **options)
         self._started.append(process)
         return process
 

@@ -6,12 +6,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .ca import CertificateAuthority, password_line
-from .netns import SERVER_ADDRESS, SERVER_ADDRESS_6
+from .ca import password_line
 from .prerequisites import tool_path
-from .service import Service
-from .traffic import is_listening
 from .uwsgi import REPOSITORY
+from .web_server import SERVER_NAMES, WebServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,9 +18,7 @@ if TYPE_CHECKING:
 
 DEPLOY_CONF = REPOSITORY / "deploy" / "nginx.conf"
 UWSGI_PARAMS = Path("/etc/nginx/uwsgi_params")
-SERVER_NAMES = (SERVER_ADDRESS, SERVER_ADDRESS_6, "127.0.0.1", "vpn.example", "localhost")
 USERS = {"alice": "wonderland", "bob": "builder"}
-HTTPS_PORT = 443
 
 # /run and nginx's log directory become ours in this mount namespace alone; the machine's own
 # are neither seen nor touched.
@@ -55,12 +51,10 @@ http {{
 """
 
 
-class Nginx(Service):
+class Nginx(WebServer):
     """nginx on port 443 of a namespace for as long as the `with` block lasts.
 
-    `ca` signs the server's certificate, `clients_ca` stations' certificates; they are two, so
-    that a certificate of the one is no credential for the other. uWSGI belongs on `socket_path`,
-    which nginx sees as /run/vpnws/vpnws.sock.
+    uWSGI belongs on `socket_path`, which nginx sees as /run/vpnws/vpnws.sock.
     """
 
     name = "nginx"
@@ -87,15 +81,6 @@ class Nginx(Service):
         self._server_names = server_names
         self._settings = {"user": user, "worker_processes": worker_processes, "include": config}
 
-    @property
-    def socket_path(self) -> Path:
-        """Where uWSGI must listen, as the rest of the machine names it."""
-        return self.directory / "run" / "vpnws.sock"
-
-    def is_ready(self) -> bool:
-        """Tell whether it listens."""
-        return is_listening(self.process.pid, HTTPS_PORT)
-
     def logs(self) -> list[Path]:
         """Return its output and its error log."""
         return [*super().logs(), self.directory / "error.log"]
@@ -111,17 +96,11 @@ class Nginx(Service):
 
     def lay_out(self) -> None:
         """Write its configuration, certificates and passwords."""
-        # A temporary directory is root's alone, but nginx's workers must get to the socket.
-        self.directory.chmod(0o755)
-        for name in ("run", "log", "vpnws", "ca", "clients-ca"):
-            (self.directory / name).mkdir()
-        self.ca = CertificateAuthority(self.directory / "ca")
-        self.clients_ca = CertificateAuthority(self.directory / "clients-ca", "vpnws clients' CA")
-        server = self.ca.server(*self._server_names)
+        super().lay_out()
         conf = self.directory / "vpnws"
-        shutil.copy(server.crt, conf / "server.crt")
-        shutil.copy(server.key, conf / "server.key")
-        shutil.copy(self.clients_ca.crt, conf / "clients-ca.crt")
+        conf.mkdir()
+        server = self.ca.server(*self._server_names)
+        self.install(server, conf / "server.crt", conf / "server.key", conf / "clients-ca.crt")
         lines = [password_line(*user) for user in self._users.items()]
         (conf / "htpasswd").write_text("".join(lines))
         shutil.copy(UWSGI_PARAMS, self.directory)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeAlias
+from typing import IO, TYPE_CHECKING, TypeAlias, TypedDict
 
 from .waiting import wait_for
 
@@ -25,6 +25,16 @@ KILL_WAIT_S = 5.0
 
 class CommandError(Exception):
     """A command failed or took too long; the text has its output."""
+
+
+class Options(TypedDict, total=False):
+    """How `start` starts a command."""
+
+    stdin: Output
+    stdout: Output
+    stderr: Output
+    env: Mapping[str, str] | None
+    cwd: str | os.PathLike[str] | None
 
 
 def words(command: Command) -> list[str]:

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import processes
-from .ca import CertificateAuthority, password_line
+from .ca import password_line
 from .markdown import blocks, commands
-from .nginx import HTTPS_PORT, SERVER_NAMES
-from .service import Service
-from .traffic import is_listening
 from .uwsgi import BINARY, REPOSITORY
+from .web_server import SERVER_NAMES, WebServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,26 +87,18 @@ ROUTER = Kind("router", ("openssl",), run=f"exec {BINARY} --ini /etc/vpnws/uwsgi
 KINDS = (APACHE, HAPROXY, CADDY, ROUTER)
 
 
-class Proxy(Service):
+class Proxy(WebServer):
     """A proxy on port 443 of a namespace for as long as the `with` block lasts.
 
-    `ca` signs the server's certificate, `clients_ca` stations'. uWSGI belongs on 127.0.0.1:8080
-    of the namespace, for the router on `socket_path`.
+    uWSGI belongs on 127.0.0.1:8080 of the namespace, for the router on `socket_path`.
     """
 
     def __init__(self, kind: Kind, namespace: Namespace) -> None:
         super().__init__(namespace)
         self.kind = kind
         self.name = kind.name
-
-    @property
-    def socket_path(self) -> Path:
-        """What the proxy sees as /run/vpnws/vpnws.sock."""
-        return self.directory / "run" / "vpnws.sock"
-
-    def is_ready(self) -> bool:
-        """Tell whether it listens."""
-        return is_listening(self.process.pid, HTTPS_PORT)
+        # apache2ctl is a shell, which SIGTERM ends before Apache.
+        self.leaves_nothing = kind is not APACHE
 
     def logs(self) -> list[Path]:
         """Return its output and its log files."""
@@ -116,21 +106,22 @@ class Proxy(Service):
 
     def lay_out(self) -> None:
         """Make the directories, certificates and passwords that the page's commands find."""
-        self.directory.chmod(0o755)
-        for name in ("etc", "run", "log", "home", "checkout", "ca", "clients-ca"):
+        super().lay_out()
+        for name in ("etc", "home", "checkout"):
             (self.directory / name).mkdir()
         (self.directory / "home").chmod(0o1777)
         # As the page says: a socket made in here belongs to www-data's group.
         shutil.chown(self.directory / "run", group="www-data")
         (self.directory / "run").chmod(0o2750)
-        self.ca = CertificateAuthority(self.directory / "ca")
-        self.clients_ca = CertificateAuthority(self.directory / "clients-ca", "vpnws clients' CA")
-        server = self.ca.server(*SERVER_NAMES)
         checkout = self.directory / "checkout"
         (checkout / "deploy").symlink_to(REPOSITORY / "deploy")
-        shutil.copy(server.crt, checkout / "fullchain.pem")
-        shutil.copy(server.key, checkout / "privkey.pem")
-        shutil.copy(self.clients_ca.crt, checkout / "clients-ca.pem")
+        server = self.ca.server(*SERVER_NAMES)
+        self.install(
+            server,
+            checkout / "fullchain.pem",
+            checkout / "privkey.pem",
+            checkout / "clients-ca.pem",
+        )
         if self.kind.knows_passwords:
             text = self.kind.users_text(USER, PASSWORD)
             (self.directory / "users").write_text(text)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import email.message
     import ssl
     from collections.abc import Iterable
-    from types import TracebackType
 
     from .netns import Namespace
 
@@ -90,12 +89,7 @@ class RawClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from .netns import Namespace
 
+    Option = tuple[int, int, int | bytes]
+
 PORT: Final = 7777
 UDP_SEGMENT: Final = 103
 """A socket option of Linux: one send becomes datagrams of so many bytes."""
@@ -26,8 +28,13 @@ def _family(address: str) -> int:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def send_stream(sender: Namespace, receiver: Namespace, address: str, size_bytes: int) -> bool:
-    """Send random bytes over TCP to `address`, the receiver's; tell whether just these arrived."""
+def send_stream(
+    sender: Namespace, receiver: Namespace, address: str, size_bytes: int, *options: Option
+) -> bool:
+    """Send random bytes over TCP to `address`, the receiver's; tell whether just these arrived.
+
+    `options` are set on the sender's socket before it connects.
+    """
     data = random.Random(size_bytes).randbytes(size_bytes)
     got = bytearray()
     with _socket(receiver, _family(address), socket.SOCK_STREAM) as listener:
@@ -45,6 +52,8 @@ def send_stream(sender: Namespace, receiver: Namespace, address: str, size_bytes
         reader = threading.Thread(target=receive, daemon=True)
         reader.start()
         with _socket(sender, _family(address), socket.SOCK_STREAM) as client:
+            for option in options:
+                client.setsockopt(*option)
             client.connect((address, PORT))
             client.sendall(data)
         reader.join(TIMEOUT_S)
@@ -54,21 +63,20 @@ def send_stream(sender: Namespace, receiver: Namespace, address: str, size_bytes
 def send_datagrams(
     sender: Namespace, receiver: Namespace, address: str, sizes: list[int]
 ) -> list[int]:
-    """Send one UDP burst of datagrams, all as long as the first but the last, as one send.
+    """Send UDP datagrams, all as long as the first but the last, as one send.
 
-    Return the lengths of what arrives, the content of which is checked.
+    Return the lengths of what arrives, as many as were sent, the content of which is checked.
     """
     data = random.Random(len(sizes)).randbytes(sum(sizes))
-    got: list[bytes] = []
     with (
         _socket(receiver, _family(address), socket.SOCK_DGRAM) as listener,
         _socket(sender, _family(address), socket.SOCK_DGRAM) as client,
     ):
         listener.bind((address, PORT))
-        client.setsockopt(socket.SOL_UDP, UDP_SEGMENT, sizes[0])
+        if len(sizes) > 1:
+            client.setsockopt(socket.SOL_UDP, UDP_SEGMENT, sizes[0])
         client.sendto(data, (address, PORT))
-        while sum(map(len, got)) < len(data):
-            got.append(listener.recv(65536))
+        got = [listener.recv(65536) for _ in sizes]
     if b"".join(got) != data:
         raise AssertionError("the datagrams do not hold what was sent")
     return list(map(len, got))

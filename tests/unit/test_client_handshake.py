@@ -13,13 +13,12 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
+from websockets.http11 import Request
 from websockets.server import ServerProtocol
-from websockets.sync.server import ServerConnection, serve
 
 from tests.support import processes
 from tests.support.ca import CertificateAuthority
+from tests.support.echo_server import EchoServer
 from tests.support.prerequisites import require
 from vpnws.client.carry.connection import Connection
 from vpnws.client.carry.stream import Stream
@@ -51,55 +50,15 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
 
 @pytest.fixture(scope="module")
 def server_context(authority: CertificateAuthority) -> ssl.SSLContext:
-    certificate = authority.server("localhost", "127.0.0.1")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate.crt, certificate.key)
-    return context
+    return authority.server_context("localhost", "127.0.0.1")
 
 
-class Server:
-    """A websockets server in a thread: keeps requests, answers each message with itself."""
-
-    def __init__(self, status: HTTPStatus | None, context: ssl.SSLContext | None, host: str):
-        self.requests: list[Request] = []
-        self._status = status
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, 0), family=family)
-        self.port: int = listener.getsockname()[1]
-        self._server = serve(
-            _echo, sock=listener, ssl=context, process_request=self._look, compression=None
-        )
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join(WAIT_S)
-
-    def _look(self, connection: ServerConnection, request: Request) -> Response | None:
-        self.requests.append(request)
-        return None if self._status is None else connection.respond(self._status, "no\n")
-
-
-def _echo(connection: ServerConnection) -> None:
-    try:
-        for message in connection:
-            connection.send(message)
-    except ConnectionClosed:
-        pass
-
-
-@contextmanager
 def server(
     status: HTTPStatus | None = None,
     context: ssl.SSLContext | None = None,
     host: str = "127.0.0.1",
-) -> Iterator[Server]:
-    made = Server(status, context, host)
-    try:
-        yield made
-    finally:
-        made.close()
+) -> EchoServer:
+    return EchoServer(address=(host, 0), context=context, status=status)
 
 
 @contextmanager
