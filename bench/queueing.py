@@ -16,7 +16,7 @@ from bench import report
 from bench.simulated import MSS_BYTES, SUPER_BYTES, Bottleneck, Bulk, Case, Pings, Simulation
 from vpnws.switch.drop import Drop
 from vpnws.switch.queue.flow import bucket_of
-from vpnws.wire.packet import flow_key
+from vpnws.wire.headers import flow_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from vpnws.switch.queue.codel import DEFAULT, UNLIMITED, Control
 from vpnws.switch.queue.queue import EgressQueue
-from vpnws.wire.packet import flow_key
+from vpnws.wire.headers import flow_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from tests.support.queues import push
 from vpnws.switch.drop import Drop
 from vpnws.switch.queue.flow import MIN_ITEM_BYTES
 from vpnws.switch.queue.queue import CONTROL_RESERVE_BYTES, EgressQueue
-from vpnws.wire.packet import flow_key
+from vpnws.wire.headers import flow_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,7 @@ from vpnws.switch.drop import Drop
 from vpnws.switch.queue.codel import DEFAULT, INTERVAL_S, TARGET_S, UNLIMITED, Codel
 from vpnws.switch.queue.flow import MAX_FLOWS, MIN_ITEM_BYTES, QUANTUM_BYTES, Flows, bucket_of
 from vpnws.switch.queue.queue import EgressQueue
-from vpnws.wire.packet import flow_key
+from vpnws.wire.headers import flow_key
 
 PLENTY = 1 << 30
 LIMIT_BYTES = 2_000_000

@@ -20,7 +20,8 @@ from tests.support.frames import (
     ipv4,
     ipv6,
 )
-from vpnws.wire.packet import flow_key, mark_ce
+from vpnws.wire.headers import flow_key
+from vpnws.wire.marks import mark_ce
 
 TAGS = [(), (0x8100,), (0x88A8, 0x8100)]
 PREFIX = b"header"

@@ -49,9 +49,9 @@ def test_every_member_is_read() -> None:
 @pytest.mark.parametrize(
     ("name", "path", "says", "bound"),
     [
-        ("MAX_TAGS", "vpnws/wire/ip.py", "", True),
-        ("_MIN_PART", "vpnws/wire/ip.py", "", True),
-        ("WAIT_S", "vpnws/wire/ip.py", "", True),
+        ("MAX_TAGS", "vpnws/wire/headers.py", "", True),
+        ("_MIN_PART", "vpnws/wire/headers.py", "", True),
+        ("WAIT_S", "vpnws/wire/headers.py", "", True),
         ("TURN_BYTES", "vpnws/sizes.py", "One turn.", True),
         ("KEY_BYTES", "vpnws/client/carry/masking.py", "", False),
         ("HEADER_BYTES", "vpnws/wire/ethernet.py", "The header.", False),

@@ -7,6 +7,12 @@ from typing import Final
 
 HEADER_BYTES: Final = 14
 """Destination, source and type: the shortest thing that is a frame."""
+MAC_BYTES: Final = 6
+TAG_BYTES: Final = 4
+MAX_TAGS: Final = 2
+"""Tags that are read: one of IEEE 802.1Q inside one of 802.1ad. Behind more, a frame is no IP."""
+MAX_TAGS_BYTES: Final = MAX_TAGS * TAG_BYTES
+"""A frame may be longer than MTU and header by two tags (IEEE 802.1Q and 802.1ad)."""
 BROADCAST: Final = b"\xff" * 6
 ZERO: Final = bytes(6)
 RESERVED: Final = frozenset(b"\x01\x80\xc2\x00\x00" + bytes((last,)) for last in range(16))

@@ -9,26 +9,21 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
-from vpnws.wire.ethernet import HEADER_BYTES
-from vpnws.wire.records import MAX_FRAME_BYTES, NOTHING_TO_DO, VNET_BYTES, encode_record
-from vpnws.wire.segment import complete, complete_partial, cut
-from vpnws.wire.transport import (
-    CHECKSUM_AT,
-    FRAGMENT,
+from vpnws.wire.ethernet import HEADER_BYTES, MAX_TAGS_BYTES, TAG_BYTES
+from vpnws.wire.headers import (
     IPV4_BYTES,
     IPV6_BYTES,
-    MAX_TAGS,
     MIN_HEADER_BYTES,
-    TAG_BYTES,
     TCP,
     TCP_BYTES,
-    TYPE_IPV4,
-    TYPE_IPV6,
     UDP,
     UDP_BYTES,
-    read_layout,
-    read_payload_at,
+    Headers,
+    is_shortest_ipv4,
+    is_shortest_ipv6,
 )
+from vpnws.wire.records import MAX_FRAME_BYTES, NOTHING_TO_DO, VNET_BYTES, encode_record
+from vpnws.wire.segment import CHECKSUM_AT, complete, complete_partial, cut
 
 if TYPE_CHECKING:
     from vpnws.wire.websocket import Buffer
@@ -55,22 +50,18 @@ MIN_GSO_BYTES: Final = 256
 Cutting costs by the packet, and a stranger could ask for 128 packets of a byte each, a thousand
 times in one message. No path has a smaller MSS: IPv4 guarantees 536 bytes and IPv6 1,220."""
 _SEGMENTS: Final = range(2, MAX_SEGMENTS + 1)
-"""Of how many packets a record that is to be cut may be. The kernel drops some of a single one."""
+"""How many packets a record that is cut may become. The kernel drops some that become only one."""
 _OWN_SEGMENTS: Final = range(1, MAX_FRAME_BYTES)
-"""The same for what one's own kernel hands out, as many as there can be."""
-_MAX_PADDED_BYTES: Final = 60 + MAX_TAGS * TAG_BYTES
+"""The same for a frame from one's own kernel: any number, since `fit` cuts it."""
+_MAX_PADDED_BYTES: Final = 60 + MAX_TAGS_BYTES
 """The shortest frame of IEEE 802.3 without FCS, and its tags. A frame that is longer than its
 packet and than this is not sound."""
 _GSO_TYPES: Final = {
-    (TYPE_IPV4, TCP): (GSO_TCPV4, GSO_TCPV4 | GSO_ECN),
-    (TYPE_IPV6, TCP): (GSO_TCPV6, GSO_TCPV6 | GSO_ECN),
-    (TYPE_IPV4, UDP): (GSO_UDP_L4,),
-    (TYPE_IPV6, UDP): (GSO_UDP_L4,),
+    (4, TCP): (GSO_TCPV4, GSO_TCPV4 | GSO_ECN),
+    (6, TCP): (GSO_TCPV6, GSO_TCPV6 | GSO_ECN),
+    (4, UDP): (GSO_UDP_L4,),
+    (6, UDP): (GSO_UDP_L4,),
 }
-_IPV4_FIELDS: Final = Struct(">12xHBxH2xHxB14xH")
-"""Type, version and length, total length, fragment offset, protocol, UDP's length."""
-_IPV6_FIELDS: Final = Struct(">12xHB3xHB37xH")
-"""Type, version, payload length, next header, UDP's length."""
 
 
 def is_sound(vnet: bytes, buffer: Buffer, at: int, size: int, longest: int) -> bool:
@@ -85,9 +76,11 @@ def is_sound(vnet: bytes, buffer: Buffer, at: int, size: int, longest: int) -> b
         return False
     if vnet in _COMPLETE:
         return size <= longest
-    is_common = _COMMON.get(vnet)
-    if is_common is not None and is_common(buffer, at, size):
-        return size <= longest
+    common = _COMMON.get(vnet)
+    if common is not None:
+        is_shortest, protocol = common
+        if is_shortest(buffer, at, size, protocol):
+            return size <= longest
     if len(vnet) != VNET_BYTES:
         return False
     _, gso_type, _, gso_size, _, _ = VNET.unpack(vnet)
@@ -114,11 +107,11 @@ def plain_frames(vnet: bytes, frame: bytes) -> list[bytes]:
     """
     if vnet in _COMPLETE:
         return [frame]
-    layout = read_layout(frame, 0, len(frame))
-    if layout is None:
+    headers = Headers(frame, 0, len(frame))
+    if not headers.is_whole:
         raise ValueError("the record is not sound")
     _, gso_type, _, gso_size, _, _ = VNET.unpack(vnet)
-    return [complete(frame, layout)] if gso_type == GSO_NONE else cut(frame, layout, gso_size)
+    return [complete(frame, headers)] if gso_type == GSO_NONE else cut(frame, headers, gso_size)
 
 
 def fit(vnet: bytes, frame: bytes, longest: int) -> list[bytes]:
@@ -145,16 +138,20 @@ def fit(vnet: bytes, frame: bytes, longest: int) -> list[bytes]:
 def _holds(vnet: bytes, buffer: Buffer, at: int, size: int, longest: int, segments: range) -> bool:
     """Look closely at a record that needs a checksum."""
     flags, gso_type, headers_bytes, gso_size, start, offset = VNET.unpack(vnet)
-    layout = read_layout(buffer, at, size) if flags == NEEDS_CSUM else None
-    if layout is None or start != layout.transport or offset != CHECKSUM_AT[layout.protocol]:
+    if flags != NEEDS_CSUM:
+        return False
+    headers = Headers(buffer, at, size)
+    if not headers.is_whole or start != headers.transport_at:
+        return False
+    if offset != CHECKSUM_AT[headers.protocol]:
         return False
     if gso_type == GSO_NONE:
-        is_whole = layout.end == size or size <= _MAX_PADDED_BYTES
-        return is_whole and headers_bytes == gso_size == 0 and size <= longest
-    payload_at = read_payload_at(buffer, at, layout)
+        is_trimmed = headers.end == size or size <= _MAX_PADDED_BYTES
+        return is_trimmed and headers_bytes == gso_size == 0 and size <= longest
+    payload_at = headers.payload_at
     return (
-        gso_type in _GSO_TYPES[layout.kind, layout.protocol]
-        and layout.end == size > payload_at >= start + MIN_HEADER_BYTES[layout.protocol]
+        gso_type in _GSO_TYPES[headers.version, headers.protocol]
+        and headers.end == size > payload_at >= start + MIN_HEADER_BYTES[headers.protocol]
         # The kernel counts what is in its first buffer, and puts a tag in after that.
         and payload_at <= headers_bytes + TAG_BYTES
         and headers_bytes <= size
@@ -163,69 +160,13 @@ def _holds(vnet: bytes, buffer: Buffer, at: int, size: int, longest: int, segmen
     )
 
 
-def _is_tcp4(buffer: Buffer, at: int, size: int) -> bool:
-    if size < HEADER_BYTES + IPV4_BYTES + TCP_BYTES:
-        return False
-    fields: tuple[int, ...] = _IPV4_FIELDS.unpack_from(buffer, at)
-    kind, first, total, fragment, protocol, _ = fields
-    return (
-        kind == TYPE_IPV4
-        and first == 0x45
-        and total == size - HEADER_BYTES
-        and protocol == TCP
-        and not fragment & FRAGMENT
-    )
-
-
-def _is_udp4(buffer: Buffer, at: int, size: int) -> bool:
-    if size < _IPV4_FIELDS.size:
-        return False
-    fields: tuple[int, ...] = _IPV4_FIELDS.unpack_from(buffer, at)
-    kind, first, total, fragment, protocol, length = fields
-    return (
-        kind == TYPE_IPV4
-        and first == 0x45
-        and total == size - HEADER_BYTES
-        and length == total - IPV4_BYTES >= UDP_BYTES
-        and protocol == UDP
-        and not fragment & FRAGMENT
-    )
-
-
-def _is_tcp6(buffer: Buffer, at: int, size: int) -> bool:
-    if size < HEADER_BYTES + IPV6_BYTES + TCP_BYTES:
-        return False
-    fields: tuple[int, ...] = _IPV6_FIELDS.unpack_from(buffer, at)
-    kind, first, length, following, _ = fields
-    return (
-        kind == TYPE_IPV6
-        and first >> 4 == 6
-        and length == size - HEADER_BYTES - IPV6_BYTES
-        and following == TCP
-    )
-
-
-def _is_udp6(buffer: Buffer, at: int, size: int) -> bool:
-    if size < _IPV6_FIELDS.size:
-        return False
-    fields: tuple[int, ...] = _IPV6_FIELDS.unpack_from(buffer, at)
-    kind, first, length, following, udp_length = fields
-    return (
-        kind == TYPE_IPV6
-        and first >> 4 == 6
-        and udp_length == length == size - HEADER_BYTES - IPV6_BYTES >= UDP_BYTES
-        and following == UDP
-    )
-
-
 _COMMON: Final = {
-    VNET.pack(NEEDS_CSUM, GSO_NONE, 0, 0, HEADER_BYTES + header, CHECKSUM_AT[protocol]): is_common
-    for header, protocol, is_common in (
-        (IPV4_BYTES, TCP, _is_tcp4),
-        (IPV6_BYTES, TCP, _is_tcp6),
-        (IPV4_BYTES, UDP, _is_udp4),
-        (IPV6_BYTES, UDP, _is_udp6),
+    VNET.pack(NEEDS_CSUM, GSO_NONE, 0, 0, HEADER_BYTES + ip_bytes, CHECKSUM_AT[protocol]): (
+        is_shortest,
+        protocol,
     )
+    for ip_bytes, is_shortest in ((IPV4_BYTES, is_shortest_ipv4), (IPV6_BYTES, is_shortest_ipv6))
+    for protocol in (TCP, UDP)
 }
-"""Nearly all checksums left to do: behind the shortest IP header, without a tag. Each of these
-tells at a glance that the frame is so; a closer look is for all others."""
+"""The virtio headers of nearly all frames that need a checksum, and what tells at a glance that
+such a frame is sound. When it does not, `_holds` looks closely."""

@@ -9,13 +9,15 @@ from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
-from vpnws.wire.transport import CHECKSUM_AT, TCP, TYPE_IPV4, UDP_BYTES, read_payload_at
+from vpnws.wire.headers import ADDRESS_BYTES, ADDRESSES_AT, TCP, UDP, UDP_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vpnws.wire.transport import Layout
+    from vpnws.wire.headers import Headers
 
+CHECKSUM_AT: Final = {TCP: 16, UDP: 6}
+"""Where the checksum stands in a TCP (RFC 9293 3.1) and in a UDP header (RFC 768)."""
 MAX_FOLDS: Final = 64
 """Lengths of data whose folds are remembered. A full table is emptied."""
 _BLOCK_BYTES: Final = 64
@@ -32,12 +34,12 @@ _FIN_PSH: Final = 0x09
 _CWR: Final = 0x80
 
 
-def complete(frame: bytes, layout: Layout) -> bytes:
+def complete(frame: bytes, headers: Headers) -> bytes:
     """Return `frame` with its TCP or UDP checksum computed anew."""
-    field = layout.transport + CHECKSUM_AT[layout.protocol]
-    segment = frame[layout.transport : layout.end]
+    field = headers.transport_at + CHECKSUM_AT[headers.protocol]
+    segment = frame[headers.transport_at : headers.end]
     old = int.from_bytes(frame[field : field + 2], "big")
-    total = _pseudo_sum(frame, layout) + len(segment) + _sum_words(segment) - old
+    total = _pseudo_sum(frame, headers) + len(segment) + _sum_words(segment) - old
     return frame[:field] + (-total % _MODULUS or _MANGLED).to_bytes(2, "big") + frame[field + 2 :]
 
 
@@ -50,30 +52,30 @@ def complete_partial(frame: bytes, start: int, field: int) -> bytes:
     return frame[:field] + (-total % _MODULUS or _MANGLED).to_bytes(2, "big") + frame[field + 2 :]
 
 
-def cut(frame: bytes, layout: Layout, gso_size: int) -> list[bytes]:
+def cut(frame: bytes, headers: Headers, gso_size: int) -> list[bytes]:
     """Return the packets, as frames, that carry `frame`'s payload, `gso_size` bytes in each."""
-    payload_at = read_payload_at(frame, 0, layout)
+    payload_at = headers.payload_at
     if len(frame) - payload_at <= gso_size:
-        return [complete(frame, layout)]
+        return [complete(frame, headers)]
     payloads = [frame[at : at + gso_size] for at in range(payload_at, len(frame), gso_size)]
-    if layout.protocol == TCP:
-        headers = _tcp_headers(frame, layout, payload_at, payloads)
+    if headers.protocol == TCP:
+        transports = _tcp_headers(frame, headers, payload_at, payloads)
     else:
-        headers = _udp_headers(frame, layout, payloads)
-    transport_bytes = payload_at - layout.transport
+        transports = _udp_headers(frame, headers, payloads)
+    transport_bytes = payload_at - headers.transport_at
     lengths = [transport_bytes + len(payload) for payload in payloads]
-    if layout.kind == TYPE_IPV4:
-        heads = _ipv4_heads(frame, layout, lengths)
+    if headers.version == 4:
+        heads = _ipv4_heads(frame, headers, lengths)
     else:
-        heads = _ipv6_heads(frame, layout, lengths)
-    return [b"".join(parts) for parts in zip(heads, headers, payloads, strict=True)]
+        heads = _ipv6_heads(frame, headers, lengths)
+    return [b"".join(parts) for parts in zip(heads, transports, payloads, strict=True)]
 
 
-def _ipv4_heads(frame: bytes, layout: Layout, lengths: Iterable[int]) -> list[bytes]:
+def _ipv4_heads(frame: bytes, headers: Headers, lengths: Iterable[int]) -> list[bytes]:
     """Return all that stands before each packet's TCP or UDP header, whose packet has a length of
     `lengths` from there on. Each has its own identification, whether it may be fragmented or not.
     """
-    at, transport = layout.network, layout.transport
+    at, transport = headers.network_at, headers.transport_at
     total, number, fixed, check = _IPV4_FIELDS.unpack_from(frame, at + 2)
     base = _sum_words(frame[at:transport]) - total - number - check
     start, options = frame[: at + 2], frame[at + 12 : transport]
@@ -86,8 +88,8 @@ def _ipv4_heads(frame: bytes, layout: Layout, lengths: Iterable[int]) -> list[by
     return heads
 
 
-def _ipv6_heads(frame: bytes, layout: Layout, lengths: list[int]) -> list[bytes]:
-    at, transport = layout.network, layout.transport
+def _ipv6_heads(frame: bytes, headers: Headers, lengths: list[int]) -> list[bytes]:
+    at, transport = headers.network_at, headers.transport_at
     start, rest = frame[: at + 4], frame[at + 6 : transport]
     extensions_bytes = len(rest) - 34
     first, last = (
@@ -98,43 +100,45 @@ def _ipv6_heads(frame: bytes, layout: Layout, lengths: list[int]) -> list[bytes]
 
 
 def _tcp_headers(
-    frame: bytes, layout: Layout, payload_at: int, payloads: list[bytes]
+    frame: bytes, headers: Headers, payload_at: int, payloads: list[bytes]
 ) -> list[bytes]:
     """Return the TCP header of each payload: FIN and PSH go with the last, CWR with the first."""
-    at = layout.transport
+    at = headers.transport_at
     ports, sequence, fixed, flags, window, check = _TCP_FIELDS.unpack_from(frame, at)
     options = frame[at + _TCP_FIELDS.size : payload_at]
     header_sum = _sum_words(frame[at:payload_at]) - sequence - flags - check
-    base = _pseudo_sum(frame, layout) + header_sum + payload_at - at
-    pack, last, headers = _TCP_FIELDS.pack, len(payloads) - 1, []
+    base = _pseudo_sum(frame, headers) + header_sum + payload_at - at
+    pack, last, written = _TCP_FIELDS.pack, len(payloads) - 1, []
     now = flags & ~_FIN_PSH
     for index, payload in enumerate(payloads):
         if index == last:
             now = flags & ~_CWR
         check = -(base + sequence + now + len(payload) + _sum_words(payload)) % _MODULUS
-        headers.append(pack(ports, sequence, fixed, now, window, check) + options)
+        written.append(pack(ports, sequence, fixed, now, window, check) + options)
         sequence = (sequence + len(payload)) & 0xFFFFFFFF
         now &= ~_CWR
-    return headers
+    return written
 
 
-def _udp_headers(frame: bytes, layout: Layout, payloads: list[bytes]) -> list[bytes]:
-    ports = frame[layout.transport : layout.transport + 4]
-    base = _pseudo_sum(frame, layout) + _sum_words(ports)
-    headers = []
+def _udp_headers(frame: bytes, headers: Headers, payloads: list[bytes]) -> list[bytes]:
+    ports = frame[headers.transport_at : headers.transport_at + 4]
+    base = _pseudo_sum(frame, headers) + _sum_words(ports)
+    written = []
     for payload in payloads:
         length = UDP_BYTES + len(payload)
         check = -(base + 2 * length + _sum_words(payload)) % _MODULUS or _MANGLED
-        headers.append(_UDP_FIELDS.pack(ports, length, check))
-    return headers
+        written.append(_UDP_FIELDS.pack(ports, length, check))
+    return written
 
 
-def _pseudo_sum(frame: bytes, layout: Layout) -> int:
+def _pseudo_sum(frame: bytes, headers: Headers) -> int:
     """Return the sum of the pseudo-header (RFC 9293 3.1, RFC 8200 8.1) but for the length."""
-    source, size = (12, 4) if layout.kind == TYPE_IPV4 else (8, 16)
-    at, there = layout.network + source, layout.destination
-    source_sum = int.from_bytes(frame[at : at + size], "big")
-    return source_sum + int.from_bytes(frame[there : there + size], "big") + layout.protocol
+    size = ADDRESS_BYTES[headers.version]
+    source_at = headers.network_at + ADDRESSES_AT[headers.version]
+    last_stop_at = headers.last_stop_at
+    source = int.from_bytes(frame[source_at : source_at + size], "big")
+    last_stop = int.from_bytes(frame[last_stop_at : last_stop_at + size], "big")
+    return source + last_stop + headers.protocol
 
 
 def _sum_words(data: bytes) -> int:

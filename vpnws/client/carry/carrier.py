@@ -9,8 +9,7 @@ from vpnws.client.carry.counters import ClientDrop
 from vpnws.client.carry.device import device_failure
 from vpnws.sizes import TURN_BYTES
 from vpnws.tap.contract import FRAME_ERRORS
-from vpnws.wire.ethernet import HEADER_BYTES
-from vpnws.wire.transport import MAX_TAGS, TAG_BYTES
+from vpnws.wire.ethernet import HEADER_BYTES, MAX_TAGS_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +42,7 @@ class Carrier(ABC):
         self._counters = counters
         self._write = write
         self._first_room = room
-        self._max_frame_bytes = mtu_bytes + HEADER_BYTES + MAX_TAGS * TAG_BYTES
+        self._max_frame_bytes = mtu_bytes + HEADER_BYTES + MAX_TAGS_BYTES
 
     @abstractmethod
     def deliver(self, messages: list[Buffer]) -> None:

@@ -9,6 +9,7 @@ from vpnws.client.carry.counters import ClientDrop
 from vpnws.client.carry.masking import HEAD_ROOM_BYTES
 from vpnws.tap.contract import READ_BYTES
 from vpnws.wire.ethernet import HEADER_BYTES
+from vpnws.wire.headers import IPV4_BYTES, IPV6_BYTES
 from vpnws.wire.offload import GSO_NONE, NEEDS_CSUM, VNET, fit, is_sound
 from vpnws.wire.records import (
     LENGTH_BYTES,
@@ -18,7 +19,7 @@ from vpnws.wire.records import (
     each_record,
     put_length,
 )
-from vpnws.wire.transport import CHECKSUM_AT, IPV4_BYTES, IPV6_BYTES
+from vpnws.wire.segment import CHECKSUM_AT
 
 if TYPE_CHECKING:
     from vpnws.client.carry.connection import Connection

@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from vpnws.wire.ip import Need, read_payload
+from vpnws.wire.discovery import (
+    NEIGHBOR_ADVERTISEMENT,
+    NEIGHBOR_SOLICITATION,
+    ROUTER_SOLICITATION,
+    Dhcp,
+    nd_type,
+    read_dhcp,
+)
+from vpnws.wire.headers import ICMPV6, TYPE_ARP, UDP, Headers
+from vpnws.wire.ip_options import ROUTING
+
+if TYPE_CHECKING:
+    from vpnws.wire.websocket import Buffer
 
 IpNetwork: TypeAlias = IPv4Network | IPv6Network
 MAX_DESTINATIONS: Final = 64
 """Networks in one `VPNWS_ALLOW`, because each packet is compared with all of them. A longer list is
 refused with 500."""
+
+_ND_OF_HOSTS: Final = (ROUTER_SOLICITATION, NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT)
+_BROADCAST: Final = b"\xff\xff\xff\xff"
+_LINK_GROUPS: Final = b"\xff\x02"
+"""How every group on one link begins (RFC 4291 2.7)."""
+_ND_SCOPES: Final = (_LINK_GROUPS, b"\xfe\x80")
+"""Where a host's ND goes and no router forwards: the link's groups, and link-local addresses."""
 
 
 class AllowedDestinations:
@@ -23,14 +42,25 @@ class AllowedDestinations:
         self._four = _as_numbers(networks, 4)
         self._six = _as_numbers(networks, 6)
 
-    def permits(self, frame: bytes) -> bool:
-        """Tell whether the station may send `frame`."""
-        payload = read_payload(frame)
-        if payload.need is not Need.TRAFFIC:
-            return payload.need is Need.OWN
-        allowed = self._four if len(payload.destination) == 4 else self._six
-        number = int.from_bytes(payload.destination, "big")
-        return any(number & mask == network for network, mask in allowed)
+    def permits(self, frame: Buffer) -> bool:
+        """Tell whether the station may send `frame`. What is neither IP nor a need is refused."""
+        headers = Headers(frame, 0, len(frame))
+        version, protocol = headers.version, headers.protocol
+        if version == 0:
+            return headers.ethertype == TYPE_ARP
+        if protocol == UDP and _is_dhcp_request(headers):
+            return True
+        if protocol == ICMPV6 and _is_host_nd(headers):
+            return True
+        # A route may take the packet on from its destination; IPv4's stands in the options.
+        may_go_on = headers.has_options if version == 4 else headers.next_header == ROUTING
+        if may_go_on:
+            return False
+        number = int.from_bytes(headers.destination, "big")
+        for network, mask in self._four if version == 4 else self._six:
+            if number & mask == network:
+                return True
+        return False
 
 
 def parse_destinations(text: str) -> tuple[IpNetwork, ...]:
@@ -41,6 +71,20 @@ def parse_destinations(text: str) -> tuple[IpNetwork, ...]:
     if len(networks) > MAX_DESTINATIONS:
         raise ValueError(f"it names more than {MAX_DESTINATIONS} networks")
     return networks
+
+
+def _is_host_nd(headers: Headers) -> bool:
+    """Tell whether a host sends this ND message to its own link, to find its neighbors."""
+    if headers.has_options or nd_type(headers) not in _ND_OF_HOSTS:
+        return False
+    return headers.destination.startswith(_ND_SCOPES)
+
+
+def _is_dhcp_request(headers: Headers) -> bool:
+    """Tell whether a host asks the DHCP servers of its own link."""
+    if headers.has_options or read_dhcp(headers) is not Dhcp.TO_SERVER:
+        return False
+    return headers.destination.startswith(_BROADCAST if headers.version == 4 else _LINK_GROUPS)
 
 
 def _as_numbers(networks: tuple[IpNetwork, ...], version: int) -> tuple[tuple[int, int], ...]:

@@ -24,7 +24,8 @@ from vpnws.switch.queue.codel import DEFAULT, Control
 from vpnws.switch.queue.flow import MIN_ITEM_BYTES, Flow, Flows
 from vpnws.switch.queue.items import BARE_FRAMES, ItemFormat
 from vpnws.switch.queue.state import QueueCounts, QueueState
-from vpnws.wire.packet import flow_key, mark_ce
+from vpnws.wire.headers import flow_key
+from vpnws.wire.marks import mark_ce
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,60 @@
+"""What may follow IP's own header: IPv4's options, IPv6's extension headers, and routes in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from vpnws.wire.websocket import Buffer
+
+ROUTING: Final = 43
+EXTENSIONS: Final = (0, ROUTING, 60)
+"""Options for each hop, a route, options for the destination (RFC 8200 4)."""
+MAX_EXTENSIONS: Final = 4
+"""IPv6 extension headers that are read: what RFC 8200 4.1 lists, without a fragment's and what
+encrypts. Behind more, nothing is offloaded."""
+
+_END_OF_OPTIONS: Final = 0
+_NO_OPERATION: Final = 1
+_SOURCE_ROUTES: Final = (131, 137)
+_UNIT_BYTES: Final = 8
+"""The shortest extension header; a longer one tells how many of these it has more."""
+_ROUTES_TO_FIRST: Final = (2, 4)
+"""Mobile IPv6 (RFC 6275) and segment routing (RFC 8754): the first address is the last stop."""
+_ADDRESS_UNITS: Final = 2
+
+
+def has_source_route(buffer: Buffer, start: int, end: int) -> bool:
+    """Tell whether IPv4's options (RFC 791 3.1), from `start` to `end` in `buffer`, route the
+    packet, or cannot be read.
+    """
+    here = start
+    while here < end and (kind := buffer[here]) != _END_OF_OPTIONS:
+        if kind in _SOURCE_ROUTES:
+            return True
+        length = 1 if kind == _NO_OPERATION else buffer[here + 1] if here + 1 < end else 0
+        if length == 0:
+            return True
+        here += length
+    return False
+
+
+def pass_extensions(
+    buffer: Buffer, start: int, end: int, following: int
+) -> tuple[int, int, int | None]:
+    """Go past IPv6's extension headers, which begin at `start` with one of the kind `following`.
+
+    Return what stands behind them, where that is, and where the route's last stop stands: `start`
+    when there is no route, None when the last stop is unknown. No header reaches past `end`.
+    """
+    here = start
+    last_stop_at: int | None = start
+    for _ in range(MAX_EXTENSIONS):
+        if following not in EXTENSIONS or here + _UNIT_BYTES > end:
+            break
+        if following == ROUTING and buffer[here + 3] and last_stop_at is not None:
+            # Segments are left (RFC 8200 4.4): IP's destination is a stop on the way.
+            is_known = buffer[here + 2] in _ROUTES_TO_FIRST and buffer[here + 1] >= _ADDRESS_UNITS
+            last_stop_at = here + _UNIT_BYTES if is_known else None
+        following, here = buffer[here], here + _UNIT_BYTES * (1 + buffer[here + 1])
+    return following, here, last_stop_at
