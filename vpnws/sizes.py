@@ -7,11 +7,10 @@ from typing import Final
 MAX_WRITE_BUFFERS: Final = 512
 """Buffers in one gathered write, of which Linux takes 1,024. Another write takes the rest."""
 WRITE_BYTES: Final = 131072
-"""One write is offered about this much: no message more once it has this much. Another write takes
-the rest."""
+"""A write that has this much takes no further message; another write takes the rest."""
 MAX_UNSENT_BYTES: Final = 131072
-"""Unsent bytes that the kernel may hold for a TCP socket, because they stand before a ping. Past it
-the socket takes no more: the port is backed up, the client does not read its TAP."""
+"""Unsent bytes that the kernel may hold for a TCP socket, because a ping waits behind them. When it
+holds more the socket takes nothing: the port is backed up, and the client does not read its TAP."""
 TURN_FRAMES: Final = 64
 """Frames read from a TAP in one turn; then others have theirs."""
 TURN_BYTES: Final = 131072

@@ -24,8 +24,8 @@ class Drop(StrEnum):
     NOT_ALLOWED = "not_allowed"
     """Ingress: the station's `VPNWS_ALLOW` does not let it send there."""
     STATION_LIMIT = "station_limit"
-    """Ingress: the port has as many MACs as `vpnws-station-limit`, `vpnws-bridge-limit` or `vpnws-
-    uplink-limit` lets it have, and none of them is idle and gives way."""
+    """Ingress: the port has as many MACs as `vpnws-station-limit`, `vpnws-bridge-limit` or
+    `vpnws-uplink-limit` lets it have, and none of them is idle and gives way."""
     MAC_TAKEN = "mac_taken"
     """Ingress: the MAC belongs to another name."""
     MOVE_GUARD = "move_guard"
@@ -40,8 +40,9 @@ class Drop(StrEnum):
     """Ingress: the destination is where the frame came from, the roles forbid it, or this process
     has no port in the frame's network."""
     EGRESS_FULL = "egress_full"
-    """Egress: the queue has reached `vpnws-egress-limit` or, to another process, `vpnws-trunk-
-    limit`. A station is sent more than its path, or its machine, takes; TCP adapts to it."""
+    """Egress: the queue has reached `vpnws-egress-limit` or, to another process,
+    `vpnws-trunk-limit`. A station is sent more than its path, or its machine, takes; TCP adapts to
+    it."""
     CODEL = "standing_queue"
     """Egress: the frame's flow has kept a queue standing for too long (CoDel): the same, noticed
     early."""

@@ -29,11 +29,11 @@ MAX_FRAME_BYTES: Final = 65535 + 14 + 8
 MAX_RECORDS_BYTES: Final = 131072
 """A longer message of records ends the port with 1009."""
 MAX_PIECE_BYTES: Final = 16384
-"""A train is queued in pieces of so many bytes: a queue that is nearly full should not lose all
-that came in together."""
+"""A train is queued in pieces of at most this length: a queue that is nearly full should not lose
+all that came in together."""
 
 _MIN_RECORD_BYTES: Final = PREFIX_BYTES + HEADER_BYTES
-"""Where fewer bytes are left no record can be, and the message has a broken end."""
+"""When fewer bytes are left there is no further record, and the end of the message is broken."""
 _PREFIX: Final = Struct(">I10s")
 """Length of the frame; then the virtio header."""
 _HEAD: Final = Struct(">I22s")

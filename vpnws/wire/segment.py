@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 CHECKSUM_AT: Final = {TCP: 16, UDP: 6}
 """Where the checksum stands in a TCP (RFC 9293 3.1) and in a UDP header (RFC 768)."""
 MAX_FOLDS: Final = 64
-"""Lengths of data whose folds are remembered. A full table is emptied."""
+"""Lengths of data whose folds are remembered. A full table is emptied, and folds are worked out
+anew."""
 _BLOCK_BYTES: Final = 64
 _MODULUS: Final = 0xFFFF
 """16-bit words added with the carry taken around (RFC 1071) are a sum modulo this."""

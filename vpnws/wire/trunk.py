@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _PREFIX: Final = Struct(">IHB")
 """The length of the records in bytes, how many they are, the length of the label."""
 MAX_LABEL_BYTES: Final = 255
-"""A label's length has one byte. Names of legal length never reach this."""
+"""A label's length is written in one byte. Names of legal length never reach this."""
 
 
 def encode_label(kind: int, community: str, network: str) -> bytes:

@@ -21,7 +21,7 @@ MAX_MESSAGE_BYTES: Final = 128 * 1024
 """Trains that are ready together share a message of at most this length; the next message takes the
 rest. A longer train goes alone."""
 RECEIVE_BYTES: Final = MAX_MESSAGE_BYTES + 1024
-"""The buffer that a message is read into: a longer one does not exist."""
+"""The buffer for one message; no message is longer."""
 _SOCKET_BUFFER_BYTES: Final = 1 << 20
 
 

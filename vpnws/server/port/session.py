@@ -12,8 +12,8 @@ from vpnws.wire.records import MAX_RECORDS_BYTES
 from vpnws.wire.websocket import ReceiveState
 
 MAX_UNCUT_BYTES: Final = 2 * MAX_RECORDS_BYTES
-"""`stream`: more bytes than ever wait for the rest of their message, which is at most the longest
-message and a control frame with their headers."""
+"""`stream`: bytes that wait for the rest of their message. They never reach this: the longest
+message and a control frame are shorter, with their headers."""
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HOOK_S: Final = 30
 """The time for an admin's commands: for each TAP at the start, for all TAPs at the stop. Commands
-that take longer are killed and have failed."""
+that take longer are killed, and count as failed."""
 _SHOWN_BYTES: Final = 500
 
 
