@@ -55,12 +55,19 @@ ROOMS: Final = {
 
 LAYERS: Final = (
     ("vpnws_app",),
-    ("vpnws.server", "vpnws.client"),
+    ("vpnws.server", "vpnws.client.program", "vpnws.client.__main__"),
+    ("vpnws.client.connect", "vpnws.client.system"),
+    ("vpnws.client.carry",),
+    ("vpnws.client",),
     ("vpnws.switch", "vpnws.tap"),
     ("vpnws.wire",),
     ("vpnws.config",),
     ("vpnws.errors", "vpnws.sizes", "vpnws.text", "vpnws"),
 )
 """From top to bottom: a module imports from its own layer and from those under it."""
-SIDE_BY_SIDE: Final = (("vpnws.server", "vpnws.client"), ("vpnws.switch", "vpnws.tap"))
+SIDE_BY_SIDE: Final = (
+    ("vpnws.server", "vpnws.client"),
+    ("vpnws.client.connect", "vpnws.client.system"),
+    ("vpnws.switch", "vpnws.tap"),
+)
 """Rooms of one layer that do not import each other."""

@@ -170,7 +170,7 @@ def test_ipv6_works(waiter: Waiter) -> None:
     [
         (401, "", "wants a user and a password: see --user and --password-file (HTTP 401)"),
         (401, "al:s3cret@", "does not accept this user and password (HTTP 401)"),
-        (403, "", "may not come in"),
+        (403, "", "may not join"),
         (404, "", "check the URL's path"),
         (400, "", "--crt"),
         (426, "", "did not upgrade to WebSocket"),

@@ -19,7 +19,7 @@ from tests.support.tap_contract import GSO_BYTES, SUPER_FRAME, SUPER_VNET
 from tests.support.waiting import wait_for
 from vpnws.client.carry.connection import Connection
 from vpnws.client.carry.counters import ClientDrop
-from vpnws.client.carry.device import DRAIN_FRAMES, drain
+from vpnws.client.carry.device import DRAIN_FRAMES, drop_stale
 from vpnws.client.carry.keepalive import DEAD_AFTER_S, PING_AFTER_S
 from vpnws.client.carry.masking import MaskKeys
 from vpnws.client.carry.stream import Stream
@@ -294,7 +294,7 @@ def test_a_request_to_stop_does_not_wait_for_a_server_that_reads_nothing(bed: Be
 def test_what_was_queued_during_an_outage_is_dropped_and_counted(bed: Bed) -> None:
     for number in range(5):
         bed.tap.host_send(frame(number))
-    drain(bed.tap, bed.counters)
+    drop_stale(bed.tap, bed.counters)
     assert bed.counters.drops == {ClientDrop.STALE: 5}
     bed.start()
     bed.tap.host_send(frame(9))
@@ -341,7 +341,7 @@ def test_draining_has_an_end(bed: Bed) -> None:
     tap.up()
     while tap.host_send(frame(1)):
         pass
-    drain(tap, bed.counters)
+    drop_stale(tap, bed.counters)
     assert bed.counters.drops == {ClientDrop.STALE: DRAIN_FRAMES}
     assert tap.read() == frame(1)
     tap.close()
@@ -350,7 +350,7 @@ def test_draining_has_an_end(bed: Bed) -> None:
 def test_draining_a_deleted_device_says_so(bed: Bed) -> None:
     bed.tap.host_delete()
     with pytest.raises(TapError, match="tap9 was deleted"):
-        drain(bed.tap, bed.counters)
+        drop_stale(bed.tap, bed.counters)
 
 
 def test_mask_keys_do_not_repeat() -> None:

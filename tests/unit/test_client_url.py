@@ -2,7 +2,8 @@
 
 import pytest
 
-from vpnws.client.connect.url import ServerUrl, hide_userinfo, parse_url
+from vpnws.client.connect.url import hide_userinfo, parse_url
+from vpnws.client.settings import ServerUrl
 from vpnws.errors import ConfigError
 
 

@@ -1,4 +1,4 @@
-"""What one run of the client was told, as plain data."""
+"""The client's settings for one run, as plain data."""
 
 from __future__ import annotations
 
@@ -8,14 +8,45 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vpnws.client.connect.url import ServerUrl
-
 DEFAULT_MTU_BYTES: Final = 1500
+DEFAULT_PORTS: Final = {"ws": 80, "wss": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class ServerUrl:
+    """Where the server is; `user` and `password` are percent-decoded and never shown."""
+
+    secure: bool
+    host: str
+    """A name in ASCII, or an IP address without brackets, perhaps with an IPv6 zone."""
+    port: int
+    path: str
+    query: str = field(default="", repr=False)
+    user: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def shown(self) -> str:
+        """The URL as it may be shown: without user, password and query, which may be secret."""
+        scheme = "wss" if self.secure else "ws"
+        return f"{scheme}://{self.authority}{self.path}"
+
+    @property
+    def authority(self) -> str:
+        """Host and port as a URL has them; the default port is left out."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        is_default = self.port == DEFAULT_PORTS["wss" if self.secure else "ws"]
+        return host if is_default else f"{host}:{self.port}"
+
+    @property
+    def server_name(self) -> str:
+        """The host without its IPv6 zone, which means something on this machine only."""
+        return self.host.partition("%")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
-    """How to know the server, and how to be known to it."""
+    """How to verify the server, and which certificate to show it."""
 
     verify: bool = True
     authority: Path | None = None
@@ -25,7 +56,7 @@ class TlsSettings:
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """One run of the client; made by the command line, or by a test."""
+    """The settings of one run; the command line makes them, or a test."""
 
     tap_name: str
     url: ServerUrl
@@ -33,12 +64,12 @@ class ClientSettings:
     """User and password for HTTP's Basic scheme."""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     bridge: str = ""
-    """Bridge of this machine that the TAP joins, if any; the server is asked to allow it."""
+    """The bridge that the TAP joins, empty for none; the client asks the server to allow it."""
     tls: TlsSettings = TlsSettings()
     addresses: tuple[str, ...] = ()
     """Addresses of the interface, each with its prefix length."""
     mac: bytes | None = None
     mtu_bytes: int = DEFAULT_MTU_BYTES
     offload: bool = True
-    """Whether the server is offered vpnws.offload.1."""
+    """Whether the client offers vpnws.offload.1 to the server."""
     once: bool = False

@@ -1,4 +1,4 @@
-"""Where the client sleeps: every wait but the pump's own ends at once when a signal arrives."""
+"""Where the client waits, except in the pump: a signal ends each wait at once."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from vpnws.client.carry.stream import Stream
-
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(Exception):  # noqa: N818 - being told to stop is no error
-    """The program was told to stop: give everything back and leave."""
+    """The program was told to stop: it cleans up and ends."""
 
 
 class StopRequest:
@@ -45,7 +43,7 @@ class StopRequest:
         self._writer.send(b"\0")
 
     def close(self) -> None:
-        """Give the descriptors back."""
+        """Close the descriptors."""
         self._reader.close()
         self._writer.close()
 
@@ -55,7 +53,7 @@ class StopRequest:
 
 
 class Waiter:
-    """Waits for one descriptor or for time to pass, and for the request to stop."""
+    """Waits for a descriptor or for a time; a request to stop ends the wait."""
 
     def __init__(self, stop: StopRequest, clock: Callable[[], float]) -> None:
         """`clock` returns monotonic seconds."""
@@ -74,25 +72,8 @@ class Waiter:
         """Return after `duration_s` seconds. Raises Stopped when told to stop."""
         self._poll(self.now() + duration_s)
 
-    def read(self, stream: Stream, buffer: memoryview, until_s: float) -> int:
-        """Fill `buffer` with what comes next; return its length, 0 at the end.
-
-        Raises TimeoutError, Stopped, and what `Stream.read_into` raises.
-        """
-        while (count := stream.read_into(buffer)) is None:
-            self.wait(stream.fd, select.POLLIN, until_s)
-        return count
-
-    def write(self, stream: Stream, data: bytes, until_s: float) -> None:
-        """Write all of `data`. Raises TimeoutError, Stopped, and what `Stream.flush` raises."""
-        stream.write(data)
-        stream.flush()
-        while stream.has_unsent:
-            self.wait(stream.fd, select.POLLOUT, until_s)
-            stream.flush()
-
     def _poll(self, until_s: float, fd: int | None = None, events: int = 0) -> bool:
-        """Wait; return whether `fd` became ready rather than the time being up."""
+        """Wait; return True when `fd` became ready, False when the time was up."""
         poller = select.poll()
         poller.register(self.stop.fd, select.POLLIN)
         if fd is not None:

@@ -35,7 +35,7 @@ MAX_NAME_BYTES: Final = 15
 
 
 class LinuxTap:
-    """An open TAP device; frames go in and out without packet information (IFF_NO_PI)."""
+    """An open TAP device of Linux (see the contract), without packet information (IFF_NO_PI)."""
 
     def __init__(self, device: pytun.TunTapDevice, *, has_vnet: bool = False) -> None:
         self._device = device
@@ -74,7 +74,7 @@ class LinuxTap:
             raise _explained(error, self.name, "give away") from error
 
     def set_persistent(self, persistent: bool) -> None:
-        """Have the device outlive its descriptors, or not. Raises TapError."""
+        """Have the device stay when its last descriptor is closed, or not. Raises TapError."""
         try:
             self._device.persist(persistent)
         except (pytun.Error, OSError) as error:
@@ -174,7 +174,7 @@ def is_up(name: str) -> bool:
 
 
 def mark_as_ours(name: str) -> None:
-    """Note at the device that we made it, for whoever ends the server. Raises TapError."""
+    """Mark the device as ours, so that the end of the server can remove it. Raises TapError."""
     try:
         (_DEVICES / name / "ifalias").write_text(_OURS)
     except OSError as error:
@@ -182,9 +182,9 @@ def mark_as_ours(name: str) -> None:
 
 
 def release(name: str) -> None:
-    """Let a device that we made go away with its last descriptor; leave any other alone.
+    """Have a device that is ours go away with its last descriptor; leave any other alone.
 
-    Raises TapError when we made it and may not open it.
+    Raises TapError when it is ours and may not be opened.
     """
     try:
         ours = (_DEVICES / name / "ifalias").read_text().strip() == _OURS
@@ -197,12 +197,14 @@ def release(name: str) -> None:
 
 
 def open_tap(name: str, *, create: bool = True, offload: bool = False) -> LinuxTap:
-    """Open the TAP device `name`, creating it if need be (a `%d` in it is filled by the kernel).
+    """Open the TAP device `name`, and create it if there is none.
 
-    Without `create` it must be there already. With `offload` each frame has a virtio header
-    (`has_vnet`) and `set_offload` may be switched on; it is off now. Raises
-    TapPermissionError without CAP_NET_ADMIN, TapBusyError when another process holds the device,
-    TapError for everything else, each with a sentence that says what to do.
+    The kernel replaces a `%d` in the name by a number. Without `create` the device must exist. With
+    `offload` each frame has a virtio header (`has_vnet`), and `set_offload` can turn offload on,
+    which is off at first.
+
+    Raises TapPermissionError without CAP_NET_ADMIN, TapBusyError when another process holds the
+    device, TapError for everything else, each with a sentence that says what to do.
     """
     if not is_device_name(name):
         raise TapError(

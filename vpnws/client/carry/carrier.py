@@ -1,4 +1,4 @@
-"""The way of frames between a TAP and a connection, without what makes a message of them."""
+"""What all carriers share: the way of frames between a TAP and a connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One WebSocket after its handshake: payloads become messages and back; buffers are bounded."""
+"""One WebSocket after its handshake: sends and receives messages, with bounded buffers."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ class Connection:
     """Sends and receives whole messages over a non-blocking stream; owns and closes the stream."""
 
     def __init__(self, stream: Stream, early: bytes = b"", *, has_offload: bool = False) -> None:
-        """`early` are the bytes that came with the handshake's answer.
+        """`early` is what arrived behind the handshake's response.
 
-        With `has_offload` it speaks vpnws.offload.1: messages are records, and text may come.
+        With `has_offload` both ends speak vpnws.offload.1: a binary message holds records, and the
+        server may send text.
         """
         self.fd = stream.fd
         self.has_offload = has_offload
         self.received_bytes = 0
-        """Bytes read so far: when it grows, the server lives."""
+        """Bytes read so far; the server lives while this grows."""
         self.failure = ""
-        """Why the stream cannot be used any more, if it cannot."""
+        """Why the stream can no longer be used; empty while it can."""
         self.has_pending = stream.has_pending
         """Tells whether received bytes wait where the descriptor does not show them."""
         self._stream = stream
@@ -42,13 +43,13 @@ class Connection:
         self._keys = MaskKeys()
         self._buffer = memoryview(bytearray(RECEIVE_BYTES))
         self._buffer[: len(early)] = early
-        # The bytes in the buffer that are not yet cut into messages.
+        # The received bytes that are not decoded yet stand in the buffer from start to end.
         self._start, self._end = 0, len(early)
         self._close_sent = False
 
     @property
     def ending(self) -> Ending | None:
-        """The server's close, or its breach of the protocol; None while all is well."""
+        """The server's close frame, or how it broke the protocol; None if it did neither."""
         return self._decoder.ending
 
     @property
@@ -58,16 +59,16 @@ class Connection:
 
     @property
     def has_unsent(self) -> bool:
-        """Whether the stream has not taken all yet: a batch and a control frame at most."""
+        """Whether bytes are still unsent: those of a batch and a control frame at most."""
         return self._stream.has_unsent
 
     @property
     def unsent_bytes(self) -> int:
-        """How many bytes these are."""
+        """How many bytes are still unsent."""
         return self._stream.unsent_bytes
 
     def take_early(self) -> list[Buffer]:
-        """Return the messages that came in full with the handshake's answer."""
+        """Return the messages that arrived whole behind the handshake's response."""
         return self._cut()
 
     def take_texts(self) -> list[str]:
@@ -78,9 +79,9 @@ class Connection:
         return texts
 
     def receive(self) -> list[Buffer]:
-        """Return the messages that can be had now, good until the next call.
+        """Read once; return the messages that are complete. They are valid until the next call.
 
-        Look at `is_over` afterwards.
+        Check `is_over` afterwards.
         """
         start, count = self._start, self._end - self._start
         if start:
@@ -90,28 +91,29 @@ class Connection:
         return self._cut()
 
     def send_frames(self, frames: Iterable[bytes]) -> None:
-        """Send each Ethernet frame as one binary message, all in one write if the stream takes it.
+        """Send each Ethernet frame as a binary message, all of them in one write.
 
-        Call it only while nothing is unsent: that is what bounds it.
+        Call it only while nothing is unsent: this bounds how much can be unsent.
         """
         take = self._keys.take
         self._send(b"".join([encode_masked(BINARY, frame, take()) for frame in frames]))
 
     def write_message(self, room: memoryview) -> None:
-        """Have a binary message sent by the next `flush`.
+        """Prepare a binary message; the next `flush` sends it.
 
-        `room` is masking.HEAD_ROOM_BYTES, which are written to, and the payload. Call it only while
-        nothing was left unsent by the last `flush`, for a bounded batch: that is what bounds it.
+        `room` is masking.HEAD_ROOM_BYTES that may be overwritten, then the payload. Call it for a
+        bounded batch, and only if the last `flush` left nothing unsent: this bounds how much can
+        be unsent.
         """
         self._write(encode_masked_room(room, self._keys.take()))
 
     def ping(self) -> None:
-        """Ask for a sign of life, unless unsent bytes show that nothing would come through."""
+        """Send a ping, unless bytes are unsent: it would only wait behind them."""
         if not self.has_unsent:
             self._send(encode_masked(PING, b"", self._keys.take()))
 
     def answer_ping(self) -> None:
-        """Answer the newest ping with its payload (RFC 6455 5.5.3), as soon as there is room."""
+        """Answer the newest ping with its payload (RFC 6455 5.5.3), unless bytes are unsent."""
         if self._decoder.ping is None or self.has_unsent:
             return
         payload = self._decoder.take_ping() or b""
@@ -124,7 +126,7 @@ class Connection:
             self._send(encode_masked(CLOSE, close_payload(code, reason), self._keys.take()))
 
     def flush(self) -> None:
-        """Write what is unsent, as far as the stream takes it."""
+        """Send the unsent bytes, as many as the stream takes."""
         if self.failure:
             return
         try:

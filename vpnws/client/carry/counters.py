@@ -1,4 +1,4 @@
-"""Counts frames that crossed, and every frame that did not, with its reason."""
+"""Counts the frames that crossed, and by reason those that were dropped."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from enum import Enum
 
 
 class ClientDrop(Enum):
-    """Why a frame went no further."""
+    """Why the client dropped a frame."""
 
     SHORT = "too short"
     """The frame is shorter than a header."""
     OVERSIZE = "longer than the MTU allows"
     """The frame is longer than MTU, header and two tags."""
     RECORD = "record does not fit its frame"
-    """A record of the server is not true of its frame or is cut short, or no true record can be
-    made of a frame of the kernel."""
+    """A record from the server is not true of its frame, or is cut short; or a frame of the TAP
+    cannot be made fit for others."""
     TAP_FULL = "device queue full"
     """The kernel takes no more at the moment."""
     TAP_REFUSED = "refused by the device"
@@ -28,14 +28,14 @@ class ClientDrop(Enum):
 
 @dataclass(slots=True)
 class Counters:
-    """One run's counts, over all its connections."""
+    """The counts of one run, over all its connections."""
 
     frames_sent: int = 0
     frames_received: int = 0
     drops: Counter[ClientDrop] = field(default_factory=Counter)
 
     def summary(self) -> str:
-        """Return the counts in words; only those drops that happened are named."""
+        """Return the counts in words; reasons that did not occur are left out."""
         text = f"{self.frames_sent} frames sent, {self.frames_received} received"
         if not self.drops:
             return text

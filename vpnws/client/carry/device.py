@@ -1,4 +1,4 @@
-"""What a TAP's failures mean for the client, and what it does with frames that are too old."""
+"""What a failure of the TAP means, and how stale frames are dropped."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ DRAIN_FRAMES: Final = 1024
 """Stale frames that are dropped after an outage: several times what the device's queue holds."""
 
 
-def drain(tap: Tap, counters: Counters) -> None:
-    """ClientDrop what the TAP queued during an outage: it is too old to be of use.
+def drop_stale(tap: Tap, counters: Counters) -> None:
+    """Drop the frames that the TAP queued during an outage: they are too old to be of use.
 
-    Raises TapError when the device is gone.
+    Raises TapError when the device failed.
     """
     for _ in range(DRAIN_FRAMES):
         try:
@@ -32,7 +32,7 @@ def drain(tap: Tap, counters: Counters) -> None:
 
 
 def device_failure(tap: Tap, error: OSError) -> TapError:
-    """Return the sentence for a TAP that fails with `error` for good."""
+    """Return what to raise when the TAP failed with `error` and will not recover."""
     if error.errno == DELETED_ERROR:
         return TapError(f"the TAP device {tap.name} was deleted")
     return TapError(f"the TAP device {tap.name} failed: {error.strerror}")

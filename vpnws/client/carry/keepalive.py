@@ -1,4 +1,4 @@
-"""When to ping the server, and when to take it for dead; `now` is an argument, nothing is done."""
+"""Decides when to ping the server and when to give it up; `now` is an argument."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEAD_AFTER_S: Final = 60.0
 
 
 class Due(Enum):
-    """What is to be done now."""
+    """What to do now."""
 
     NOTHING = "nothing"
     PING = "ping"
@@ -20,9 +20,9 @@ class Due(Enum):
 
 
 class Keepalive:
-    """Anything received proves that the server lives; a pong has no privilege.
+    """Any received byte proves that the server lives, not only a pong.
 
-    The C vpn-ws server answers no ping, so on a network without traffic it is taken for dead.
+    The C vpn-ws server answers no ping. On a network without traffic it is therefore given up.
     """
 
     def __init__(self, now: float) -> None:
@@ -34,7 +34,7 @@ class Keepalive:
         self._received_at_s = now
 
     def due(self, now: float) -> Due:
-        """Return what `now` calls for; PING is returned once for each PING_AFTER_S of silence."""
+        """Return what to do at `now`: PING once for each PING_AFTER_S of silence, then GIVE_UP."""
         if now - self._received_at_s >= DEAD_AFTER_S:
             return Due.GIVE_UP
         if now < self._next_ping_s():
@@ -43,7 +43,7 @@ class Keepalive:
         return Due.PING
 
     def next_at_s(self) -> float:
-        """Return when `due` may first return something else than NOTHING."""
+        """Return the earliest time at which `due` may return PING or GIVE_UP."""
         return min(self._next_ping_s(), self._received_at_s + DEAD_AFTER_S)
 
     def _next_ping_s(self) -> float:

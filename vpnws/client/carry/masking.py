@@ -1,4 +1,4 @@
-"""Masks what a client sends (RFC 6455 5.3): unpredictable keys, and a message without a copy."""
+"""Masks what a client sends (RFC 6455 5.3), with keys that cannot be predicted."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class MaskKeys:
         self._at = 0
 
     def take(self) -> bytes:
-        """Return 4 bytes that were never returned before."""
+        """Return the next key: 4 random bytes."""
         at = self._at
         if at == len(self._block):
             self._block = os.urandom(KEYS_PER_BLOCK * KEY_BYTES)

@@ -1,4 +1,4 @@
-"""Reads what the server tells a station in text: JSON objects, of which it knows little yet."""
+"""Shows the notices that a server sends as text: JSON objects with a member "notice"."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Notices:
-    """One connection's texts; what is not understood is ignored."""
+    """The text messages of one connection; a text that is not understood is ignored."""
 
     def __init__(self) -> None:
         self._read = 0
@@ -42,12 +42,12 @@ class Notices:
 
 
 def _notice_of(text: str) -> str:
-    """Return what `text` has under "notice", fit for a log; empty if there is nothing."""
+    """Return the notice in `text` as one line for the log, empty if there is none."""
     if len(text) > MAX_TEXT_CHARACTERS:
         return ""
     try:
-        told = json.loads(text)
+        content = json.loads(text)
     except (ValueError, RecursionError):
         return ""
-    notice = told.get("notice") if isinstance(told, dict) else None
+    notice = content.get("notice") if isinstance(content, dict) else None
     return one_line(notice) if isinstance(notice, str) else ""

@@ -1,11 +1,11 @@
 """Carries frames between a TAP and one connection until one of them ends, or a signal comes.
 
-Theory of operation. One level-triggered epoll set holds three descriptors: the stop request, the
-connection, the TAP. Toward the server, frames that are ready together go out in one write; while
-the stream has not taken them all, the TAP is not read, so that its own short queue fills and the
-kernel drops there, at the sender. Toward the TAP nothing waits: a frame that the device does not
-take now is dropped and counted. To ask for what is not there costs more than a turn, so a turn
-reads what one call gives: from the TAP one frame, until a turn finds more there right after.
+Theory of operation. One level-triggered epoll set watches three descriptors: the stop request, the
+connection and the TAP. Frames that are ready together go to the server in one write. While the
+stream has not taken them all, the TAP is not read: its own short queue fills, and the kernel drops
+there, at the sender. Frames for the TAP never wait: one that the device does not take at once is
+dropped and counted. A read that finds nothing costs more than a turn. So a turn reads one frame
+from the TAP, and a batch only after a turn that found more frames there at once.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ class Pump:
         self._max_frames = 1
 
     def run(self) -> NoReturn:
-        """Carry frames.
+        """Carry frames until something ends it.
 
-        Raises ConnectError when the connection is over, with the reason; TapError when the device
-        is; Stopped when told to stop. The server is told in each case, if it can be.
+        Raises ConnectError with the reason when the connection ended, TapError when the device
+        failed, Stopped when told to stop. The server is sent a close frame if that is possible.
         """
         with self._poller:
             self._poller.register(self._waiter.stop.fd, select.EPOLLIN)
@@ -156,13 +156,13 @@ class Pump:
             raise ConnectError(f"nothing was heard from the server for {DEAD_AFTER_S:.0f} s")
 
     def _pause(self, is_paused: bool) -> None:
-        """Watch what is worth waiting for: the TAP is not while bytes are unsent."""
+        """Watch the connection for room instead of the TAP, or the TAP again."""
         self.is_paused = is_paused
         self._poller.modify(self._connection.fd, self._connection.events())
         self._poller.modify(self._tap_fd, 0 if is_paused else select.EPOLLIN)
 
     def _finish(self) -> NoReturn:
-        """Answer the server's close, or say what it did wrong; raise why the connection is over."""
+        """Answer the server's close, or close because it broke the protocol; raise ConnectError."""
         ending = self._connection.ending
         if ending is None:
             raise ConnectError(self._connection.failure)
@@ -170,7 +170,7 @@ class Pump:
         raise ConnectError(describe(ending))
 
     def _close(self, code: int, reason: str = "") -> None:
-        """Do the closing handshake, as far as it goes within CLOSE_WAIT_S."""
+        """Do the closing handshake, for at most CLOSE_WAIT_S."""
         connection = self._connection
         connection.send_close(code, reason)
         until_s = self._waiter.now() + CLOSE_WAIT_S
@@ -186,7 +186,7 @@ class Pump:
 
 
 def describe(ending: Ending) -> str:
-    """Return the sentence for the end of a connection that did not merely break."""
+    """Return the sentence for a connection that was closed, or broke the protocol."""
     reason = one_line(ending.reason)
     if not ending.by_peer:
         return f"the server broke the WebSocket protocol: {reason}"

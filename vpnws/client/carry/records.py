@@ -35,8 +35,8 @@ _USUAL: Final = frozenset(
     for ip_bytes in (IPV4_BYTES, IPV6_BYTES)
     for checksum_at in CHECKSUM_AT.values()
 )
-"""Headers that nearly every frame of one's own kernel has: the checksum of UDP or TCP behind an IP
-header without options is left to be done. The kernel is taken at its word there."""
+"""The virtio headers of nearly every frame from our own kernel: the checksum of UDP or TCP, behind
+an IP header without options, is left to do. Frames with these are sent without a closer look."""
 _FULL: Final = HEAD_ROOM_BYTES + MESSAGE_BYTES
 
 

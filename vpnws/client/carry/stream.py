@@ -1,8 +1,8 @@
 """One non-blocking byte stream over TCP, with or without TLS: the same few calls for both.
 
-Theory of operation. TLS runs on two buffers in memory (ssl.MemoryBIO) beside the socket: one recv
-brings in what many TLS records hold, one send takes them out. So TLS never waits for the socket:
-the descriptor becomes readable, or it has room for what is unsent, and nothing else is of interest.
+Theory of operation. TLS works on two buffers in memory (ssl.MemoryBIO), not on the socket. One recv
+brings in many TLS records, and one send takes many out. TLS itself never waits for the socket, so
+the caller waits for two events only: the descriptor is readable, or it has room for unsent bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NOTHING: Final = memoryview(b"")
 
 
 class Stream:
-    """A connected TCP socket; what it does not take at once stays in `unsent_bytes`."""
+    """A connected TCP socket, and the bytes that it has not taken yet."""
 
     def __init__(self, sock: socket.socket) -> None:
         """Take over `sock`, and make it non-blocking."""
@@ -50,15 +50,15 @@ class Stream:
             return None
 
     def write(self, data: Buffer) -> None:
-        """Have `data` sent by the next `flush`; it must not change until then.
+        """Keep `data` for the next `flush`; it must not change until then.
 
-        Nothing bounds what is unsent but the caller. Raises OSError.
+        The caller bounds how much is unsent. Raises OSError.
         """
         self.has_unsent = True
         self._written.append(data)
 
     def flush(self) -> None:
-        """Send what was written, as far as the socket takes it. Raises OSError."""
+        """Send what was written, as much as the socket takes. Raises OSError."""
         while rest := self._rest or self._next():
             try:
                 sent = self._socket.send(rest)
@@ -70,11 +70,11 @@ class Stream:
         self.has_unsent = bool(self._written)
 
     def has_pending(self) -> bool:
-        """Tell whether there is something to read of which the descriptor does not know."""
+        """Tell whether there is something to read that the descriptor does not show."""
         return False
 
     def close(self) -> None:
-        """Close the stream; TLS says so to the other end, and does not wait for an answer."""
+        """Close the stream. TLS tells the other end, and does not wait for its answer."""
         self._socket.close()
 
     def _next(self) -> memoryview:
@@ -91,7 +91,7 @@ class TlsStream(Stream):
     """TLS over a connected TCP socket; `handshake` comes first."""
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext, name: str) -> None:
-        """Take over `sock`; `name` is what the server's certificate must be for."""
+        """Take over `sock`; the server's certificate must be valid for `name`."""
         super().__init__(sock)
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
@@ -101,14 +101,14 @@ class TlsStream(Stream):
 
     @property
     def unsent_bytes(self) -> int:
-        """How many bytes were written and not yet sent, in TLS's form where it has one."""
+        """How many bytes were written and not yet sent, encrypted ones as such."""
         return super().unsent_bytes + self._outgoing.pending
 
     def handshake(self) -> bool:
-        """Go on with the handshake; return whether it is complete.
+        """Continue the handshake; return whether it is complete.
 
-        If not, go on when the descriptor is readable, or has room while bytes are unsent. Raises
-        OSError (ssl.SSLError among them).
+        If it is not, call again when the descriptor is readable or, while bytes are unsent, has
+        room. Raises OSError (ssl.SSLError among them).
         """
         self._fetch()
         try:
@@ -136,16 +136,16 @@ class TlsStream(Stream):
         if self._written:
             self._encrypt()
         if self._outgoing.pending:
-            # TLS itself has answered something: an update of keys, a renegotiation. If that cannot
-            # be sent, what was received stays good, and the next call says why.
+            # TLS answered by itself: a key update or a renegotiation. If the answer cannot be sent,
+            # the received bytes are still valid, and the next call reports the error.
             with contextlib.suppress(OSError):
                 self.flush()
         return count if count or self._has_ended else None
 
     def write(self, data: Buffer) -> None:
-        """Have `data` sent by the next `flush`; it must not change until then.
+        """Keep `data` for the next `flush`; it must not change until then.
 
-        Nothing bounds what is unsent but the caller. Raises OSError.
+        The caller bounds how much is unsent. Raises OSError.
         """
         self.has_unsent = True
         self._written.append(data)
@@ -153,11 +153,11 @@ class TlsStream(Stream):
             self._encrypt()
 
     def has_pending(self) -> bool:
-        """Tell whether there is something to read of which the descriptor does not know."""
+        """Tell whether there is something to read that the descriptor does not show."""
         return self._has_ended or self._incoming.pending > 0 or self._tls.pending() > 0
 
     def close(self) -> None:
-        """Close the stream; TLS says so to the other end, and does not wait for an answer."""
+        """Close the stream. TLS tells the other end, and does not wait for its answer."""
         with contextlib.suppress(OSError, ValueError):
             self._tls.unwrap()
         with contextlib.suppress(OSError):
@@ -170,7 +170,7 @@ class TlsStream(Stream):
         self.flush()
 
     def _fetch(self) -> bool:
-        """Take what the socket has; return whether there was anything, its end included."""
+        """Read from the socket; return whether bytes came, or its end."""
         try:
             count = self._socket.recv_into(self._encrypted)
         except BlockingIOError:
@@ -182,9 +182,9 @@ class TlsStream(Stream):
         return True
 
     def _decrypt(self, buffer: memoryview) -> int:
-        """Fill `buffer` with what the incoming TLS records hold; return its length."""
+        """Decrypt received TLS records into `buffer`; return how many bytes it got."""
         tls, incoming = self._tls, self._incoming
-        # With a buffer it returns a length, of which its stub does not know.
+        # With a buffer it returns a length, which its stub does not say.
         read: Any = tls.read
         at, room = 0, len(buffer)
         try:
@@ -194,7 +194,7 @@ class TlsStream(Stream):
                     self._has_ended = True
                     break
                 at += count
-                # Another read would only raise, which takes longer than to ask.
+                # Another read would only raise, which costs more than this check.
                 if not incoming.pending and not tls.pending():
                     break
         except ssl.SSLWantReadError:
@@ -204,7 +204,7 @@ class TlsStream(Stream):
         return at
 
     def _encrypt(self) -> None:
-        """Encrypt what was written; in a renegotiation (TLS 1.2) some of it after the next read."""
+        """Encrypt what was written. In a renegotiation (TLS 1.2) some of it waits for a read."""
         written = self._written
         while written:
             rest = memoryview(written[0])

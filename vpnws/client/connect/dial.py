@@ -1,4 +1,4 @@
-"""Connects to the server: addresses, TCP, TLS, upgrade; each step bounded and interruptible."""
+"""Connects to the server: addresses, TCP, TLS, upgrade; each step has a limit in time."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ TCP_TIMEOUT_S: Final = 5.0
 """An address that takes longer to connect is given up, and the next one is tried."""
 HANDSHAKE_TIMEOUT_S: Final = 10.0
 """The attempt has failed when TLS and the upgrade together take longer."""
-_ENDINGS: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
-"""TLS's words for a connection that merely ended."""
+_TLS_ENDED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""What TLS raises when the connection just ended."""
 
 
 def connect(
     settings: ClientSettings, context: ssl.SSLContext | None, mac: bytes, waiter: Waiter
 ) -> Connection:
-    """Return a WebSocket, which may have received something already.
+    """Return a WebSocket, which may already have received messages.
 
     `context` is for wss, None for ws; `mac` is what the station announces. Raises ConnectError,
     RefusedError, TlsError, and Stopped when told to stop.
@@ -43,11 +43,11 @@ def connect(
     sock = _connect_any(resolve(url.host, url.port, waiter), url.authority, waiter)
     until_s = waiter.now() + HANDSHAKE_TIMEOUT_S
     try:
-        stream = _start(sock, context, url.server_name, waiter, until_s)
+        stream = _open_stream(sock, context, url.server_name, waiter, until_s)
         return _upgrade(stream, settings, mac, waiter, until_s)
     except BaseException as error:
         sock.close()
-        if isinstance(error, ssl.SSLError) and not isinstance(error, _ENDINGS):
+        if isinstance(error, ssl.SSLError) and not isinstance(error, _TLS_ENDED):
             raise tls.explain(error, url.server_name) from error
         if isinstance(error, TimeoutError):
             what = f"took the connection, then said nothing for {HANDSHAKE_TIMEOUT_S:.0f} s"
@@ -88,10 +88,10 @@ def _connect_one(
     return sock
 
 
-def _start(
+def _open_stream(
     sock: socket.socket, context: ssl.SSLContext | None, name: str, waiter: Waiter, until_s: float
 ) -> Stream:
-    """Return a stream over `sock`; with a `context` TLS's handshake is done."""
+    """Return a stream over `sock`; with a `context`, do the TLS handshake first."""
     if context is None:
         return Stream(sock)
     stream = TlsStream(sock, context, name)
@@ -103,14 +103,14 @@ def _start(
 def _upgrade(
     stream: Stream, settings: ClientSettings, mac: bytes, waiter: Waiter, until_s: float
 ) -> Connection:
-    """Ask for the upgrade; return what it makes of the stream."""
+    """Send the request to upgrade; return the WebSocket that comes of it."""
     upgrade = Upgrade(settings, mac)
-    # A server that refuses our certificate says so and hangs up before it reads: listen anyway.
+    # A server that refuses our certificate closes before it reads this. Its reason comes below.
     with contextlib.suppress(ssl.SSLEOFError, ConnectionError):
-        waiter.write(stream, upgrade.request, until_s)
+        _write(stream, upgrade.request, waiter, until_s)
     buffer = memoryview(bytearray(4096))
     while True:
-        count = waiter.read(stream, buffer, until_s)
+        count = _read(stream, buffer, waiter, until_s)
         if not count:
             raise ConnectError(
                 f"{settings.url.authority} hung up instead of answering the request to upgrade"
@@ -119,7 +119,23 @@ def _upgrade(
             return Connection(stream, upgrade.early, has_offload=upgrade.has_offload)
 
 
+def _read(stream: Stream, buffer: memoryview, waiter: Waiter, until_s: float) -> int:
+    """Fill `buffer` with what comes next; return its length, 0 at the end."""
+    while (count := stream.read_into(buffer)) is None:
+        waiter.wait(stream.fd, select.POLLIN, until_s)
+    return count
+
+
+def _write(stream: Stream, data: bytes, waiter: Waiter, until_s: float) -> None:
+    """Write all of `data`."""
+    stream.write(data)
+    stream.flush()
+    while stream.has_unsent:
+        waiter.wait(stream.fd, select.POLLOUT, until_s)
+        stream.flush()
+
+
 def _reason(error: OSError) -> str:
-    if isinstance(error, _ENDINGS):
+    if isinstance(error, _TLS_ENDED):
         return "it ended the connection inside TLS; does that port speak TLS?"
     return error.strerror or str(error)

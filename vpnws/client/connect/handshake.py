@@ -1,4 +1,4 @@
-"""The HTTP upgrade of RFC 6455 section 4, seen from the client; bytes in, bytes out, no I/O."""
+"""The client's side of the HTTP upgrade (RFC 6455 section 4): bytes in, bytes out, no I/O."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: |\r)")
 _LOCATION: Final = re.compile(rb"\r\nlocation:[ \t]*([^\r\n]*)", re.IGNORECASE)
 NOT_WEBSOCKET: Final = "check the URL's path, and that the web server in front passes upgrades on"
 _HINTS: Final = {
-    400: "the web server finds the request bad: it may want a certificate (--crt, --key), or TLS",
-    403: "this station may not come in: ask whoever runs the server",
+    400: "the web server rejects the request: it may want a certificate (--crt, --key), or TLS",
+    403: "this station may not join: ask whoever runs the server",
     404: "nothing is there: check the URL's path",
     502: "the web server cannot reach the switch behind it: is uWSGI running?",
-    503: "the switch takes no station now: it may be full or restarting",
+    503: "the switch accepts no station now: it may be full or restarting",
     504: "the switch behind the web server does not answer",
 }
 
@@ -46,7 +46,7 @@ class Upgrade:
         self.request = self._build_request(settings, mac)
         """The bytes to send first."""
         self.early = b""
-        """What came after the response's head: the first frames, once `feed` returned True."""
+        """What came behind the response's head, once `feed` returned True: the first messages."""
         self._received = bytearray()
 
     @property
@@ -68,7 +68,7 @@ class Upgrade:
         if not end:
             return False
         self.early = bytes(rest)
-        self._judge(bytes(head + end))
+        self._check_response(bytes(head + end))
         return True
 
     def _build_request(self, settings: ClientSettings, mac: bytes) -> bytes:
@@ -76,14 +76,14 @@ class Upgrade:
         request.headers["X-vpn-ws-MAC"] = format_mac(mac)
         if settings.bridge:
             request.headers["X-vpn-ws-bridge"] = "on"
-        # One of ours takes the place of the usual one; among ours a name may come twice.
+        # A header of the settings replaces the default one. The settings may name one twice.
         for name in {name.lower() for name, _ in settings.headers} & set(request.headers):
             del request.headers[name]
         for name, value in settings.headers:
             request.headers[name] = value
         return request.serialize()
 
-    def _judge(self, head: bytes) -> None:
+    def _check_response(self, head: bytes) -> None:
         line = _STATUS_LINE.match(head)
         if line is None:
             raise ConnectError("the answer has no proper HTTP status line: check host and port")

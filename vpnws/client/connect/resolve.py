@@ -1,4 +1,4 @@
-"""Looks a host up without making a signal wait for the resolver."""
+"""Looks up a host in a thread, so that a signal need not wait for the resolver."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Address: TypeAlias = "tuple[socket.AddressFamily, tuple[str, int] | tuple[str, i
 
 
 class _Lookup:
-    """One getaddrinfo call in a thread of its own: the C library cannot be interrupted in it."""
+    """One getaddrinfo call in a thread of its own: a signal cannot interrupt the C library."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host = host
@@ -30,7 +30,7 @@ class _Lookup:
         self.found: list[Address] = []
         self.failure = ""
         self.done_fd, self._write_fd = os.pipe()
-        # A daemon thread does not keep the program alive when it is told to stop meanwhile.
+        # The program can end while a daemon thread still runs.
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""What TLS must look like (verified, 1.2 or newer), and what its failures mean in plain words."""
+"""How the client uses TLS (verified, 1.2 or newer), and what its failures mean in plain words."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def make_context(settings: TlsSettings) -> ssl.SSLContext:
     """Return the context for every connection of this run.
 
-    Raises ConfigError when a file cannot be read or is not what it should be.
+    Raises ConfigError when a file cannot be read or has the wrong content.
     """
-    context = _trusting(settings.authority)
+    context = _context_that_trusts(settings.authority)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     if not settings.verify:
@@ -29,7 +29,7 @@ def make_context(settings: TlsSettings) -> ssl.SSLContext:
     return context
 
 
-def _trusting(authority: Path | None) -> ssl.SSLContext:
+def _context_that_trusts(authority: Path | None) -> ssl.SSLContext:
     if authority is not None:
         _check_readable("--ca", authority)
     try:
@@ -39,7 +39,7 @@ def _trusting(authority: Path | None) -> ssl.SSLContext:
 
 
 def explain(error: ssl.SSLError, host: str) -> TlsError:
-    """Return the sentence for a TLS handshake with `host` that ended in `error`."""
+    """Return what to raise when the TLS handshake with `host` failed with `error`."""
     if isinstance(error, ssl.SSLCertVerificationError):
         why = error.verify_message.rstrip(".")
         hint = (

@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt to connect: capped, jittered, slow to be forgiving."""
+"""How long to wait before the next attempt to connect: doubled each time, capped, jittered."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ FACTOR: Final = 2.0
 CAP_S: Final = 30.0
 """The longest wait between two attempts."""
 FLOOR_S: Final = 0.1
-"""The shortest wait between two attempts: nobody gains by one in the same instant."""
+"""The shortest wait between two attempts: an attempt at once would help nobody."""
 STABLE_AFTER_S: Final = 30.0
 """A connection that lived this long makes the next wait short again; one that flaps does not."""
 
 
 class Backoff:
-    """Counts attempts that came to nothing; no clock and no dice of its own."""
+    """Counts failed attempts; the time and random numbers are passed in."""
 
     def __init__(self, random: Callable[[], float]) -> None:
         """`random` returns floats from 0 to 1, like random.random."""

@@ -69,7 +69,7 @@ def _run_device(
     """Hold the device for as long as the station lives. Raises Stopped, VpnwsError."""
     with closing(open_tap(settings.tap_name, offload=settings.offload)) as tap:
         interface.set_up(tap, settings)
-        # Jitter needs to differ between stations, not to be secret.
+        # Jitter must differ between stations; it need not be secret.
         station = Station(settings, context, tap, waiter, random.random)
         try:
             station.run()
@@ -79,7 +79,7 @@ def _run_device(
 
 
 def _start_log(*, quiet: bool) -> None:
-    # A closed stderr must not fill what is left of it with tracebacks.
+    # Without this, a line that cannot be written to stderr would cause a traceback.
     logging.raiseExceptions = False
     level = logging.WARNING if quiet else logging.INFO
     logging.basicConfig(format=f"{PROGRAM}: %(message)s", level=level, force=True)

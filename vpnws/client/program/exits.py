@@ -1,4 +1,4 @@
-"""What the client's exit codes mean, and which error ends in which."""
+"""The client's exit codes: what each one means, and which error leads to it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ MEANINGS: Final = {
 }
 
 LOGIN_STATUSES: Final = frozenset((401, 403))
-"""The answers that trying again does not change: somebody has to act."""
+"""HTTP statuses that another attempt does not change: somebody must act."""
 
 _BY_ERROR: Final[tuple[tuple[type[VpnwsError], Exit], ...]] = (
     (ConfigError, Exit.USAGE),
@@ -57,7 +57,7 @@ _BY_ERROR: Final[tuple[tuple[type[VpnwsError], Exit], ...]] = (
 
 
 def exit_code(error: VpnwsError) -> Exit:
-    """Return the exit code of a program that `error` ends."""
+    """Return the exit code of a program that ends with `error`."""
     if is_login_refused(error):
         return Exit.REFUSED
     for kind, code in _BY_ERROR:
@@ -72,5 +72,5 @@ def is_login_refused(error: VpnwsError) -> bool:
 
 
 def ends_first_attempt(error: ConnectError) -> bool:
-    """Tell whether `error` is one that no retry cures, as long as we have never been connected."""
+    """Tell whether `error` ends a program that was never connected: a retry would not help."""
     return is_login_refused(error) or isinstance(error, TlsError)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from vpnws import __version__
-from vpnws.client.connect.url import ServerUrl, check_user, hide_userinfo, parse_url
+from vpnws.client.connect.url import check_user, hide_userinfo, parse_url
 from vpnws.client.program.exits import MEANINGS
-from vpnws.client.settings import DEFAULT_MTU_BYTES, ClientSettings, TlsSettings
+from vpnws.client.settings import DEFAULT_MTU_BYTES, ClientSettings, ServerUrl, TlsSettings
 from vpnws.errors import ConfigError
 from vpnws.tap.linux import is_device_name
 from vpnws.wire.ethernet import is_station_address, parse_mac
@@ -28,15 +28,15 @@ MAX_PASSWORD_FILE_BYTES: Final = 4096
 _DESCRIPTION: Final = """\
 Join this machine to a vpnws switch: create the network device TAP, connect to the server at
 URL over a WebSocket, and carry Ethernet frames between the two until stopped. The device goes
-away with the program. A connection that is lost is made again, after waits from 0.1 to 30
-seconds. Needs root or CAP_NET_ADMIN."""
+away with the program. A lost connection is made again, after 0.1 to 30 seconds each time.
+Needs root or CAP_NET_ADMIN."""
 
 _EXAMPLES: Final = """\
 examples:
   vpnws-client --address 10.8.0.2/24 tap0 wss://alice:secret@vpn.example.org/vpn
-      join, and be 10.8.0.2; write special characters of the password as %XX
+      join as 10.8.0.2; write special characters of the password as %XX
   vpnws-client --user alice --password-file /etc/vpnws.pw tap0 wss://vpn.example.org/vpn
-      the same user; other people of this machine cannot see the password in the process list
+      the same user; other users of this machine cannot see the password in the process list
   vpnws-client --ca my-ca.pem --crt me.pem --key me.key vpn%d wss://[2001:db8::1]:8443/vpn
       a private authority and a client certificate; the kernel numbers the device
   vpnws-client --mac 02:00:00:00:00:0a --header 'Authorization: Bearer T0K' tap0 wss://...
@@ -90,10 +90,10 @@ def make_parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--no-offload",
         action="store_true",
-        help="send and take one whole frame in each message, also where the server can do better",
+        help="send and receive each frame as one message, even if the server supports offload",
     )
     group.add_argument("--once", action="store_true", help="end instead of connecting again")
-    group.add_argument("--quiet", action="store_true", help="print only what goes wrong")
+    group.add_argument("--quiet", action="store_true", help="print warnings and errors only")
     group.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     return parser
 
@@ -116,13 +116,13 @@ def _add_interface_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--bridge",
         metavar="BR",
-        help="put it into this machine's bridge BR, and ask the server to let the stations behind"
-        " that join too: only VPNWS_BRIDGE=on in the web server grants it",
+        help="put it into the bridge BR of this machine, and ask the server to accept the machines"
+        " behind BR too: only VPNWS_BRIDGE=on in the web server allows it",
     )
 
 
 def _add_login_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--user", metavar="NAME", help="user for the server, with --password-file")
+    group.add_argument("--user", metavar="NAME", help="log in as this user; needs --password-file")
     group.add_argument(
         "--password-file", metavar="FILE", type=Path, help="file whose first line is the password"
     )

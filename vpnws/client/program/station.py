@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING, NoReturn
 
 from vpnws.client.carry.counters import Counters
-from vpnws.client.carry.device import drain
+from vpnws.client.carry.device import drop_stale
 from vpnws.client.carry.pump import Pump
 from vpnws.client.connect import dial
 from vpnws.client.program.backoff import Backoff
@@ -41,7 +41,7 @@ class Station:
     ) -> None:
         """`context` is for wss, None for ws; `random` returns floats from 0 to 1."""
         self.counters = Counters()
-        self._settings = _within_reach(settings, tap)
+        self._settings = _supported(settings, tap)
         self._context = context
         self._tap = tap
         self._waiter = waiter
@@ -56,7 +56,7 @@ class Station:
         """
         while True:
             try:
-                self._live()
+                self._run_connection()
             except ConnectError as error:
                 if self._is_final(error):
                     raise
@@ -64,15 +64,15 @@ class Station:
                 log.warning("%s; trying again in %.1f s", error, delay_s)
             self._waiter.sleep(delay_s)
 
-    def _live(self) -> NoReturn:
-        """Connect and carry frames until that ends."""
+    def _run_connection(self) -> NoReturn:
+        """Connect, and carry frames until the connection ends."""
         connection = self._connect()
-        # What lives until the program ends need not be looked at by the collector again and again.
+        # What lives until the program ends need not be visited by the garbage collector.
         gc.freeze()
         try:
-            # What is queued from here on is as this connection wants it.
+            # From here on the TAP queues frames in the form that this connection carries.
             self._tap.set_offload(connection.has_offload)
-            drain(self._tap, self.counters)
+            drop_stale(self._tap, self.counters)
             self._pump(connection).run()
         finally:
             connection.close()
@@ -101,8 +101,8 @@ class Station:
         return not self._was_connected and ends_first_attempt(error)
 
 
-def _within_reach(settings: ClientSettings, tap: Tap) -> ClientSettings:
-    """Return `settings` without offload if the kernel does not leave work to us."""
+def _supported(settings: ClientSettings, tap: Tap) -> ClientSettings:
+    """Return `settings`, without offload if the kernel cannot leave work to us."""
     if not settings.offload or tap.set_offload(on=True):
         return settings
     log.warning("this kernel completes the frames of %s itself: offload is not offered", tap.name)

@@ -42,14 +42,14 @@ def set_up(tap: Tap, settings: ClientSettings) -> None:
 
 
 def _bound_segments(tap: Tap) -> None:
-    """Have the kernel put no more packets into one frame than a record may stand for.
+    """Have the kernel put no more packets into one frame than one record may become.
 
-    An `ip` that does not know how says so, and nothing is lost: `records` cuts such a frame.
+    An old `ip` cannot do this, and nothing is lost: `records` cuts such a frame.
     """
     program = _find_ip()
     if tap.has_vnet and program is not None:
         segments = ("link", "set", "gso_max_segs", str(MAX_SEGMENTS))
-        _failure_of([program, *segments, "dev", tap.name])
+        _error_of([program, *segments, "dev", tap.name])
 
 
 def _join(tap: Tap, bridge: str) -> None:
@@ -71,7 +71,7 @@ def _run_ip(purpose: str, tap: Tap, *arguments: str) -> None:
     program = _find_ip()
     if program is None:
         raise TapError(f"cannot {purpose} {tap.name}: the program 'ip' (iproute2) is not installed")
-    failure = _failure_of([program, *arguments, "dev", tap.name])
+    failure = _error_of([program, *arguments, "dev", tap.name])
     if failure is None:
         return
     sentence = f"cannot {purpose} {tap.name}: {failure}"
@@ -80,8 +80,8 @@ def _run_ip(purpose: str, tap: Tap, *arguments: str) -> None:
     raise TapError(sentence)
 
 
-def _failure_of(command: list[str]) -> str | None:
-    """Run `command`; return what it complained of, None if it succeeded."""
+def _error_of(command: list[str]) -> str | None:
+    """Run `command`; return its error message, None if it succeeded."""
     try:
         done = subprocess.run(
             command,
@@ -90,7 +90,7 @@ def _failure_of(command: list[str]) -> str | None:
             text=True,
             timeout=IP_TIMEOUT_S,
             env={**os.environ, "LC_ALL": "C"},
-            # A Ctrl-C in the terminal is for us alone.
+            # Ctrl-C in the terminal must reach this program only.
             start_new_session=True,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
