@@ -91,6 +91,8 @@ class ManualLoop:
         self._signals: list[int] | None = None
         self._signal_waiter: greenlet | None = None
         self._in_callback = False
+        self.is_paused = False
+        """Whether this process stands still, as after SIGSTOP, while the clock and others go on."""
 
     # What the code under test calls.
 
@@ -283,7 +285,7 @@ class ManualLoop:
 
     def _ready(self) -> list[ManualWatcher]:
         """Return watchers that are ready: timers in the order they are due, then descriptors."""
-        active = [watcher for watcher in self.world.watchers if watcher.is_active]
+        active = self._active()
         due = [w for w in active if w.due_s is not None and w.due_s <= self.now()]
         due.sort(key=lambda watcher: (watcher.due_s, watcher.number))
         return due + self._ready_descriptors([watcher for watcher in active if watcher.fd >= 0])
@@ -309,8 +311,11 @@ class ManualLoop:
         wanted = select.POLLOUT if watcher.for_writing else select.POLLIN
         return bool(events.get(watcher.fd, 0) & (wanted | select.POLLERR | select.POLLHUP))
 
+    def _active(self) -> list[ManualWatcher]:
+        return [w for w in self.world.watchers if w.is_active and not w.owner.is_paused]
+
     def _next_due_s(self) -> float | None:
-        dues = [w.due_s for w in self.world.watchers if w.is_active and w.due_s is not None]
+        dues = [watcher.due_s for watcher in self._active() if watcher.due_s is not None]
         return min(dues, default=None)
 
     def _spawned(self) -> greenlet:

@@ -1,6 +1,7 @@
 from collections.abc import Callable
+from typing import Literal
 
-opt: dict[str, bytes | bool]
+opt: dict[str, bytes | Literal[True]]
 numproc: int
 post_fork_hook: Callable[[], None]
 atexit: Callable[[], None]

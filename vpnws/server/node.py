@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
 from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import CapacityError
@@ -77,7 +76,7 @@ class Node:
         )
         self._lingering: list[Link] = []
         # Ids do not repeat within a slot's life: the shared FDB may still name the forerunner's.
-        self._ids = itertools.count((os.getpid() << _ID_BITS) + 1)
+        self._ids = itertools.count((uwsgi.process_id() << _ID_BITS) + 1)
         self._ticks = 0
         self._ticked_s = loop.now()
         self._stopping = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -16,11 +15,13 @@ from vpnws.server.node import Node
 from vpnws.server.peers.bus import MAX_SLOTS, Bus
 from vpnws.server.peers.shared_page import SharedPage
 from vpnws.server.preflight import check_options
-from vpnws.tap.linux import release
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from vpnws.config import Settings
     from vpnws.server.loop import Loop
+    from vpnws.server.uplink.devices import TapDevices
     from vpnws.server.uwsgi import Uwsgi
 
 log = logging.getLogger("vpnws")
@@ -29,7 +30,7 @@ log = logging.getLogger("vpnws")
 class Server:
     """The settings, the shared page and the bus; each process makes its node from them."""
 
-    def __init__(self, loop: Loop, uwsgi: Uwsgi, settings: Settings) -> None:
+    def __init__(self, loop: Loop, uwsgi: Uwsgi, devices: TapDevices, settings: Settings) -> None:
         """Make what the workers share, and the mule if there is an uplink.
 
         Raises ConfigError when that is more processes than the bus takes.
@@ -42,6 +43,7 @@ class Server:
             )
         self.loop = loop
         self.uwsgi = uwsgi
+        self.devices = devices
         self.settings = settings
         self._workers = workers
         self._page = SharedPage(slots)
@@ -61,8 +63,8 @@ class Server:
         return Node(self.loop, self.uwsgi, self.settings, self._page, self._bus, slot)
 
 
-def start(loop: Loop, uwsgi: Uwsgi) -> Server:
-    """Make the server from uWSGI's placeholders.
+def start(loop: Loop, uwsgi: Uwsgi, devices: TapDevices, environment: Mapping[str, str]) -> Server:
+    """Make the server from uWSGI's placeholders, and from what uwsgi.ini put in `environment`.
 
     On a wrong setting it says so in one sentence and stops uWSGI's start.
     """
@@ -70,14 +72,14 @@ def start(loop: Loop, uwsgi: Uwsgi) -> Server:
     try:
         options = uwsgi.options()
         settings = read_settings(options)
-        check_options(options, settings, os.environ)
-        server = Server(loop, uwsgi, settings)
+        check_options(options, settings, environment)
+        server = Server(loop, uwsgi, devices, settings)
     except ConfigError as error:
         log.critical("cannot start: %s", error)
         if uwsgi.worker_id() or uwsgi.mule_id():
             # With lazy-apps this runs in a child, which the master would start again for ever.
             uwsgi.stop_all()
-        _release_taps(ini.seen(os.environ, "tap") or "")
+        _release_taps(devices, ini.seen(environment, "tap") or "")
         sys.exit(1)
     log.info(
         "vpnws %s is ready: mode %s, receiver %s, %d workers, socket %s, http %s, TAPs %s",
@@ -92,18 +94,18 @@ def start(loop: Loop, uwsgi: Uwsgi) -> Server:
     return server
 
 
-def _release_taps(text: str) -> None:
-    """Remove what was made for this start, as far as the user may whom uWSGI has become."""
+def _release_taps(devices: TapDevices, text: str) -> None:
+    """Remove the TAPs that were made for this start, if the user that uWSGI now runs as may."""
     with contextlib.suppress(VpnwsError):
         for _, device in parse_taps(text):
-            release(device)
+            devices.release(device)
 
 
 def log_as(process: str) -> None:
     """Write this process's log to stderr, which uWSGI makes its own log."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format=f"%(asctime)s vpnws[{process}] %(levelname)s %(message)s",
-        force=True,
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        logging.Formatter(f"%(asctime)s vpnws[{process}] %(levelname)s %(message)s")
     )
+    log.handlers[:] = [handler]
+    log.setLevel(logging.INFO)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NoReturn, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import socket
+    from collections.abc import Callable, Mapping
 
+Option: TypeAlias = "bytes | Literal[True]"
+"""An option or placeholder as uWSGI tells it; True stands for one without a value."""
 FDB_CACHE: Final = "fdb"
 """Name of the uWSGI cache that uwsgi.ini makes for the FDB."""
+
+
+def options_as_text(options: Mapping[str, Option]) -> dict[str, str]:
+    """Return uWSGI's options and placeholders as text; one without a value is "true"."""
+    return {
+        name: value.decode(errors="replace") if isinstance(value, bytes) else str(value).lower()
+        for name, value in options.items()
+    }
 
 
 class Uwsgi(Protocol):
@@ -26,6 +37,9 @@ class Uwsgi(Protocol):
     def mule_id(self) -> int:
         """Return this mule's number from 1; 0 in the master and in workers."""
 
+    def process_id(self) -> int:
+        """Return the number that the operating system gave this process."""
+
     def stop_all(self) -> None:
         """Have the master stop everything, as Ctrl-C does."""
 
@@ -35,15 +49,28 @@ class Uwsgi(Protocol):
     def on_exit(self, callback: Callable[[], None]) -> None:
         """Have `callback` called when a process ends; under gevent it may be called twice."""
 
-    def handshake(self, subprotocol: str) -> int:
-        """Answer the current request with 101; return the descriptor of its connection.
+    def end_process(self) -> NoReturn:
+        """End this process at once, with its log written out; it may be called in a mule."""
 
-        uWSGI owns that descriptor. An empty `subprotocol` is right only when the client offered
-        none: uWSGI then echoes the offer. Raises OSError when the answer cannot be written.
+    def handshake(self, subprotocol: str) -> None:
+        """Answer the current request with 101.
+
+        An empty `subprotocol` is right only when the client offered none: uWSGI then echoes the
+        offer. Raises OSError when the answer cannot be written.
         """
 
     def connection(self) -> int:
-        """Return the descriptor of the current request's connection, which uWSGI owns."""
+        """Return the descriptor of the current request's connection.
+
+        uWSGI owns it, and closes it when the request is over. Raises OSError when the connection
+        is gone.
+        """
+
+    def own_connection(self) -> socket.socket:
+        """Return a socket of the caller's own for the current request's connection.
+
+        It outlives the request. Raises OSError when the connection is gone.
+        """
 
     def receive_message(self) -> bytes:
         """Return the current request's next message; b"" when there is none.

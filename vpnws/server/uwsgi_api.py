@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
-from typing import TYPE_CHECKING
+import socket
+from typing import TYPE_CHECKING, NoReturn
 
 import uwsgi
 
-from vpnws.server.uwsgi import FDB_CACHE
+from vpnws.server.uwsgi import FDB_CACHE, options_as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +21,7 @@ class UwsgiApi:
 
     def options(self) -> dict[str, str]:
         """Return uWSGI's options and placeholders as text; of one given twice, the last."""
-        return {name: _as_text(value) for name, value in uwsgi.opt.items()}
+        return options_as_text(uwsgi.opt)
 
     def workers(self) -> int:
         """Return how many worker processes there are."""
@@ -33,6 +35,10 @@ class UwsgiApi:
         """Return this mule's number from 1; 0 in the master and in workers."""
         return uwsgi.mule_id()
 
+    def process_id(self) -> int:
+        """Return the number that the operating system gave this process."""
+        return os.getpid()
+
     def stop_all(self) -> None:
         """Have the master stop everything, as Ctrl-C does."""
         os.kill(uwsgi.masterpid(), signal.SIGINT)
@@ -45,14 +51,23 @@ class UwsgiApi:
         """Have `callback` called when a process ends; under gevent it may be called twice."""
         uwsgi.atexit = callback
 
-    def handshake(self, subprotocol: str) -> int:
-        """Answer the current request with 101; return the descriptor of its connection."""
+    def end_process(self) -> NoReturn:
+        """End this process at once, with its log written out."""
+        logging.shutdown()
+        # Not by way of exit(): uWSGI would finalize the interpreter under gevent's hub and crash.
+        os._exit(0)
+
+    def handshake(self, subprotocol: str) -> None:
+        """Answer the current request with 101."""
         uwsgi.websocket_handshake("", "", subprotocol)
-        return self.connection()
 
     def connection(self) -> int:
         """Return the descriptor of the current request's connection, which uWSGI owns."""
         return uwsgi.connection_fd()
+
+    def own_connection(self) -> socket.socket:
+        """Return a socket of the caller's own for the current request's connection."""
+        return socket.socket(fileno=os.dup(self.connection()))
 
     def receive_message(self) -> bytes:
         """Return the current request's next message; b"" when there is none."""
@@ -73,7 +88,3 @@ class UwsgiApi:
     def cache_keys(self) -> list[bytes]:
         """Return every key of the FDB cache."""
         return uwsgi.cache_keys(FDB_CACHE)
-
-
-def _as_text(value: bytes | bool) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value).lower()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING
 from vpnws.errors import VpnwsError
 from vpnws.server.uplink.hooks import HOOK_S, run_hook
 from vpnws.server.uplink.uplink import Uplink
-from vpnws.tap.linux import read_mac, release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +26,7 @@ class Mule:
         """Prepare in the master; nothing is opened before the fork."""
         self._server = server
         self._loop = server.loop
+        self._devices = server.devices
 
     def __call__(self) -> None:
         """Serve the uplinks until told to stop; without any, only wait for that."""
@@ -36,16 +35,14 @@ class Mule:
         uplinks: list[Uplink] = []
         if settings.tap:
             node = self._server.mule_node()
-            uplinks = [Uplink(node, *pair) for pair in settings.tap]
+            uplinks = [Uplink(node, self._devices, *pair) for pair in settings.tap]
         ended_by = wait_for_signal()
         for uplink in uplinks:
             uplink.close()
         # The master sends SIGINT at the stop; SIGHUP and SIGTERM are reloads, which keep the TAPs.
         if ended_by == signal.SIGINT:
             self._take_down()
-        logging.shutdown()
-        # Not by way of exit(): uWSGI would finalize the interpreter under gevent's hub and crash.
-        os._exit(0)
+        self._server.uwsgi.end_process()
 
     def _take_down(self) -> None:
         """Run vpnws-exec-down for each TAP and remove the ones that the start made."""
@@ -59,11 +56,11 @@ class Mule:
                         commands,
                         network=network,
                         device=device,
-                        mac=read_mac(device),
+                        mac=self._devices.read_mac(device),
                         timeout_s=max(1.0, until_s - self._loop.now()),
                     )
             with _logged():
-                release(device)
+                self._devices.release(device)
 
 
 @contextmanager

@@ -15,10 +15,12 @@ from vpnws.config import parse_taps
 from vpnws.errors import TapError, TapPermissionError, VpnwsError
 from vpnws.server import ini
 from vpnws.server.uplink.hooks import run_hook
-from vpnws.tap.linux import exists, is_up, mark_as_ours, open_tap, read_mac, release
+from vpnws.tap import linux
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from vpnws.server.uplink.devices import TapDevices
 
 RELOADS: Final = "UWSGI_RELOADS"
 
@@ -26,15 +28,17 @@ RELOADS: Final = "UWSGI_RELOADS"
 def main() -> int:
     """Set up every TAP that the environment names; return an exit code."""
     try:
-        set_up(os.environ)
+        set_up(os.environ, linux, os.geteuid())
     except VpnwsError as error:
         print(f"vpnws: cannot start: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def set_up(environment: Mapping[str, str]) -> None:
+def set_up(environment: Mapping[str, str], devices: TapDevices, own_uid: int) -> None:
     """Make the TAPs and run vpnws-exec for each, but not again in a reload.
+
+    `own_uid` is the user that this program runs as: only root makes devices.
 
     When that fails, what it had made goes away again. Raises ConfigError, TapError or HookError.
     """
@@ -45,27 +49,27 @@ def set_up(environment: Mapping[str, str]) -> None:
     made: list[str] = []
     try:
         for network, device in taps:
-            if os.geteuid() == 0:
-                _make(device, uid, made)
+            if own_uid == 0:
+                _make(devices, device, uid, made)
             elif not is_reload:
-                _check_usable(device)
+                _check_usable(devices, device, own_uid)
             if commands and not is_reload:
-                mac = read_mac(device)
+                mac = devices.read_mac(device)
                 run_hook("vpnws-exec", commands, network=network, device=device, mac=mac)
     except VpnwsError:
         for device in made:
-            release(device)
+            devices.release(device)
         raise
 
 
-def _make(device: str, uid: int | None, made: list[str]) -> None:
+def _make(devices: TapDevices, device: str, uid: int | None, made: list[str]) -> None:
     """See that `device` is there, up and open to `uid`; note it in `made` if it was not there."""
-    is_new = not exists(device)
-    tap = open_tap(device)
+    is_new = not devices.exists(device)
+    tap = devices.open_tap(device)
     try:
         if is_new:
             # Marked first: a device that is neither marked nor persistent goes with this process.
-            mark_as_ours(device)
+            devices.mark_as_ours(device)
             tap.set_persistent(True)
             made.append(device)
         if uid is not None:
@@ -75,27 +79,27 @@ def _make(device: str, uid: int | None, made: list[str]) -> None:
         tap.close()
 
 
-def _check_usable(device: str) -> None:
+def _check_usable(devices: TapDevices, device: str, own_uid: int) -> None:
     """See that this process, which is not root, may open `device`; say so if that is down."""
     try:
-        open_tap(device).close()
+        devices.open_tap(device).close()
     except TapPermissionError as error:
-        delete = f"ip link delete {device}; " if exists(device) else ""
+        delete = f"ip link delete {device}; " if devices.exists(device) else ""
         raise TapError(
             f"{error}; or have an admin make it: {delete}ip tuntap add {device} mode tap user"
-            f" {_user_name()}; ip link set {device} up"
+            f" {_user_name(own_uid)}; ip link set {device} up"
         ) from error
-    if not exists(device):
+    if not devices.exists(device):
         raise TapError(f"the TAP device {device} must be made before: only root can keep it")
-    if not is_up(device):
+    if not devices.is_up(device):
         print(f"vpnws: {device} is down: ip link set {device} up, as root", file=sys.stderr)
 
 
-def _user_name() -> str:
+def _user_name(uid: int) -> str:
     try:
-        return pwd.getpwuid(os.geteuid()).pw_name
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return str(os.geteuid())
+        return str(uid)
 
 
 def _uid(text: str) -> int | None:

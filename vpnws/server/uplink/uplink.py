@@ -10,7 +10,6 @@ from vpnws.sizes import TURN_BYTES, TURN_FRAMES, WRITE_BYTES
 from vpnws.switch.drop import Drop
 from vpnws.switch.format import PLAIN_FRAMES, TAP_RECORDS
 from vpnws.tap.contract import FRAME_ERRORS, READ_BYTES
-from vpnws.tap.linux import exists, open_tap, read_mac
 from vpnws.wire.ethernet import parse_mac
 from vpnws.wire.offload import fit, is_sound
 from vpnws.wire.records import LENGTH_BYTES, NOTHING_TO_DO, PREFIX_BYTES, put_length
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from vpnws.server.loop import Watcher
     from vpnws.server.node import Node
+    from vpnws.server.uplink.devices import TapDevices
     from vpnws.switch.port import AccessPort
     from vpnws.tap.contract import Tap
     from vpnws.wire.websocket import Buffer
@@ -36,10 +36,11 @@ log = logging.getLogger("vpnws")
 class Uplink:
     """One network's TAP as a port of the switch, through the device's own life and death."""
 
-    def __init__(self, node: Node, network: str, device: str) -> None:
+    def __init__(self, node: Node, devices: TapDevices, network: str, device: str) -> None:
         """Attach `device` to `network` now, or as soon as it can be opened."""
         self._node = node
         self._loop = node.loop
+        self._devices = devices
         self._network = network
         self._device = device
         self._tap: Tap | None = None
@@ -90,7 +91,9 @@ class Uplink:
 
     def _open(self) -> None:
         try:
-            tap = open_tap(self._device, create=False, offload=self._node.settings.offload)
+            tap = self._devices.open_tap(
+                self._device, create=False, offload=self._node.settings.offload
+            )
         except TapError as error:
             self._wait(str(error))
             return
@@ -115,7 +118,7 @@ class Uplink:
     def _announce(self) -> None:
         """Keep the gateway's MACs ours even while it is silent: the TAP's and its bridge's."""
         for name in (self._device, f"{self._device}/master"):
-            mac = parse_mac(read_mac(name))
+            mac = parse_mac(self._devices.read_mac(name))
             if self._port is not None and mac is not None:
                 self._node.announce(self._port, mac)
 
@@ -147,7 +150,7 @@ class Uplink:
 
     def _lose(self, error: OSError) -> None:
         self.close()
-        if exists(self._device):
+        if self._devices.exists(self._device):
             self._wait(f"the TAP device {self._device} failed: {error.strerror}")
         else:
             # What opening says is what is said from now on, and so once.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
-import socket
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -71,14 +69,14 @@ class Application:
         if self._node is not None and self._loop.in_main_greenlet():
             self._node.stop()
 
-    def _upgrade(self, session: Session, answer: Callable[[str], int]) -> Iterable[bytes]:
+    def _upgrade(self, session: Session, answer: Callable[[str], None]) -> Iterable[bytes]:
         node = self._node
         if node is None:
             raise CapacityError("the switch has not started in this process")
         node.check_room(session)
         try:
-            fd = answer(session.subprotocol)
-            connection = socket.socket(fileno=os.dup(fd))
+            answer(session.subprotocol)
+            connection = self._uwsgi.own_connection()
         except OSError as error:
             log.warning("a station was lost in its handshake: %s", error)
             return ()
@@ -89,7 +87,7 @@ class Application:
             connection.close()
             return ()
         if self._settings.receiver == "native":
-            receive_native(self._loop, self._uwsgi, link, fd, node.switch)
+            receive_native(self._loop, self._uwsgi, link, self._uwsgi.connection(), node.switch)
         else:
             receive_stream(self._loop, link, node.switch)
         return ()
@@ -110,8 +108,10 @@ def refuse(
     return (body,)
 
 
-def _answer(uwsgi: Uwsgi, environ: Environ, start_response: StartResponse, subprotocol: str) -> int:
-    """Answer with 101; return the connection's descriptor, which uWSGI owns. Raises OSError."""
+def _answer(
+    uwsgi: Uwsgi, environ: Environ, start_response: StartResponse, subprotocol: str
+) -> None:
+    """Answer with 101. Raises OSError when the answer cannot be written."""
     if not subprotocol and "HTTP_SEC_WEBSOCKET_PROTOCOL" in environ:
         # uWSGI's own handshake would choose all that was offered.
         headers = [
@@ -120,5 +120,5 @@ def _answer(uwsgi: Uwsgi, environ: Environ, start_response: StartResponse, subpr
             ("Sec-WebSocket-Accept", accept_key(text_of(environ, "HTTP_SEC_WEBSOCKET_KEY"))),
         ]
         start_response("101 Switching Protocols", headers)(b"")
-        return uwsgi.connection()
-    return uwsgi.handshake(subprotocol)
+    else:
+        uwsgi.handshake(subprotocol)

@@ -1,0 +1,46 @@
+"""What the server asks of the machine's TAP devices, so that a test can pass in its own."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from vpnws.tap.contract import Tap
+
+
+class MachineTap(Tap, Protocol):
+    """A Tap that can outlive its descriptor and belong to a user."""
+
+    def set_owner(self, uid: int) -> None:
+        """Let the user `uid` open the device without privileges. Raises TapError."""
+
+    def set_persistent(self, persistent: bool) -> None:
+        """Have the device outlive its descriptors, or not. Raises TapError."""
+
+
+class TapDevices(Protocol):
+    """The network devices of a machine; the module `vpnws.tap.linux` has those of this one."""
+
+    def open_tap(self, name: str, *, create: bool = True, offload: bool = False) -> MachineTap:
+        """Open the TAP `name`, and make it if need be and `create`.
+
+        With `offload` each frame has a virtio header. Raises TapPermissionError when this user
+        may not, TapError for everything else.
+        """
+
+    def exists(self, name: str) -> bool:
+        """Tell whether there is a network device `name`."""
+
+    def is_up(self, name: str) -> bool:
+        """Tell whether there is a network device `name` and it is administratively up."""
+
+    def read_mac(self, name: str) -> str:
+        """Return the MAC of the device `name` as text, empty when there is no such device.
+
+        `NAME/master` names the bridge that the device `NAME` is a port of.
+        """
+
+    def mark_as_ours(self, name: str) -> None:
+        """Note at the device that we made it, for whoever ends the server. Raises TapError."""
+
+    def release(self, name: str) -> None:
+        """Remove a device that we made, and leave any other alone. Raises TapError."""
