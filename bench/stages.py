@@ -26,6 +26,7 @@ from vpnws.switch.guard.storm import StormControl
 from vpnws.switch.port import AccessPort
 from vpnws.switch.queue.queue import EgressQueue
 from vpnws.wire import trunk, websocket
+from vpnws.wire.decoder import Decoder
 from vpnws.wire.ethernet import BROADCAST
 from vpnws.wire.records import encode_record
 from vpnws.wire.train import read_frames
@@ -127,7 +128,7 @@ class Row:
 def decode(frames: list[bytes]) -> Work:
     """Cut one read's masked messages."""
     received = memoryview(b"".join(encode_frame(BINARY, one) for one in frames))
-    decoder = websocket.Decoder(_LONGEST_BYTES)
+    decoder = Decoder(_LONGEST_BYTES)
     if decoder.feed(received) != frames:
         raise AssertionError("the decoder did not return the frames")
     return Work(lambda: decoder.feed(received))

@@ -11,7 +11,7 @@ from websockets.protocol import Protocol, Side
 
 from tests.support.raw_frames import apply_key
 from vpnws.wire import websocket
-from vpnws.wire.websocket import Decoder
+from vpnws.wire.decoder import Decoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

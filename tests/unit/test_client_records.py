@@ -19,10 +19,10 @@ from vpnws.client.carry.notices import MAX_NOTICES, MAX_TEXTS, Notices
 from vpnws.client.carry.records import MESSAGE_BYTES, RecordCarrier
 from vpnws.sizes import TURN_BYTES
 from vpnws.tap.memory import MemoryTap
-from vpnws.wire.borrowing import BorrowingDecoder
+from vpnws.wire.decoder import BorrowingDecoder, Decoder
 from vpnws.wire.offload import GSO_TCPV4, NEEDS_CSUM, VNET, is_sound
 from vpnws.wire.records import NOTHING_TO_DO, VNET_BYTES, decode_records, encode_record
-from vpnws.wire.websocket import BINARY, Decoder, encode, encode_masked
+from vpnws.wire.websocket import BINARY, encode, encode_masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,8 +23,9 @@ from vpnws.server.port.state import TRANSITIONS, LinkEvent, LinkState, LinkState
 from vpnws.sizes import WRITE_BYTES
 from vpnws.switch.format import PLAIN_MESSAGES, RECORDS
 from vpnws.wire import websocket
+from vpnws.wire.decoder import Decoder
 from vpnws.wire.ethernet import BROADCAST
-from vpnws.wire.websocket import Decoder, Ending
+from vpnws.wire.websocket import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

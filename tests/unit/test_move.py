@@ -25,6 +25,7 @@ from vpnws.server.port.state import LinkState
 from vpnws.server.web.identity import Identity
 from vpnws.switch.format import PLAIN_MESSAGES, RECORDS, Format, for_station
 from vpnws.wire import websocket
+from vpnws.wire.decoder import Decoder
 from vpnws.wire.ethernet import BROADCAST
 from vpnws.wire.records import PREFIX_BYTES, SUBPROTOCOL, encode_record, split_records
 
@@ -227,7 +228,7 @@ class TestCutAnywhere:
 
     def test_everything_comes_and_in_order(self, format_: Format) -> None:
         outcome = run(Case(format_, True, 40, 100))
-        decoder = websocket.Decoder(PLENTY)
+        decoder = Decoder(PLENTY)
         messages = decoder.feed(outcome.sent)
         assert decoder.ping == b"waits"
         frames = [part_of(one, format_) for message in messages for one in parts(message, format_)]
@@ -302,7 +303,7 @@ def test_a_real_process_goes_on(format_: Format) -> None:
             check=True,
         )
     station.setblocking(False)
-    messages = websocket.Decoder(PLENTY).feed(station.recv(PLENTY))
+    messages = Decoder(PLENTY).feed(station.recv(PLENTY))
     frames = [part_of(one, format_) for message in messages for one in parts(message, format_)]
     wanted = [to_station(flow, number) for flow in (1, 2, 3) for number in numbers_of(flow)]
     wanted.remove(to_station(1, 6))

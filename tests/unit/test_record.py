@@ -36,7 +36,8 @@ from vpnws.switch.guard.roles import Kind, Role
 from vpnws.switch.queue.codel import Codel
 from vpnws.switch.queue.queue import CONTROL_RESERVE_BYTES
 from vpnws.switch.queue.state import FlowState, QueueCounts, QueueState
-from vpnws.wire.websocket import MAX_FRAGMENTS, ReceiveState
+from vpnws.wire.decoder import ReceiveState
+from vpnws.wire.websocket import MAX_FRAGMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,6 +22,7 @@ from tests.unit.reference_websocket import (
     patterned,
     we_read,
 )
+from vpnws.wire.decoder import Decoder, ReceiveState
 from vpnws.wire.websocket import (
     ABNORMAL,
     BINARY,
@@ -40,9 +41,7 @@ from vpnws.wire.websocket import (
     SERVICE_RESTART,
     TEXT,
     UNSUPPORTED_DATA,
-    Decoder,
     Ending,
-    ReceiveState,
     close_payload,
     encode,
     encode_binary,

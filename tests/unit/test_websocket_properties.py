@@ -20,6 +20,7 @@ from tests.unit.reference_websocket import (
     patterned,
     we_read,
 )
+from vpnws.wire.decoder import ReceiveState
 from vpnws.wire.websocket import (
     BINARY,
     CLOSE,
@@ -31,7 +32,6 @@ from vpnws.wire.websocket import (
     PONG,
     PROTOCOL_ERROR,
     TEXT,
-    ReceiveState,
     close_payload,
     encode,
     encode_binary,

@@ -6,7 +6,7 @@ import select
 from typing import TYPE_CHECKING, Final
 
 from vpnws.client.carry.masking import MaskKeys, encode_masked_room
-from vpnws.wire.borrowing import BorrowingDecoder
+from vpnws.wire.decoder import BorrowingDecoder
 from vpnws.wire.websocket import BINARY, CLOSE, PING, PONG, close_payload, encode_masked
 
 if TYPE_CHECKING:

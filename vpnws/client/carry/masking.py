@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final
 
-from websockets.speedups import apply_mask
-
-from vpnws.wire.websocket import BINARY, encode_header
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from vpnws.wire.websocket import Buffer
+from vpnws.wire.websocket import BINARY, apply_mask, encode_header
 
 KEYS_PER_BLOCK: Final = 1024
 KEY_BYTES: Final = 4
@@ -21,9 +14,6 @@ HEAD_ROOM_BYTES: Final = 14
 
 _COPIED_BYTES: Final = 8192
 """Up to this length, a copy of the payload costs less than masking the header too."""
-
-# Its stub allows no memoryview. Its C code takes one, which spares a copy.
-_mask: Final = cast("Callable[[Buffer, bytes], bytes]", apply_mask)
 
 
 class MaskKeys:
@@ -51,10 +41,10 @@ def encode_masked_room(room: memoryview, key: bytes) -> bytes:
     """
     header = encode_header(BINARY, len(room) - HEAD_ROOM_BYTES, masked=True) + key
     if len(room) <= _COPIED_BYTES:
-        return header + _mask(room[HEAD_ROOM_BYTES:], key)
+        return header + apply_mask(room[HEAD_ROOM_BYTES:], key)
     # The payload's first byte must meet the key's first, though the mask begins at the header.
     turn = len(header) % KEY_BYTES
     turned = key[-turn:] + key[:-turn] if turn else key
     whole = room[HEAD_ROOM_BYTES - len(header) :]
-    whole[: len(header)] = _mask(header, turned)
-    return _mask(whole, turned)
+    whole[: len(header)] = apply_mask(header, turned)
+    return apply_mask(whole, turned)

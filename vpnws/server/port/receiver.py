@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from vpnws.server.port.session import MAX_UNCUT_BYTES
 from vpnws.server.port.state import LinkState
 from vpnws.wire import websocket
+from vpnws.wire.decoder import Decoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +44,7 @@ def receive_stream(loop: Loop, link: Link, switch: Switch) -> None:
     """
     port = link.port
     max_message_bytes = port.format.max_message_bytes(port.max_frame_bytes)
-    decoder = websocket.Decoder(max_message_bytes, state=link.session.received)
+    decoder = Decoder(max_message_bytes, state=link.session.received)
     size_bytes = MIN_RECEIVE_BYTES
 
     def readable() -> None:

@@ -8,8 +8,8 @@ from typing import Final
 from vpnws.config import DEFAULT_NETWORK
 from vpnws.server.web.identity import Identity
 from vpnws.server.web.rights import Rights
+from vpnws.wire.decoder import ReceiveState
 from vpnws.wire.records import MAX_RECORDS_BYTES
-from vpnws.wire.websocket import ReceiveState
 
 MAX_UNCUT_BYTES: Final = 2 * MAX_RECORDS_BYTES
 """`stream`: bytes that wait for the rest of their message. They never reach this: the longest
