@@ -6,13 +6,11 @@ as is the checksum of a short one.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bench import report
 from bench.measure import Spread, Work, in_turn
+from bench.program import REPEATS, SAMPLE_MS, make_cpu_parser, tell
 from tests.support.frames import UDP
 from tests.support.packet_strategies import TIMESTAMPS
 from tests.support.packets import Packet
@@ -22,8 +20,6 @@ from vpnws.wire.records import NOTHING_TO_DO
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SAMPLE_MS: Final = 15
-REPEATS: Final = 15
 _RUNS: Final = 50
 """Runs between two looks at the clock, for what takes less time than the look."""
 _LONGEST_BYTES: Final = 1522
@@ -126,15 +122,8 @@ def measure(sample_ms: int = SAMPLE_MS, repeats: int = REPEATS) -> list[Row]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark as the command line says."""
-    parser = argparse.ArgumentParser(prog="python -m bench.offload", description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    parser.add_argument("--sample-ms", type=int, default=SAMPLE_MS, help="CPU time of one sample")
-    parser.add_argument("--repeats", type=int, default=REPEATS, help="samples per figure")
-    options = parser.parse_args(arguments)
-    rows = measure(options.sample_ms, options.repeats)
-    print(report.table([row.shown() for row in rows]))
-    if options.json:
-        report.write_json(options.json, "offload", "ns/record", [row.plain() for row in rows])
+    options = make_cpu_parser("offload", __doc__).parse_args(arguments)
+    tell(options, "offload", "ns/record", measure(options.sample_ms, options.repeats))
 
 
 if __name__ == "__main__":

@@ -5,15 +5,16 @@ All time is simulated (`bench.simulated`), so two runs say the same.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import statistics
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench import report
+from bench.program import make_parser
 from bench.simulated import MSS_BYTES, SUPER_BYTES, Bottleneck, Bulk, Case, Pings, Simulation
+from tests.support.frames import ECT_0, NOT_ECT, TCP, ipv4, tcp
+from vpnws.server.port.link import BITE_BYTES
 from vpnws.switch.drop import Drop
 from vpnws.switch.queue.flow import bucket_of
 from vpnws.wire.headers import flow_key
@@ -88,13 +89,12 @@ def simulate(case: Case) -> Result:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the simulation as the command line says."""
-    parser = argparse.ArgumentParser(prog="python -m bench.queueing", description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser = make_parser("queueing", __doc__)
     parser.add_argument("--flows", type=int, default=4, help="bulk flows beside the ping")
     parser.add_argument("--seconds", type=float, default=10.0, help="simulated time of a case")
     parser.add_argument("--socket-bytes", type=int, default=16_384, help="what the socket takes")
     parser.add_argument(
-        "--bite-bytes", type=int, default=16_384, help="what the link takes at once"
+        "--bite-bytes", type=int, default=BITE_BYTES, help="what the link takes at once"
     )
     options = parser.parse_args(arguments)
     rows = []
@@ -121,8 +121,8 @@ def _headers(count: int, *, ecn: bool) -> Iterator[bytes]:
     """Yield Ethernet, IP and TCP headers of flows in buckets of their own."""
     taken: set[int] = set()
     for source in range(40_000, 60_000):
-        ip = bytes((0x45, 2 if ecn else 0)) + bytes(6) + bytes((64, 6, 0, 0)) + bytes(range(8))
-        header = bytes(12) + b"\x08\x00" + ip + source.to_bytes(2, "big") + bytes(18)
+        segment = tcp(ports=(source, 0))
+        header = ipv4(segment, protocol=TCP, ports=(), service=ECT_0 if ecn else NOT_ECT)
         bucket = bucket_of(flow_key(header, 0))
         if bucket not in taken:
             taken.add(bucket)

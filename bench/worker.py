@@ -10,21 +10,20 @@ and take turns, so that a busy moment of the machine hits both alike.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import os
 import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bench import report
 from bench.measure import Spread
 from bench.processes import CpuTime, cpu_time, pin_apart
+from bench.program import make_parser, tell
 from tests.live.server import Station, TwoWorkers
 from tests.support.frames import frame
 from tests.support.raw_frames import BINARY, encode_frame
+from vpnws.server.port.receiver import MAX_BATCH_MESSAGES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +33,7 @@ SIZES: Final = (64, 1500, 64_000)
 """Lengths of a frame in bytes."""
 WINDOW_BYTES: Final = 256_000
 """Bytes of frames in a bulk window: less than the egress queue's bound."""
-MAX_WINDOW: Final = 256
+MAX_WINDOW: Final = MAX_BATCH_MESSAGES
 """Frames in a bulk window: what `native` forwards at once."""
 WARM_UP_WINDOWS: Final = 20
 SAMPLE_S: Final = 0.3
@@ -177,16 +176,13 @@ def measure(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark as the command line says."""
-    parser = argparse.ArgumentParser(prog="python -m bench.worker", description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser = make_parser("worker", __doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="bytes of a frame")
     parser.add_argument("--sample-s", type=float, default=SAMPLE_S, help="seconds of one sample")
     parser.add_argument("--repeats", type=int, default=REPEATS, help="samples per figure")
     options = parser.parse_args(arguments)
     cells = measure(options.sizes, options.sample_s, options.repeats)
-    print(report.table([cell.shown() for cell in cells]))
-    if options.json:
-        report.write_json(options.json, "worker", "ns/frame", [cell.plain() for cell in cells])
+    tell(options, "worker", "ns/frame", cells)
 
 
 def _cells(servers: Sequence[TwoWorkers], sizes: Sequence[int], stack: ExitStack) -> list[Cell]:
