@@ -69,7 +69,9 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
     with (
         Lan(1) as lan,
         Nginx(lan.server, user="www-data", worker_processes=2) as nginx,
-        Uwsgi(ini=ini, namespace=lan.server, socket_path=nginx.socket_path) as uwsgi,
+        Uwsgi(
+            ini=ini, namespace=lan.server, socket_path=nginx.socket_path, has_mule=False
+        ) as uwsgi,
     ):
         yield Bed(lan, nginx, uwsgi)
 

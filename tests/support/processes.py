@@ -145,6 +145,15 @@ def is_alive(pid: int) -> bool:
     return _state_and_session(pid)[0]
 
 
+def status_field(pid: int, name: str) -> str:
+    """Return a field of a process's status (proc_pid_status(5)). Raises `LookupError`."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        field, _, value = line.partition(":")
+        if field == name:
+            return value.strip()
+    raise LookupError(name)
+
+
 def _state_and_session(pid: int) -> tuple[bool, int]:
     try:
         text = Path(f"/proc/{pid}/stat").read_text()

@@ -49,6 +49,7 @@ class Proxied(ClientBed):
                 socket_path=self.proxy.socket_path,
                 placeholders={"vpnws-trusted-proxies": self._trusted},
                 ini=self._ini,
+                has_mule=self._ini == INI,
             )
         )
         self.certificate = self.proxy.clients_ca.client(CERTIFIED)

@@ -10,6 +10,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from . import processes
 from .uwsgi import REPOSITORY, Uwsgi
 
 if TYPE_CHECKING:
@@ -99,20 +100,17 @@ def tap_server(
             workers=2,
             wrapper=as_seen_by_users(root / "stage"),
         ) as server:
-            if given["vpnws-tap"]:
-                # A mule that is told to stop in its first milliseconds does not hear it.
-                server.wait_for_log("vpnws[mule]")
             yield server
 
 
 def capabilities(pid: int) -> int:
     """Return a process's effective capabilities as a bit set (proc_pid_status(5))."""
-    return int(_status(pid, "CapEff").strip(), 16)
+    return int(processes.status_field(pid, "CapEff"), 16)
 
 
 def users(pid: int) -> set[int]:
     """Return a process's real, effective, saved and file system user."""
-    return set(map(int, _status(pid, "Uid").split()))
+    return set(map(int, processes.status_field(pid, "Uid").split()))
 
 
 def devices(namespace: Namespace) -> list[str]:
@@ -128,11 +126,3 @@ def add_device(namespace: Namespace, *, user: int | None = None, up: bool = True
     namespace.run(["ip", "tuntap", "add", "dev", TAP, "mode", "tap", *owner])
     if up:
         namespace.ip(f"link set {TAP} up")
-
-
-def _status(pid: int, field: str) -> str:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        name, _, value = line.partition(":")
-        if name == field:
-            return value
-    raise LookupError(field)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import signal
 import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import processes
 from .service import Service
 from .waiting import wait_for
 
@@ -23,7 +25,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 INI = REPOSITORY / "uwsgi.ini"
 BINARY = Path(sys.executable).parent / "uwsgi"
 
-MULE_S = 1.0
+MULE_S = 2.0
+"""How long the mule may take to come and to wait."""
 
 _WORKER = re.compile(r"awned uWSGI worker (\d+) \D*(\d+)")
 _MULE = re.compile(r"awned uWSGI mule (\d+) \D*(\d+)")
@@ -57,6 +60,7 @@ class Uwsgi(Service):
         uid: int | str | None = None,
         env: Mapping[str, str] | None = None,
         leaves_nothing: bool = True,
+        has_mule: bool = True,
         wrapper: Sequence[str] = (),
     ) -> None:
         """Plan a server.
@@ -67,7 +71,8 @@ class Uwsgi(Service):
         namespace. `socket_path` is the Unix socket of the uwsgi protocol, else one in a
         directory of its own. `uid` runs all of uWSGI as that user from the start; to have uWSGI
         drop root itself, give its own `--uid`. A test that kills the master says
-        `leaves_nothing=False`. `wrapper` are words that run the command after them (exec).
+        `leaves_nothing=False`, one whose ini has no mule `has_mule=False`. `wrapper` are words
+        that run the command after them (exec).
         """
         super().__init__(namespace)
         self._workers = workers
@@ -75,6 +80,7 @@ class Uwsgi(Service):
         self._user = _account(uid)
         self._env = dict(env or {})
         self.leaves_nothing = leaves_nothing
+        self._has_mule = has_mule
         self._wrapper = wrapper
         self._socket_path = socket_path
         self._arguments = arguments
@@ -142,9 +148,15 @@ class Uwsgi(Service):
         return len(self.worker_pids()) >= (self._workers or 1)
 
     def settle(self) -> None:
-        """Wait for the mule: uWSGI 2.0 hangs on a SIGTERM that comes before it."""
-        with suppress(TimeoutError):
-            wait_for(lambda: self.process.poll() is not None or self.mule_pids(), MULE_S, "a mule")
+        """Wait for the mule: a SIGTERM that comes before it hangs uWSGI 2.0, and one that comes
+        while it starts is lost, for which the master waits 6 seconds.
+        """
+        if self._has_mule:
+            with suppress(TimeoutError):
+                wait_for(self._mule_waits_or_all_is_over, MULE_S, "the mule to wait")
+
+    def _mule_waits_or_all_is_over(self) -> bool:
+        return self.process.poll() is not None or any(map(is_waiting, self.mule_pids()))
 
     def assert_nothing_left(self) -> None:
         """Raise `ServiceError` when a process lives on or the socket is still there."""
@@ -159,6 +171,16 @@ class Uwsgi(Service):
             super().clean_up()
         finally:
             self.socket_path.unlink(missing_ok=True)
+
+
+def is_waiting(mule: int) -> bool:
+    """Tell whether a mule has put away the master's signal handlers and waits for events."""
+    try:
+        caught = int(processes.status_field(mule, "SigCgt"), 16)
+        sleeps_in = Path(f"/proc/{mule}/wchan").read_text()
+    except OSError:
+        return False
+    return "poll" in sleeps_in and not caught >> (signal.SIGTSTP - 1) & 1
 
 
 def address_to_connect(http: str) -> tuple[str, int]:
