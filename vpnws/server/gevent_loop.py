@@ -26,9 +26,7 @@ _for_good: list[Watcher] = []
 class GeventLoop:
     """A `Loop`: gevent's, of whichever process asks, so it can be made before the fork."""
 
-    def now(self) -> float:
-        """Return seconds on a clock that only goes forward."""
-        return time.monotonic()
+    now = staticmethod(time.monotonic)
 
     def on_readable(self, fd: int, callback: Callable[[], None]) -> Watcher:
         """Call `callback` whenever `fd` can be read."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-from vpnws.wire import trunk, websocket
+from vpnws.wire import trunk
 from vpnws.wire.records import (
     LENGTH_BYTES,
     MAX_RECORDS_BYTES,
@@ -22,9 +22,10 @@ from vpnws.wire.records import (
     split_records,
 )
 from vpnws.wire.train import from_trunk, read_frames, read_records
+from vpnws.wire.websocket import BINARY, encode_binary, encode_header
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from vpnws.switch.queue.queue import EgressQueue
     from vpnws.wire.train import Train
@@ -89,7 +90,7 @@ class PlainFrames:
         self, queue: EgressQueue, max_bytes: int, max_buffers: int, now: float
     ) -> list[bytes | memoryview]:
         """Take whole items; pings and pongs go first."""
-        buffers = _controls(queue)
+        buffers: list[bytes | memoryview] = _controls(queue) if queue.controls else []
         buffers += queue.take(max_bytes, max_buffers - len(buffers), now)
         return buffers
 
@@ -101,7 +102,7 @@ class PlainMessages(PlainFrames):
         """Return a message for every packet."""
         packets = train.packets()
         size_bytes = train.size_bytes if train.is_plain else sum(map(len, packets))
-        return [websocket.encode_binary(packet) for packet in packets], size_bytes
+        return [encode_binary(packet) for packet in packets], size_bytes
 
     def frame_at(self, item: bytes) -> int:
         """Return where the payload of a server's message begins (RFC 6455 5.2)."""
@@ -135,13 +136,13 @@ class Records:
         self, queue: EgressQueue, max_bytes: int, max_buffers: int, now: float
     ) -> list[bytes | memoryview]:
         """Take records and put what fits MESSAGE_BYTES into one message, then the next."""
-        buffers = _controls(queue)
+        buffers: list[bytes | memoryview] = _controls(queue) if queue.controls else []
         while queue.size_bytes and max_bytes > 0 and len(buffers) + 2 <= max_buffers:
             batch = queue.take(MESSAGE_BYTES, max_buffers - len(buffers) - 1, now)
             if not batch:
                 break  # All of it had waited too long and was dropped.
             size_bytes = sum(map(len, batch))
-            buffers.append(websocket.encode_header(websocket.BINARY, size_bytes))
+            buffers.append(encode_header(BINARY, size_bytes))
             buffers += batch
             max_bytes -= size_bytes
         return buffers
@@ -164,11 +165,9 @@ class TapRecords(Records):
 class TrunkItems(PlainFrames):
     """Items, a train in each, with the label of where it came in: a trunk."""
 
-    def read(self, messages: Sequence[bytes]) -> Iterator[Train]:
-        """Yield the train of each item."""
-        for message in messages:
-            for item in trunk.decode_items(message):
-                yield from_trunk(*item)
+    def read(self, messages: Sequence[bytes]) -> Iterable[Train]:
+        """Return the train of each item."""
+        return [from_trunk(*item) for message in messages for item in trunk.decode_items(message)]
 
     def write(self, train: Train, label: bytes) -> Written:
         """Return an item for each piece of the train."""
@@ -200,4 +199,4 @@ def for_station(subprotocol: str) -> Format:
 
 def _controls(queue: EgressQueue) -> list[bytes | memoryview]:
     """Take the control messages as one buffer, for there may be more than one write takes."""
-    return [b"".join(queue.take_controls())] if queue.controls else []
+    return [b"".join(queue.take_controls())]

@@ -209,5 +209,6 @@ class Switch:
     def _queue(self, egress: Port, train: Train, written: Written, now: float) -> None:
         # 8 Queue
         items, size_bytes = written
-        egress.egress.push(items, max(train.count, len(items)), size_bytes, now)
+        count = len(items)
+        egress.egress.push(items, max(count, train.count), size_bytes, now)
         self._backlog.add(egress)

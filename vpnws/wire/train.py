@@ -44,7 +44,7 @@ class Train(Protocol):
     def is_sound(self, max_frame_bytes: int) -> bool:
         """Tell whether every frame is one, and no packet of it longer than `max_frame_bytes`."""
 
-    def frames(self) -> Iterable[bytes]:
+    def frames(self) -> list[bytes]:
         """Return the frames as they came, each without its virtio header."""
 
     def packets(self) -> list[bytes]:
@@ -108,6 +108,9 @@ class PlainTrain:
 
     def pieces(self) -> list[Piece]:
         """Return the frames as records that are not joined yet."""
+        if self.count == 1:
+            size_bytes = self.size_bytes
+            return [((plain_prefix(size_bytes), *self._frames), PREFIX_BYTES + size_bytes, 1)]
         pieces: list[Piece] = []
         parts: list[bytes] = []
         count = size_bytes = 0
@@ -179,15 +182,17 @@ class RecordTrain:
             for message, size, start, _stop in self._records()
         )
 
-    def frames(self) -> Iterator[bytes]:
-        """Yield the frames as they came."""
-        for message, _size, start, stop in self._records():
-            yield message[start + PREFIX_BYTES : stop]
+    def frames(self) -> list[bytes]:
+        """Return the frames as they came."""
+        if self.count == 1:
+            message, start, stop, _count = self._spans[0]
+            return [message[start + PREFIX_BYTES : stop]]
+        return [message[start + PREFIX_BYTES : stop] for message, _, start, stop in self._records()]
 
     def packets(self) -> list[bytes]:
         """Return the frames as they are on a wire; the train must be sound."""
         if self.is_plain:
-            return list(self.frames())
+            return self.frames()
         return [packet for frame in self.frames() for packet in plain_frames(self.vnet, frame)]
 
     def packet_count(self) -> int:
@@ -241,6 +246,14 @@ def read_records(messages: Sequence[bytes]) -> Iterable[Train]:
     return _read_records(messages)
 
 
+def read_frames(frames: Sequence[bytes]) -> Iterable[Train]:
+    """Return the trains of plain frames that came in one after the other."""
+    if len(frames) == 1:
+        size_bytes = len(frames[0])
+        return (PlainTrain(frames[0][:HEADER_BYTES], [frames[0]], size_bytes, size_bytes),)
+    return _read_frames(frames)
+
+
 def _read_records(messages: Iterable[bytes]) -> Iterator[Train]:
     train = b""
     spans: list[Span] = []
@@ -262,8 +275,7 @@ def _read_records(messages: Iterable[bytes]) -> Iterator[Train]:
         yield RecordTrain(train, spans, frames, size_bytes, longest_bytes)
 
 
-def read_frames(frames: Iterable[bytes]) -> Iterator[Train]:
-    """Yield the trains of plain frames that came in one after the other."""
+def _read_frames(frames: Iterable[bytes]) -> Iterator[Train]:
     path = b""
     train: list[bytes] = []
     size_bytes = longest_bytes = 0

@@ -6,7 +6,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from vpnws.wire.websocket import Buffer
 
@@ -50,8 +50,9 @@ def frames_of(item: Buffer) -> int:
     return frames
 
 
-def decode_items(message: bytes) -> Iterator[tuple[bytes, bytes, int]]:
-    """Yield (label, records, how many) for each item of a bus message; a cut one is left out."""
+def decode_items(message: bytes) -> list[tuple[bytes, bytes, int]]:
+    """Return (label, records, how many) for each item of a bus message; a cut one is left out."""
+    items = []
     start, end = 0, len(message)
     while end - start >= _PREFIX.size:
         records_bytes, count, label_bytes = _PREFIX.unpack_from(message, start)
@@ -59,5 +60,6 @@ def decode_items(message: bytes) -> Iterator[tuple[bytes, bytes, int]]:
         at = label_at + label_bytes
         start = at + records_bytes
         if start > end:
-            return
-        yield message[label_at:at], message[at:start], count
+            break
+        items.append((message[label_at:at], message[at:start], count))
+    return items

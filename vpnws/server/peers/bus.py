@@ -88,9 +88,11 @@ class TrunkLink:
         """Write batches until the queue is empty (True) or the socket is full (False)."""
         port = self.port
         queue = port.egress
-        while batch := queue.rest or port.format.gather(
-            queue, MAX_MESSAGE_BYTES, MAX_WRITE_BUFFERS, now
-        ):
+        gather = port.format.gather
+        while queue.size_bytes:
+            batch = queue.rest or gather(queue, MAX_MESSAGE_BYTES, MAX_WRITE_BUFFERS, now)
+            if not batch:
+                break  # What waited was dropped for having waited too long.
             try:
                 self._end.sendmsg(batch)
             except BlockingIOError:
@@ -100,5 +102,6 @@ class TrunkLink:
             except OSError:
                 # No memory for it, or more than the socket ever takes: these frames are lost.
                 port.drops[Drop.DEVICE] += sum(frames_of(item) for item in batch)
-            queue.keep([])
+            if queue.rest:
+                queue.keep([])
         return True

@@ -36,6 +36,8 @@ class SharedFdb:
         self._loop = loop
         self._uwsgi = uwsgi
         self._page = page
+        # Asked for with every batch of frames, so not by way of a method here.
+        self.epoch = page.epochs
         self._slot = slot
         self._age_s = age_s
         # Between two counts others add entries too, and uWSGI logs each one that finds no room.
@@ -84,10 +86,6 @@ class SharedFdb:
             self._counted_s = self._loop.now()
             self._count = len(self._uwsgi.cache_keys())
         return self._count
-
-    def epoch(self) -> bytes:
-        """Return the epochs of all processes."""
-        return self._page.epochs()
 
     def bump(self) -> None:
         """Tell every process to look again, now or within BUMP_EVERY_S."""

@@ -174,8 +174,9 @@ class Link:
     def _send_close(self, code: int, reason: str) -> bool:
         """Write a close frame behind a message half written, before all else; False if it broke."""
         frame = websocket.encode(websocket.CLOSE, websocket.close_payload(code, reason))
+        buffers = [*self.port.egress.rest, frame]
         try:
-            _send(self.connection, [*self.port.egress.rest, frame])
+            _send(self.connection, buffers, sum(map(len, buffers)))
             self.connection.shutdown(socket.SHUT_WR)
         except OSError:
             return False
@@ -210,15 +211,18 @@ class Link:
     def _write(self, now: float) -> None:
         """Write until nothing waits or the socket is full, whose watcher then goes on."""
         queue = self.port.egress
+        gather = self.port.format.gather
         buffers: list[bytes | memoryview] = []
         try:
             while queue.size_bytes:
-                buffers = queue.rest or self._gather(now)
+                max_bytes = BITE_BYTES if queue.backed_up else WRITE_BYTES
+                buffers = queue.rest or gather(queue, max_bytes, MAX_WRITE_BUFFERS, now)
                 if not buffers:
                     break  # What waited was dropped for having waited too long.
-                written = _send(self.connection, buffers)
+                size_bytes = sum(map(len, buffers))
+                written = _send(self.connection, buffers, size_bytes)
                 self.times.wrote_s = now
-                if written < sum(map(len, buffers)):
+                if written < size_bytes:
                     queue.keep(_after(buffers, written))
                     self._wait_to_write()
                     return
@@ -230,12 +234,9 @@ class Link:
         except OSError as error:
             self.lose(f"cannot write: {error.strerror}")
         else:
-            self._stop_waiting()
-
-    def _gather(self, now: float) -> list[bytes | memoryview]:
-        queue = self.port.egress
-        most_bytes = BITE_BYTES if queue.backed_up else WRITE_BYTES
-        return self.port.format.gather(queue, most_bytes, MAX_WRITE_BUFFERS, now)
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
 
     def _wait_to_write(self) -> None:
         # Each time: the queue ends it whenever the last item is taken, written or not.
@@ -243,15 +244,10 @@ class Link:
         if self._writer is None:
             self._writer = self._loop.on_writable(self.connection.fileno(), self._writable)
 
-    def _stop_waiting(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
 
-
-def _send(connection: socket.socket, buffers: Sequence[Buffer]) -> int:
+def _send(connection: socket.socket, buffers: Sequence[Buffer], size_bytes: int) -> int:
     """Write `buffers` as far as the socket takes them; return how many bytes that was."""
-    if sum(map(len, buffers)) <= JOIN_BYTES:
+    if size_bytes <= JOIN_BYTES:
         return connection.send(b"".join(buffers))
     return connection.sendmsg(buffers)
 
