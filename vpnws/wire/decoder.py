@@ -226,15 +226,18 @@ class Decoder(_Decoder[bytes]):
 
     def lay_out(self, buffer: memoryview) -> int:
         """Put what is uncut at the front of `buffer`; return its length: read on behind it."""
-        buffer[: len(self.state.uncut)] = self.state.uncut
-        return len(self.state.uncut)
+        uncut = self.state.uncut
+        if uncut:
+            buffer[: len(uncut)] = uncut
+        return len(uncut)
 
     def feed_behind(self, view: memoryview) -> list[bytes]:
         """Do as `feed` does; in `view` stand what `lay_out` put there and the next bytes."""
         messages: list[bytes] = []
         if self.ending is None:
-            cut = self._cut(view, messages)
-            self.state.uncut[:] = view[cut:]
+            cut, uncut = self._cut(view, messages), self.state.uncut
+            if uncut or cut < len(view):
+                uncut[:] = view[cut:]
         return messages
 
     def _unmasked(self, payload: memoryview) -> bytes:

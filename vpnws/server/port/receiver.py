@@ -46,12 +46,13 @@ def receive_stream(loop: Loop, link: Link, switch: Switch) -> None:
     max_message_bytes = port.format.max_message_bytes(port.max_frame_bytes)
     decoder = Decoder(max_message_bytes, state=link.session.received)
     size_bytes = MIN_RECEIVE_BYTES
+    receive = link.connection.recv_into
 
     def readable() -> None:
         nonlocal size_bytes
         try:
             held = decoder.lay_out(_view)
-            count = link.connection.recv_into(_view[held:], size_bytes)
+            count = receive(_view[held:] if held else _view, size_bytes)
         except BlockingIOError:
             return
         except OSError as error:
