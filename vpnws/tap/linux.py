@@ -83,8 +83,8 @@ class LinuxTap:
     def set_offload(self, on: bool) -> bool:
         """Have the kernel leave segmentation and checksums to us, or complete every frame itself.
 
-        Return whether it leaves them to us now: never without `has_vnet`, nor on a kernel that
-        cannot. What it queued before keeps the header it has.
+        Return whether it now leaves them to us: never without `has_vnet`, nor on a kernel that
+        cannot. Frames that it queued before keep their headers.
         """
         if on and self.has_vnet:
             for features in (_CHECKSUM_AND_TCP | _UDP, _CHECKSUM_AND_TCP):
@@ -94,18 +94,18 @@ class LinuxTap:
         return False
 
     def read(self) -> bytes:
-        """Return the next frame. Raises BlockingIOError when there is none, OSError if gone.
+        """Return the next frame, without its virtio header.
 
-        It is a frame without its virtio header: use `read_into` while offload is on.
+        Use `read_into` while offload is on. Raises as `read_into` does.
         """
         data = os.read(self.fd, READ_BYTES)
         return data[VNET_BYTES:] if self.has_vnet else data
 
     def read_into(self, buffer: memoryview) -> int:
-        """Read the next frame into `buffer`, after its virtio header if `has_vnet`.
+        """Read the next frame into `buffer`, its virtio header first if `has_vnet`.
 
-        Return the length of both; what is longer than `buffer` is cut off, so give it READ_BYTES.
-        Raises BlockingIOError when there is none, OSError if gone.
+        Return how many bytes were read; what does not fit is cut off. Raises BlockingIOError when
+        no frame is ready, OSError when the device failed.
         """
         return os.readv(self.fd, (buffer,))
 
@@ -122,14 +122,14 @@ class LinuxTap:
     def write_record(self, vnet_and_frame: Buffer) -> None:
         """Hand one frame to the kernel, its virtio header before it; only with `has_vnet`.
 
-        Raises as `write` does, with EINVAL also for a header that the kernel finds untrue.
+        Raises as `write` does, with EINVAL also for a header that is not true of its frame.
         """
         os.write(self.fd, vnet_and_frame)
 
     def close(self) -> None:
         """Close the device; to close it again does nothing. It goes away unless it persists."""
         self._device.close()
-        # The kernel gives the number to another file; nobody may write frames to that.
+        # The kernel may reuse the number for another file, which must get no frames.
         self.fd = -1
 
     def _leaves(self, features: int) -> bool:

@@ -31,7 +31,7 @@ _CHECKSUM_BYTES: Final = 2
 
 
 class MemoryTap:
-    """A Tap, and what the machine's kernel has in its hands: methods named `host_...`."""
+    """A Tap. Its methods named `host_...` stand for the machine's kernel and programs."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class MemoryTap:
         can_offload: bool = True,
         queue_frames: int = MAX_QUEUE_FRAMES,
     ) -> None:
-        """Make the device, which is down. Without `can_offload` it has a kernel that cannot."""
+        """Make the device, which is down. Without `can_offload` no frame comes with work left."""
         self.name = name
         self.mac = mac
         self.mtu_bytes = 1500
@@ -78,7 +78,7 @@ class MemoryTap:
         self.is_up = True
 
     def set_offload(self, on: bool) -> bool:
-        """Have the host's frames come as they were sent, or complete; return whether as sent."""
+        """Turn offload on or off; return whether it is on, as the contract says."""
         self._offloads = on and self.has_vnet and self._can_offload
         return self._offloads
 
@@ -111,9 +111,9 @@ class MemoryTap:
     def host_send(self, frame: bytes, vnet: bytes = NOTHING_TO_DO) -> bool:
         """Send `frame` out through the device, as a program on the host would.
 
-        With `vnet` something is left to do. The device does it itself while offload is off, and
-        then `vnet` must be true of the frame (offload.is_sound). Return whether all of it was
-        queued; the rest is lost and counted.
+        `vnet` says what work is left to do. While offload is off the device does it, so `vnet` must
+        be true of the frame (offload.is_sound). Return whether everything was queued; frames that
+        were not are lost and counted.
         """
         frames = [(vnet, frame)]
         if vnet != NOTHING_TO_DO and not self._offloads:
@@ -137,14 +137,14 @@ class MemoryTap:
         self.is_up = False
 
     def host_fail_reads(self, code: int) -> None:
-        """Let every read fail with the errno `code`, with 0 none; meanwhile the device is ready."""
+        """Let every read fail with the errno `code`, until 0 is set; the device polls readable."""
         with self._changed:
             was_ready = self._is_ready()
             self._read_error = code
             self._show_ready(was_ready)
 
     def host_fail_writes(self, code: int) -> None:
-        """Let every write fail with the errno `code`, with 0 none; EAGAIN is a full queue."""
+        """Let every write fail with the errno `code`, until 0 is set; EAGAIN is a full queue."""
         self._write_error = code
 
     def host_delete(self) -> None:
@@ -192,7 +192,7 @@ class MemoryTap:
         return bool(self._to_read or self._read_error)
 
     def _show_ready(self, was_ready: bool) -> None:
-        """Make the descriptor readable, or not any more."""
+        """Make the descriptor readable, or stop it from being so."""
         is_ready = self._is_ready()
         if is_ready and not was_ready:
             self._far.send(b"\0")
@@ -206,7 +206,7 @@ def _error(code: int) -> OSError:
 
 
 def _is_acceptable(data: bytes) -> bool:
-    """Tell whether a kernel takes this virtio header and frame, as far as Linux looks at them."""
+    """Tell whether Linux takes this virtio header and frame, by what it checks in a write."""
     size = len(data) - VNET_BYTES
     if size < HEADER_BYTES:
         return False

@@ -34,8 +34,8 @@ class Carrier(ABC):
     ) -> None:
         """Borrow everything.
 
-        `write` is the method of `tap` that takes what is received; `room` is where the first frame
-        of each turn is read to.
+        `write` is the method of `tap` that takes received data; the first frame of each turn is
+        read into `room`.
         """
         self._tap = tap
         self._connection = connection
@@ -84,7 +84,7 @@ class Carrier(ABC):
         """Send what this turn has read."""
 
     def _count_unsendable(self) -> None:
-        """Count a frame of the TAP that cannot be made fit for others."""
+        """Count a frame of the TAP that cannot be sent in any form."""
         self._counters.drops[ClientDrop.RECORD] += 1
         # `take` counts every frame that it has read.
         self._counters.frames_sent -= 1

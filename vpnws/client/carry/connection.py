@@ -25,7 +25,7 @@ class Connection:
     """Sends and receives whole messages over a non-blocking stream; owns and closes the stream."""
 
     def __init__(self, stream: Stream, early: bytes = b"", *, has_offload: bool = False) -> None:
-        """`early` is what arrived behind the handshake's response.
+        """`early` are the bytes that arrived after the handshake's response.
 
         With `has_offload` both ends speak vpnws.offload.1: a binary message holds records, and the
         server may send text.
@@ -68,7 +68,7 @@ class Connection:
         return self._stream.unsent_bytes
 
     def take_early(self) -> list[Buffer]:
-        """Return the messages that arrived whole behind the handshake's response."""
+        """Return the messages that arrived whole after the handshake's response."""
         return self._cut()
 
     def take_texts(self) -> list[str]:

@@ -15,8 +15,8 @@ class ClientDrop(Enum):
     OVERSIZE = "longer than the MTU allows"
     """The frame is longer than MTU, header and two tags."""
     RECORD = "record does not fit its frame"
-    """A record from the server is not true of its frame, or is cut short; or a frame of the TAP
-    cannot be made fit for others."""
+    """A record from the server is cut short, or its virtio header is not true of its frame; or a
+    frame of the TAP cannot be sent in any form."""
     TAP_FULL = "device queue full"
     """The kernel takes no more at the moment."""
     TAP_REFUSED = "refused by the device"

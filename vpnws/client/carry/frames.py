@@ -1,4 +1,4 @@
-"""Carries frames between a TAP and a connection without a subprotocol: a message is a frame."""
+"""Carries frames between a TAP and a connection without a subprotocol: each message is a frame."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class Pump:
     def _turn(self, now: float) -> float:
         """Wait until something is ready, and serve it; return when the waiting ended.
 
-        `now` is when the waiting before this one ended: the clock is read once in a turn.
+        `now` is what the last turn returned: the clock is read once a turn.
         """
         connection = self._connection
         is_readable = connection.has_pending()
@@ -113,7 +113,7 @@ class Pump:
         return now
 
     def _serve_tap(self, events: int, has_delivered: bool) -> None:
-        """Read the TAP if it may have frames, and may be read; `events` are what it reported.
+        """Read the TAP if it may have frames and nothing is unsent; `events` is what it reported.
 
         `has_delivered` says that frames were just written to it. The kernel answers many frames
         while they are written: an ACK, an echo, the next data.

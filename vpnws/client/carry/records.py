@@ -47,7 +47,7 @@ class RecordCarrier(Carrier):
         self, tap: Tap, connection: Connection, counters: Counters, mtu_bytes: int
     ) -> None:
         """Borrow everything; `tap` has virtio headers."""
-        # Room for a message's header, then for records, the last of which may be as long as any.
+        # Room for a message's header, then for records; the last one may be as long as any read.
         self._memory = bytearray(_FULL + LENGTH_BYTES + READ_BYTES)
         self._buffer = memoryview(self._memory)
         room = self._buffer[HEAD_ROOM_BYTES + LENGTH_BYTES :]
@@ -63,7 +63,7 @@ class RecordCarrier(Carrier):
         put, max_frame_bytes = self._put, self._max_frame_bytes
         for message in messages:
             for vnet, at, size in each_record(message):
-                # A rest in which no record can be found has no header, so it is not sound either.
+                # What is cut short at the end has an empty header, and is not sound either.
                 is_complete = vnet == NOTHING_TO_DO and size <= max_frame_bytes
                 if is_complete or is_sound(vnet, message, at, size, max_frame_bytes):
                     put(message[at - VNET_BYTES : at + size])
@@ -80,7 +80,7 @@ class RecordCarrier(Carrier):
         elif end <= _FULL:
             self._end = end
         else:
-            self._close_full(start, end)
+            self._keep(start, end)
         return self._buffer[self._end + LENGTH_BYTES :]
 
     def _send(self) -> None:
@@ -110,17 +110,17 @@ class RecordCarrier(Carrier):
             start = self._end
             end = start + len(replacement)
             self._buffer[start:end] = replacement
-            self._close_full(start, end)
+            self._keep(start, end)
 
-    def _close_full(self, start: int, end: int) -> None:
-        """Keep the record from `start` to `end`; write the message out that it makes too long."""
+    def _keep(self, start: int, end: int) -> None:
+        """Keep the record from `start` to `end`; first write a message that would be too long."""
         self._end = end
         if end <= _FULL:
             return
         write, buffer = self._connection.write_message, self._buffer
         if start > HEAD_ROOM_BYTES:
             write(buffer[:start])
-        # What stands before the record was written and may be overwritten now.
+        # What stood before the record is written; that memory is free now.
         if end - start >= MESSAGE_BYTES:
             write(buffer[start - HEAD_ROOM_BYTES : end])
             self._end = HEAD_ROOM_BYTES

@@ -1,4 +1,4 @@
-"""Connects to the server: addresses, TCP, TLS, upgrade; each step has a limit in time."""
+"""Connects to the server: addresses, TCP, TLS, upgrade; each step has a time limit."""
 
 from __future__ import annotations
 

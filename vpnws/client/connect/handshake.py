@@ -46,7 +46,7 @@ class Upgrade:
         self.request = self._build_request(settings, mac)
         """The bytes to send first."""
         self.early = b""
-        """What came behind the response's head, once `feed` returned True: the first messages."""
+        """What came after the response's head, once `feed` returned True: the first messages."""
         self._received = bytearray()
 
     @property

@@ -44,7 +44,7 @@ MEANINGS: Final = {
 }
 
 LOGIN_STATUSES: Final = frozenset((401, 403))
-"""HTTP statuses that another attempt does not change: somebody must act."""
+"""HTTP statuses that no retry will change: somebody must act."""
 
 _BY_ERROR: Final[tuple[tuple[type[VpnwsError], Exit], ...]] = (
     (ConfigError, Exit.USAGE),
