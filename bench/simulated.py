@@ -12,6 +12,9 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from vpnws.config import Settings
+from vpnws.server.port.link import BITE_BYTES
+from vpnws.sizes import MAX_WRITE_BUFFERS
 from vpnws.switch.queue.codel import DEFAULT, UNLIMITED, Control
 from vpnws.switch.queue.queue import EgressQueue
 from vpnws.wire.headers import flow_key
@@ -22,8 +25,6 @@ if TYPE_CHECKING:
 MSS_BYTES: Final = 1448
 SUPER_BYTES: Final = 65_000
 """What a sender with segmentation offload gives away at once."""
-BITE_BYTES: Final = 16_384
-"""What the link takes at a time while its port is backed up."""
 PING_EVERY_S: Final = 0.0103
 RTO_S: Final = 0.2
 """The least time after which a sender that hears nothing begins anew."""
@@ -42,7 +43,7 @@ class Case:
     rtt_s: float = 0.02
     socket_bytes: int = 16_384
     bite_bytes: int = BITE_BYTES
-    limit_bytes: int = 300_000
+    limit_bytes: int = Settings().egress_limit_bytes
     seconds: float = 10.0
     control: Control = DEFAULT
 
@@ -98,7 +99,7 @@ class Bottleneck:
         self._waiting = False
         while queue.waiting:
             if not queue.begun:
-                self._ends = queue.take(self._bite_bytes, 512, sim.now)
+                self._ends = queue.take(self._bite_bytes, MAX_WRITE_BUFFERS, sim.now)
             buffers = queue.rest or list(self._ends)
             room = self._room()
             rest: list[bytes | memoryview] = []

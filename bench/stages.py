@@ -18,6 +18,8 @@ from tests.support.fabric import FakeTable
 from tests.support.frames import frame, mac
 from tests.support.raw_frames import BINARY, encode_frame
 from vpnws.server.peers.shared_page import SharedPage
+from vpnws.server.port.link import BITE_BYTES
+from vpnws.server.port.receiver import MAX_RECEIVE_BYTES
 from vpnws.sizes import MAX_WRITE_BUFFERS
 from vpnws.switch.format import PLAIN_MESSAGES, RECORDS, TRUNK_ITEMS, Format
 from vpnws.switch.forwarding import Switch
@@ -36,11 +38,7 @@ if TYPE_CHECKING:
 
 SIZES: Final = (64, 1500, 64_000)
 """Lengths of a frame in bytes."""
-BATCH_BYTES: Final = 256 * 1024
-"""What one read of the receiver takes at most."""
 MAX_BATCH: Final = 256
-BITE_BYTES: Final = 64 * 1024
-"""What is taken at once from a queue that is backed up."""
 FLOODED_PORTS: Final = 10
 SAMPLE_MS: Final = 15
 REPEATS: Final = 15
@@ -281,7 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _batch(size: int) -> int:
-    return min(MAX_BATCH, BATCH_BYTES // (size + _OVERHEAD_BYTES))
+    return min(MAX_BATCH, MAX_RECEIVE_BYTES // (size + _OVERHEAD_BYTES))
 
 
 def _frames(size: int) -> list[bytes]:

@@ -218,7 +218,7 @@ class Link:
                 max_bytes = BITE_BYTES if queue.backed_up else WRITE_BYTES
                 buffers = queue.rest or gather(queue, max_bytes, MAX_WRITE_BUFFERS, now)
                 if not buffers:
-                    break  # What waited was dropped for having waited too long.
+                    break  # All of it had waited too long and was dropped.
                 size_bytes = sum(map(len, buffers))
                 written = _send(self.connection, buffers, size_bytes)
                 self.times.wrote_s = now

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vpnws.server.port.link import Link
     from vpnws.server.uwsgi import Uwsgi
     from vpnws.switch.forwarding import Switch
+    from vpnws.wire.websocket import Ending
 
 MAX_RECEIVE_BYTES: Final = 256 * 1024
 """`stream`: one read takes at most this much, then other stations have their turn."""
@@ -38,21 +39,38 @@ _view = memoryview(bytearray(MAX_UNCUT_BYTES + MAX_RECEIVE_BYTES))
 
 
 def receive_stream(loop: Loop, link: Link, switch: Switch) -> None:
-    """Read `link` from the event loop and have `switch` forward its messages; returns at once.
+    """Read `link` from the event loop and have `switch` forward its messages; returns at once."""
+    link.read_with(StreamReceiver(loop, link, switch).read)
+
+
+class StreamReceiver:
+    """Reads one link, cuts its bytes into messages, and answers pings and close frames.
 
     Every connection of the process is read into one buffer: what is left uncut is copied out.
     """
-    port = link.port
-    max_message_bytes = port.format.max_message_bytes(port.max_frame_bytes)
-    decoder = Decoder(max_message_bytes, state=link.session.received)
-    size_bytes = MIN_RECEIVE_BYTES
-    receive = link.connection.recv_into
 
-    def readable() -> None:
-        nonlocal size_bytes
+    __slots__ = ("_decoder", "_link", "_loop", "_port", "_receive", "_size_bytes", "_switch")
+
+    def __init__(self, loop: Loop, link: Link, switch: Switch) -> None:
+        """Begin with what the link's session has received and not yet cut."""
+        port = link.port
+        self._loop = loop
+        self._link = link
+        self._port = port
+        self._switch = switch
+        self._receive = link.connection.recv_into
+        self._decoder = Decoder(
+            port.format.max_message_bytes(port.max_frame_bytes), state=link.session.received
+        )
+        self._size_bytes = MIN_RECEIVE_BYTES
+        """The next read takes at most this much."""
+
+    def read(self) -> None:
+        """Read once and have the switch forward what is complete."""
+        link, decoder = self._link, self._decoder
+        held = decoder.lay_out(_view)
         try:
-            held = decoder.lay_out(_view)
-            count = receive(_view[held:] if held else _view, size_bytes)
+            count = self._receive(_view[held:] if held else _view, self._size_bytes)
         except BlockingIOError:
             return
         except OSError as error:
@@ -61,22 +79,26 @@ def receive_stream(loop: Loop, link: Link, switch: Switch) -> None:
         if not count:
             link.lose("the connection was closed without a close frame")
             return
-        link.times.heard_s = now = loop.now()
+        link.times.heard_s = now = self._loop.now()
         messages = decoder.feed_behind(_view[: held + count])
-        frames = decoder.others + (switch.receive(port, messages, now) if messages else 0)
+        frames = decoder.others
+        if messages:
+            frames += self._switch.receive(self._port, messages, now)
         decoder.others = 0
         if count < LARGE_FRAME_BYTES * frames:
-            size_bytes = max(MIN_RECEIVE_BYTES, size_bytes // 2)
-        elif count == size_bytes:
-            size_bytes = min(MAX_RECEIVE_BYTES, size_bytes * 2)
+            self._size_bytes = max(MIN_RECEIVE_BYTES, self._size_bytes // 2)
+        elif count == self._size_bytes:
+            self._size_bytes = min(MAX_RECEIVE_BYTES, self._size_bytes * 2)
         if decoder.ping is not None:
             link.send_control(websocket.PONG, decoder.take_ping() or b"", now)
-        if decoder.ending is not None and decoder.ending.by_peer:
-            link.answer_close(decoder.ending)
-        elif decoder.ending is not None:
-            link.end(decoder.ending.code, decoder.ending.reason)
+        if decoder.ending is not None:
+            self._end(decoder.ending)
 
-    link.read_with(readable)
+    def _end(self, ending: Ending) -> None:
+        if ending.by_peer:
+            self._link.answer_close(ending)
+        else:
+            self._link.end(ending.code, ending.reason)
 
 
 def receive_native(loop: Loop, uwsgi: Uwsgi, link: Link, fd: int, switch: Switch) -> None:
