@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.fakes.manual_loop import ManualLoop
-    from vpnws.wire.websocket import Buffer
+    from vpnws.wire.buffer import Buffer
 
 ROOM_BYTES: Final = 65536
 

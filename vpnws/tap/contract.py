@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from vpnws.wire.records import MAX_FRAME_BYTES, VNET_BYTES
 
 if TYPE_CHECKING:
-    from vpnws.wire.websocket import Buffer
+    from vpnws.wire.buffer import Buffer
 
 READ_BYTES: Final = VNET_BYTES + MAX_FRAME_BYTES
 """One read takes one frame and its virtio header; a TAP gives nothing longer."""

@@ -16,7 +16,7 @@ from vpnws.tap.contract import READ_BYTES
 from vpnws.wire.records import NOTHING_TO_DO, VNET_BYTES
 
 if TYPE_CHECKING:
-    from vpnws.wire.websocket import Buffer
+    from vpnws.wire.buffer import Buffer
 
 DEVICE: Final = "/dev/net/tun"
 _DEVICES: Final = Path("/sys/class/net")

@@ -21,7 +21,7 @@ from vpnws.wire.offload import GSO_ECN, GSO_NONE, NEEDS_CSUM, VNET, plain_frames
 from vpnws.wire.records import NOTHING_TO_DO, VNET_BYTES
 
 if TYPE_CHECKING:
-    from vpnws.wire.websocket import Buffer
+    from vpnws.wire.buffer import Buffer
 
 DEFAULT_MAC: Final = bytes.fromhex("02000000000a")
 MAX_QUEUE_FRAMES: Final = 512

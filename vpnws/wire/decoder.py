@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
+from vpnws.wire.buffer import Buffer
 from vpnws.wire.websocket import (
     BINARY,
     CLOSE,
@@ -34,7 +35,6 @@ from vpnws.wire.websocket import (
     PROTOCOL_ERROR,
     TEXT,
     UNSUPPORTED_DATA,
-    Buffer,
     Ending,
     apply_mask,
     read_close,

@@ -1,7 +1,7 @@
 """The one reader of a frame's headers: Ethernet, tags, IPv4, IPv6, TCP and UDP.
 
-Every guard, queue and cut asks a `Headers`; no other module reads a type, an address or a port out
-of a frame. Nothing here raises, whatever a stranger sent.
+Guards, queues and the offload ask a `Headers`. No other module reads a type, an address or a port
+out of a frame. Nothing here raises, whatever bytes a stranger sent.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from vpnws.wire.ethernet import HEADER_BYTES, MAC_BYTES, MAX_TAGS_BYTES, TAG_BYT
 from vpnws.wire.ip_options import EXTENSIONS, has_source_route, pass_extensions
 
 if TYPE_CHECKING:
-    from vpnws.wire.websocket import Buffer
+    from vpnws.wire.buffer import Buffer
 
 TYPE_IPV4: Final = 0x0800
 TYPE_ARP: Final = 0x0806
@@ -73,8 +73,8 @@ _TCP6_BYTES: Final = HEADER_BYTES + IPV6_BYTES + TCP_BYTES
 class Headers:
     """Where the headers of one frame stand, and what they say.
 
-    It borrows the frame: it holds until the buffer's bytes change. `end` and each `..._at` count
-    from the frame's first byte. Only `is_whole` tells whether the lengths in the headers agree.
+    It does not copy the frame, so it is true only until the buffer changes. `end` and each `..._at`
+    count from the frame's first byte. Only `is_whole` tells whether the lengths agree.
     """
 
     __slots__ = (
@@ -87,7 +87,7 @@ class Headers:
     network_at: int
     """Where the Ethernet header ends, tags included."""
     version: int
-    """4 or 6 when an IP header stands there whole, of the version that the type says; else 0."""
+    """IP's version, 4 or 6; 0 without a whole IP header of the version that the type says."""
     next_header: int
     """What IP's own header says comes next: in IPv4 the protocol. NO_PROTOCOL without IP."""
     protocol: int
@@ -99,10 +99,10 @@ class Headers:
     fragment: int
     """IPv4's flag for more fragments and the fragment offset; 0 when the packet is whole."""
     last_stop_at: int
-    """The address to which the packet goes in the end, past every stop; 0 when it is not known."""
+    """Where the address of the packet's last stop stands; 0 when that cannot be known."""
 
     def __init__(self, buffer: Buffer, at: int, size: int) -> None:
-        """Read the frame of `size` bytes at `at` in `buffer`; all of them are there."""
+        """Read the frame at `at` in `buffer`, which has all of its `size` bytes."""
         kind, network_at = _read_type(buffer, at, size)
         self.buffer, self.at, self.size = buffer, at, size
         self.ethertype = kind
@@ -118,8 +118,8 @@ class Headers:
     @property
     def vlans(self) -> tuple[int, ...]:
         """The VLAN id of each tag, the outer one first (IEEE 802.1Q 9.6)."""
-        ends = range(HEADER_BYTES, self.network_at, TAG_BYTES)
-        return tuple(_UINT16.unpack_from(self.buffer, self.at + at)[0] & _VLAN_ID for at in ends)
+        tags = range(HEADER_BYTES, self.network_at, TAG_BYTES)
+        return tuple(_UINT16.unpack_from(self.buffer, self.at + at)[0] & _VLAN_ID for at in tags)
 
     @property
     def source(self) -> bytes:

@@ -26,7 +26,7 @@ from vpnws.wire.records import MAX_FRAME_BYTES, NOTHING_TO_DO, VNET_BYTES, encod
 from vpnws.wire.segment import CHECKSUM_AT, complete, complete_partial, cut
 
 if TYPE_CHECKING:
-    from vpnws.wire.websocket import Buffer
+    from vpnws.wire.buffer import Buffer
 
 MAX_SEGMENTS: Final = 128
 """Packets that one record may become: as many as the kernel lets a UDP socket ask for

@@ -15,7 +15,7 @@ from vpnws.wire.ethernet import HEADER_BYTES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vpnws.wire.websocket import Buffer
+    from vpnws.wire.buffer import Buffer
 
 SUBPROTOCOL: Final = "vpnws.offload.1"
 LENGTH_BYTES: Final = 4

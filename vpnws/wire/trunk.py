@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vpnws.wire.websocket import Buffer
+    from vpnws.wire.buffer import Buffer
 
 _PREFIX: Final = Struct(">IHB")
 """The length of the records in bytes, how many they are, the length of the label."""

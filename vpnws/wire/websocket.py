@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from websockets import speedups
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Buffer: TypeAlias = bytes | bytearray | memoryview
+    from vpnws.wire.buffer import Buffer
 
 apply_mask: Final = cast("Callable[[Buffer, Buffer], bytes]", speedups.apply_mask)
 """apply_mask(data, key): return `data` masked, or unmasked, with the 4-byte `key` (RFC 6455 5.3).

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vpnws.client.carry.stream import Stream
-    from vpnws.wire.websocket import Buffer, Ending
+    from vpnws.wire.buffer import Buffer
+    from vpnws.wire.websocket import Ending
 
 MAX_MESSAGE_BYTES: Final = 131072
 """Twice the longest Ethernet frame. A longer message ends the connection with 1009."""

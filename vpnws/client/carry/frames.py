@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vpnws.client.carry.connection import Connection
     from vpnws.client.carry.counters import Counters
     from vpnws.tap.contract import Tap
-    from vpnws.wire.websocket import Buffer
+    from vpnws.wire.buffer import Buffer
 
 
 class FrameCarrier(Carrier):

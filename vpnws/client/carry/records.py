@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vpnws.client.carry.connection import Connection
     from vpnws.client.carry.counters import Counters
     from vpnws.tap.contract import Tap
-    from vpnws.wire.websocket import Buffer
+    from vpnws.wire.buffer import Buffer
 
 MESSAGE_BYTES: Final = 16384 - 8
 """Records share a message of at most this length, which with its header fills one TLS record; a

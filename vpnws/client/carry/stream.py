@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     import socket
 
-    from vpnws.wire.websocket import Buffer
+    from vpnws.wire.buffer import Buffer
 
 RECEIVE_BYTES: Final = 131072
 """With TLS one read takes at most this much from the socket, then the TAP has its turn."""

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from vpnws.server.loop import Loop, Watcher
     from vpnws.server.port.session import Session
     from vpnws.switch.port import AccessPort
-    from vpnws.wire.websocket import Buffer, Ending
+    from vpnws.wire.buffer import Buffer
+    from vpnws.wire.websocket import Ending
 
 BITE_BYTES: Final = 32768
 """While a socket is full, one write offers it at most this much, or one item: what the socket does

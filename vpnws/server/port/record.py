@@ -31,7 +31,7 @@ from vpnws.wire.websocket import BINARY, MAX_FRAGMENTS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vpnws.wire.websocket import Buffer
+    from vpnws.wire.buffer import Buffer
 
 MAGIC: Final = b"vpnws-port"
 VERSION: Final = 1

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vpnws.server.uplink.devices import TapDevices
     from vpnws.switch.port import AccessPort
     from vpnws.tap.contract import Tap
-    from vpnws.wire.websocket import Buffer
+    from vpnws.wire.buffer import Buffer
 
 ANNOUNCE_S: Final = 5.0
 """The MACs of the server itself are learned anew this often; `vpnws-age` is at least twice that."""

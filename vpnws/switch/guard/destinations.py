@@ -17,7 +17,7 @@ from vpnws.wire.headers import ICMPV6, TYPE_ARP, UDP, Headers
 from vpnws.wire.ip_options import ROUTING
 
 if TYPE_CHECKING:
-    from vpnws.wire.websocket import Buffer
+    from vpnws.wire.buffer import Buffer
 
 IpNetwork: TypeAlias = IPv4Network | IPv6Network
 MAX_DESTINATIONS: Final = 64
