@@ -67,10 +67,10 @@ _GSO_TYPES: Final = {
 def is_sound(vnet: bytes, buffer: Buffer, at: int, size: int, longest: int) -> bool:
     """Tell whether `vnet` is true of the frame of `size` bytes that stands at `at` in `buffer`.
 
-    `longest` bounds every packet that would come of it, in bytes with the Ethernet header. Whoever
-    completes the checksum of a sound record, or cuts it, changes no address and no port, and makes
-    no more than MAX_SEGMENTS packets. Fields that a record does not use are zero, as Linux writes
-    them (virtio 1.2, 5.1.6.2). Never raises.
+    `longest` bounds every packet that would come of it, in bytes with the Ethernet header. To cut a
+    sound record, or complete its checksum, changes no address and no port, and makes no more than
+    MAX_SEGMENTS packets. Fields that a record does not use are zero, as Linux writes them (virtio
+    1.2, 5.1.6.2). Never raises.
     """
     if not HEADER_BYTES <= size <= MAX_FRAME_BYTES or len(buffer) - at < size:
         return False
@@ -89,8 +89,9 @@ def is_sound(vnet: bytes, buffer: Buffer, at: int, size: int, longest: int) -> b
 
 
 def segment_count(vnet: bytes, size: int) -> int:
-    """Return how many packets a sound record stands for, whose frame has `size` bytes: 1 without
-    GSO. TCP options are taken for payload: with them it may be more than are there, never fewer.
+    """Return how many packets a sound record stands for; its frame has `size` bytes.
+
+    TCP options are counted as payload, so the number may be too high, but never too low.
     """
     if not vnet[1]:
         return 1
@@ -103,7 +104,8 @@ def segment_count(vnet: bytes, size: int) -> int:
 def plain_frames(vnet: bytes, frame: bytes) -> list[bytes]:
     """Return what `frame` is on a wire: cut into packets, with every checksum complete.
 
-    `is_sound` must have held of them. A partial checksum is not trusted but computed anew.
+    A partial checksum is not trusted but computed anew. Raises ValueError for a record that is not
+    sound; whether it notices depends on the record, so ask `is_sound` before.
     """
     if vnet in _COMPLETE:
         return [frame]
@@ -117,9 +119,9 @@ def plain_frames(vnet: bytes, frame: bytes) -> list[bytes]:
 def fit(vnet: bytes, frame: bytes, longest: int) -> list[bytes]:
     """Return the records for a frame that one's own kernel handed out with `vnet`.
 
-    One, as a rule. A frame that others would not take so becomes complete ones: when it is of
-    more packets than MAX_SEGMENTS, or has a checksum of which only the kernel knows (another
-    protocol, a source route). Empty when that cannot be, or a packet is longer than `longest`.
+    As a rule this is one record. Others would not take a frame of more than MAX_SEGMENTS packets,
+    or one whose checksum only the kernel knows (another protocol, a source route): such a frame
+    becomes complete ones. Empty when that fails, or when a packet is longer than `longest`.
     """
     size = len(frame)
     if is_sound(vnet, frame, 0, size, longest):

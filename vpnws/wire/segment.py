@@ -73,8 +73,10 @@ def cut(frame: bytes, headers: Headers, gso_size: int) -> list[bytes]:
 
 
 def _ipv4_heads(frame: bytes, headers: Headers, lengths: Iterable[int]) -> list[bytes]:
-    """Return all that stands before each packet's TCP or UDP header, whose packet has a length of
-    `lengths` from there on. Each has its own identification, whether it may be fragmented or not.
+    """Return what stands before the TCP or UDP header of each packet.
+
+    `lengths` are the bytes of each from that header on. Each has its own identification, even if it
+    must not be fragmented.
     """
     at, transport = headers.network_at, headers.transport_at
     total, number, fixed, check = _IPV4_FIELDS.unpack_from(frame, at + 2)
@@ -153,9 +155,9 @@ def _sum_words(data: bytes) -> int:
 
 @lru_cache(maxsize=MAX_FOLDS)
 def _folds(blocks: int) -> tuple[tuple[int, int], ...]:
-    """Return by what to shift and to mask a number of so many blocks so that its halves are added.
+    """Return shifts and masks that fold a number of so many blocks: each adds its two halves.
 
-    Shifts by whole words leave the sum as it is, and a short number is divided in less time.
+    A shift by whole words keeps the sum, and a short number is divided in less time.
     """
     folds = []
     while blocks > 2:
