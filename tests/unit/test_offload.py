@@ -84,6 +84,11 @@ class TestACompleteFrame:
             assert not sound(altered(vnet, **{field: 1}), Packet().frame())
 
 
+def test_work_left_in_what_is_no_packet_is_refused() -> None:
+    with pytest.raises(ValueError, match="not sound"):
+        plain_frames(Packet().vnet(), Packet().frame()[:40])
+
+
 @pytest.mark.parametrize("key", LONG)
 class TestAChecksumLeftToDo:
     def test_is_where_the_protocol_has_it(self, key: tuple[int, int]) -> None:

@@ -104,8 +104,8 @@ def segment_count(vnet: bytes, size: int) -> int:
 def plain_frames(vnet: bytes, frame: bytes) -> list[bytes]:
     """Return what `frame` is on a wire: cut into packets, with every checksum complete.
 
-    A partial checksum is not trusted but computed anew. Raises ValueError for a record that is not
-    sound; whether it notices depends on the record, so ask `is_sound` before.
+    Call it only with what `is_sound` accepts. A partial checksum is not trusted but computed anew.
+    Raises ValueError when there is work left in something that is no whole TCP or UDP packet.
     """
     if vnet in _COMPLETE:
         return [frame]
