@@ -16,6 +16,7 @@ from vpnws.wire.records import (
     NOTHING_TO_DO,
     PREFIX_BYTES,
     decode_records,
+    each_record,
     encode_record,
     split_records,
     walk,
@@ -57,7 +58,7 @@ def key_of(pair: tuple[bytes, bytes]) -> bytes:
 
 
 class TestWalk:
-    @given(records, endings, st.sampled_from((0, 100, MAX_PIECE_BYTES)))
+    @given(records, endings, st.sampled_from((1, 100, MAX_PIECE_BYTES)))
     def test_pieces_are_records_of_one_key_within_the_bound(
         self, pairs: list[tuple[bytes, bytes]], ending: bytes, max_bytes: int
     ) -> None:
@@ -79,22 +80,23 @@ class TestWalk:
         assert read == whole == list(decode_records(message))
         assert list(split_records(message)) == [encode_record(frame, vnet) for vnet, frame in whole]
 
-    @given(records, st.integers(0, 40), st.integers(0, 40))
-    def test_a_part_of_a_message_is_read_like_a_message(
-        self, pairs: list[tuple[bytes, bytes]], before: int, behind: int
+    @given(records, endings, st.integers(0, 40), st.integers(0, 40))
+    def test_records_one_by_one_are_those_of_the_pieces(
+        self, pairs: list[tuple[bytes, bytes]], ending: bytes, before: int, behind: int
     ) -> None:
-        message = written(pairs)
+        message = written(pairs) + ending
+        whole, rest = slowly(message)
         framed = bytes(before) + message + bytes(behind)
-        there = walk(framed, MAX_PIECE_BYTES, before, before + len(message))
-        moved = [
-            (*piece[:3], piece[3] + before, piece[4] + before)
-            for piece in walk(message, MAX_PIECE_BYTES)
-        ]
-        assert list(there) == moved
+        one_by_one = list(each_record(framed, before, before + len(message)))
+        if rest:
+            assert one_by_one.pop() == (b"", before + len(message) - len(rest), len(rest))
+        assert [(vnet, framed[at : at + size]) for vnet, at, size in one_by_one] == whole
 
     @given(st.binary(max_size=200))
     def test_no_bytes_of_a_stranger_raise(self, message: bytes) -> None:
-        assert sum(stop - start for *_, start, stop in walk(message, 0)) == len(message)
+        pieces = list(walk(message, MAX_PIECE_BYTES))
+        assert sum(stop - start for *_, start, stop in pieces) == len(message)
+        assert bool(list(each_record(message))) == bool(message)
 
 
 class TestRecordTrains:
@@ -120,6 +122,7 @@ class TestRecordTrains:
                 assert (train.count, train.addresses) == (1, b"")
                 assert not train.is_sound(MAX_FRAME_BYTES)
                 assert not train.is_plain
+                assert train.size_bytes == max(0, len(there[0]) - PREFIX_BYTES)
                 continue
             assert train.addresses == key[10:]
             assert train.is_plain == (key[:10] == NOTHING_TO_DO)

@@ -64,19 +64,16 @@ def plain_prefix(size_bytes: int) -> bytes:
     return size_bytes.to_bytes(LENGTH_BYTES, "big") + NOTHING_TO_DO
 
 
-def walk(
-    message: Buffer, max_bytes: int, start: int = 0, end: int | None = None
-) -> Iterator[tuple[bytes, int, int, int, int]]:
-    """Yield (key, count, longest, start, stop) for each piece of `message`, from `start` to `end`.
+def walk(message: Buffer, max_bytes: int) -> Iterator[tuple[bytes, int, int, int, int]]:
+    """Yield (key, count, longest, start, stop) for each piece of `message`.
 
     A piece is `count` records with one key that follow each other, of `max_bytes` together at the
-    most, or one record that is longer. `longest` is the length of its longest frame. With a
-    `max_bytes` of 0 each record comes by itself.
+    most, or one record that is longer. `longest` is the length of its longest frame.
 
     Behind a record that does not end in the message, or is too short for an Ethernet header,
     nothing can be found. The rest comes last, with an empty key, as one record.
     """
-    end = len(message) if end is None else end
+    start, end = 0, len(message)
     begun = count = longest = 0
     piece = b""
     unpack = _HEAD.unpack_from
@@ -108,12 +105,16 @@ def sole_key(message: bytes) -> bytes:
     return key if size == len(message) - PREFIX_BYTES else b""
 
 
-def each_record(message: Buffer) -> Iterator[tuple[bytes, int, int]]:
+def each_record(
+    message: Buffer, start: int = 0, end: int | None = None
+) -> Iterator[tuple[bytes, int, int]]:
     """Yield (virtio header, where the frame begins, its length in bytes) for each record.
 
-    A rest in which no record can be found comes last, with an empty header, as in `walk`.
+    They are those of `message` from `start` to `end`. A rest in which no record can be found comes
+    last, with an empty header, as in `walk`. It is a loop of its own because a generator on top of
+    that one costs a client's received records a sixth of their time.
     """
-    start, end = 0, len(message)
+    end = len(message) if end is None else end
     unpack = _PREFIX.unpack_from
     while end - start >= _MIN_RECORD_BYTES:
         size, vnet = unpack(message, start)

@@ -18,6 +18,7 @@ from vpnws.wire.records import (
     NOTHING_TO_DO,
     PREFIX_BYTES,
     VNET_BYTES,
+    each_record,
     plain_prefix,
     sole_key,
     walk,
@@ -162,7 +163,8 @@ class RecordTrain:
         self.vnet = key[:VNET_BYTES]
         self.addresses = key[VNET_BYTES:]
         self.count = count
-        self.size_bytes = size_bytes - PREFIX_BYTES * count
+        # A rest that is no record may be shorter than a prefix.
+        self.size_bytes = max(0, size_bytes - PREFIX_BYTES * count)
         self.is_plain = self.vnet == NOTHING_TO_DO
         self.label = label
         self._spans = spans
@@ -178,8 +180,8 @@ class RecordTrain:
             at = start + PREFIX_BYTES
             return is_sound(vnet, message, at, stop - at, max_frame_bytes)
         return all(
-            is_sound(vnet, message, start + PREFIX_BYTES, size, max_frame_bytes)
-            for message, size, start, _stop in self._records()
+            is_sound(vnet, message, at, size, max_frame_bytes)
+            for message, at, size in self._each_frame()
         )
 
     def frames(self) -> list[bytes]:
@@ -187,7 +189,7 @@ class RecordTrain:
         if self.count == 1:
             message, start, stop, _count = self._spans[0]
             return [message[start + PREFIX_BYTES : stop]]
-        return [message[start + PREFIX_BYTES : stop] for message, _, start, stop in self._records()]
+        return [message[at : at + size] for message, at, size in self._each_frame()]
 
     def packets(self) -> list[bytes]:
         """Return the frames as they are on a wire; the train must be sound."""
@@ -199,7 +201,7 @@ class RecordTrain:
         """Return how many packets that makes, or a few more (see `offload.segment_count`)."""
         if self.is_plain:
             return self.count
-        return sum(segment_count(self.vnet, record[1]) for record in self._records())
+        return sum(segment_count(self.vnet, size) for _message, _at, size in self._each_frame())
 
     def records(self) -> list[bytes]:
         """Return the records."""
@@ -215,15 +217,16 @@ class RecordTrain:
     def split(self) -> Iterator[Train]:
         """Yield each record as a train of its own."""
         key = self.vnet + self.addresses
-        for message, size, start, stop in self._records():
+        for message, at, size in self._each_frame():
+            start, stop = at - PREFIX_BYTES, at + size
             span = message, start, stop, 1
             yield RecordTrain(key, [span], 1, stop - start, size, self.label)
 
-    def _records(self) -> Iterator[tuple[bytes, int, int, int]]:
-        """Yield (message, length of the frame, start, stop) of each record."""
-        for message, begun, end, _count in self._spans:
-            for _key, _one, size, start, stop in walk(message, 0, begun, end):
-                yield message, size, start, stop
+    def _each_frame(self) -> Iterator[tuple[bytes, int, int]]:
+        """Yield (message, where the frame begins, its length in bytes) for each frame."""
+        for message, start, stop, _count in self._spans:
+            for _vnet, at, size in each_record(message, start, stop):
+                yield message, at, size
 
 
 def from_trunk(label: bytes, records: bytes, count: int) -> RecordTrain:
