@@ -107,6 +107,7 @@ class FakeMaster:
 class Request:
     """One request that a worker serves, with the bytes it has not cut yet (`native`)."""
 
+    loop: ManualLoop
     environ: dict[str, Any]
     connection: WireEnd
     status: str = ""
@@ -134,7 +135,15 @@ class Request:
         head = "" if self.is_answered else "\r\n".join([*lines, "", ""])
         self.is_answered = True
         self.body += data
-        self.connection.send(head.encode() + data)
+        self.send_all(head.encode() + data)
+
+    def send_all(self, data: bytes) -> None:
+        """Write all of `data`, and wait where there is no room for it, as uWSGI does."""
+        while data:
+            try:
+                data = data[self.connection.send(data) :]
+            except BlockingIOError:
+                self.loop.wait_writable(self.connection.fileno(), 60.0)
 
 
 class FakeUwsgi:
@@ -223,10 +232,10 @@ class FakeUwsgi:
         while True:
             while (frame := take_frame(request.uncut)) is not None:
                 if frame.opcode == CLOSE:
-                    request.connection.send(encode_frame(CLOSE, frame.payload, mask=None))
+                    request.send_all(encode_frame(CLOSE, frame.payload, mask=None))
                     raise OSError(errno.ECONNRESET, "the station closed")
                 if frame.opcode == PING:
-                    request.connection.send(encode_frame(PONG, frame.payload, mask=None))
+                    request.send_all(encode_frame(PONG, frame.payload, mask=None))
                 if frame.opcode in (BINARY, CONTINUATION):
                     return frame.payload if frame.fin else b"\0"
             try:
@@ -262,7 +271,7 @@ class FakeUwsgi:
         connection: WireEnd,
     ) -> Request:
         """Serve one request, up to its first wait; uWSGI closes `connection` when it is over."""
-        request = Request(environ, connection)
+        request = Request(self._loop, environ, connection)
 
         def run() -> None:
             request.greenlet = getcurrent()
