@@ -1,8 +1,8 @@
 """A whole server and its stations in one process: the master, the workers, the mule and the LAN.
 
 Everything of vpnws/server runs as it ships, from the WSGI entry to the trunks. What is not vpnws is
-a fake: the loop with its clock, uWSGI, the stations' connections, the machine's TAPs. The order of
-events that happen at the same time follows from the seed.
+a fake: the loop with its clock, uWSGI, the stations' connections, the machine's TAPs. The seed
+decides in which order the processes and stations do what they could do at the same time.
 """
 
 from __future__ import annotations

