@@ -1,1 +1,1 @@
-"""Benchmarks in CPU time: of the core's stages, and of a worker of the real server."""
+"""Benchmarks of CPU time: the core's stages, and a worker of the real server."""

@@ -1,4 +1,4 @@
-"""CPU time of a piece of work that runs in this process, and what repeats of it tell."""
+"""CPU time of a piece of work that runs in this process, and how much it varies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAX_CALLS: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """What repeats of one measurement gave: the middle one, and the quartiles around it."""
+    """The median of a measurement's repeats, and the quartiles around it."""
 
     median: float
     low: float
@@ -25,7 +25,7 @@ class Spread:
 
     @classmethod
     def of(cls, samples: Iterable[float]) -> Spread:
-        """Sum up `samples`, one at least."""
+        """Summarize `samples`, at least one."""
         values = sorted(samples)
         if len(values) == 1:
             return cls(values[0], values[0], values[0])
@@ -33,7 +33,7 @@ class Spread:
         return cls(median, low, high)
 
     def shown(self, unit: str) -> dict[str, str]:
-        """Return the cells of a table; the middle one stands under `unit`."""
+        """Return the cells of a table; the median stands under `unit`."""
         return {
             unit: f"{self.median:,.0f}",
             "quartile 1": f"{self.low:,.0f}",
@@ -54,7 +54,7 @@ class Work:
 
 
 def cpu_ns(work: Work, calls: int) -> int:
-    """Return the CPU time, in ns, of `calls` runs of `work` with the timer's own part in it."""
+    """Return the CPU time, in ns, of `calls` runs of `work`, the timer's own cost included."""
     clock, run, reset = time.thread_time_ns, work.run, work.reset
     total_ns = 0
     for _ in range(calls):
@@ -96,7 +96,7 @@ def in_turn(works: Sequence[Work], sample_ms: int, repeats: int) -> list[tuple[f
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Hold Python's cyclic garbage collector off, as timeit does."""
+    """Disable Python's cyclic garbage collector, as timeit does."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -1,7 +1,7 @@
 """CPU time of what the switch does with a record: the check of its header, and the cut.
 
-The check is for every record that comes in; the cut for one that goes to a port without offload,
-as is the checksum of a short one.
+Every record that comes in is checked. One that goes to a port without offload is cut; if it is
+short, only its checksum is completed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _RUNS: Final = 50
-"""Runs between two looks at the clock, for what takes less time than the look."""
+"""Runs between two readings of the clock, for work that takes less time than a reading."""
 _LONGEST_BYTES: Final = 1522
 _BEFORE: Final = bytes(30)
 """What stands before a frame in a receiver's buffer."""
@@ -44,7 +44,7 @@ class Case:
 
     @property
     def runs(self) -> int:
-        """How often it is done between two looks at the clock."""
+        """How often it is done between two readings of the clock."""
         return _RUNS if self.checked else 1
 
     def work(self) -> Work:

@@ -17,7 +17,7 @@ _STIME: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class CpuTime:
-    """CPU time used so far: exactly in ns, and apart for user and kernel in clock ticks."""
+    """CPU time used so far: all of it in ns, and user's and kernel's part in clock ticks."""
 
     total_ns: int
     user_ticks: int
@@ -41,7 +41,7 @@ def cpu_time(pid: int) -> CpuTime:
 
 
 def pin_apart(pids: Iterable[int]) -> None:
-    """Keep `pids` on the last processor and this process off it, where there are two."""
+    """Pin `pids` to the last processor and this process to the others, if there are two or more."""
     processors = sorted(os.sched_getaffinity(0))
     if len(processors) < 2:
         return

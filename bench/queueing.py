@@ -1,4 +1,4 @@
-"""What a ping waits and what bulk gets when flows share a slow port, queue by queue: no clock.
+"""How long pings wait and how fast bulk flows are on a slow port, for each kind of queue.
 
 All time is simulated (`bench.simulated`), so two runs say the same.
 """
@@ -61,7 +61,7 @@ class Result:
 
 
 def wait_ms(waits_s: list[float], percent: int) -> float:
-    """Return how many ms so many of a hundred waited at most."""
+    """Return a percentile of the waits, in ms."""
     return statistics.quantiles(waits_s, n=100)[percent - 1] * 1e3
 
 

@@ -1,11 +1,11 @@
 """CPU time per frame of a worker of the real server, on the loopback, without a proxy or TLS.
 
-This process plays two stations of each server: one sends a window of frames in one write, the
-other counts what arrives, and the next window follows when all of it is there. So nothing is
-dropped, every frame that is counted was switched, and what the stations cost is not counted.
-Windows as large as an egress queue takes show bulk; windows of one frame show what a frame costs
-that has nobody to share a wake-up, a read and a write with. Both receivers run at the same time
-and take turns, so that a busy moment of the machine hits both alike.
+This process plays two stations of each server: one sends a window of frames in one write, the other
+counts what arrives, and the next window follows when all of it is there. So nothing is dropped,
+every frame that is counted was switched, and what the stations cost is not counted. Windows as
+large as an egress queue takes show bulk; windows of one frame show what a frame costs that shares
+no wake-up, read or write with others. Both receivers run at the same time and take turns, so that a
+busy moment of the machine hits both alike.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ SAMPLE_S: Final = 0.3
 REPEATS: Final = 7
 _MAX_WINDOW_S: Final = 10.0
 _SETTLE_S: Final = 0.003
-"""After its last write a worker goes to sleep; then the kernel has counted its time."""
+"""A worker sleeps this long after its last write, and the kernel has counted its time."""
 _PINGS: Final = {"vpnws-ping-every": "3600", "vpnws-dead-after": "7200"}
-"""Nobody is pinged: what a station counts is frames."""
+"""No station is pinged, so all that a station counts is frames."""
 
 
 @dataclass(frozen=True, slots=True)

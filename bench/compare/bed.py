@@ -23,7 +23,7 @@ class Bed(Lan):
     line: DelayLine
 
     def __init__(self, congestion: str = "", *, is_long: bool = False) -> None:
-        """Plan it; without `congestion` it is the machine's."""
+        """Plan it; the default congestion control is the machine's."""
         super().__init__(2)
         self._congestion = congestion
         self._is_long = is_long

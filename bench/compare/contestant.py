@@ -1,4 +1,4 @@
-"""What every contestant is: something that joins two stations, and whose processes can be told."""
+"""The base of all contestants: each joins two stations, and its processes can be named."""
 
 from __future__ import annotations
 

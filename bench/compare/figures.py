@@ -17,7 +17,7 @@ LEAST_RATE: Final = 100.0
 
 
 def percentile(values: Sequence[float], part: float) -> float:
-    """Return the smallest value that at least `part` (0 to 1) of all are not above (nearest rank).
+    """Return the least value that is no less than `part` (0 to 1) of all values (nearest rank).
 
     Raises ValueError when there is none.
     """
@@ -30,9 +30,9 @@ def percentile(values: Sequence[float], part: float) -> float:
 def highest_rate(probe: Callable[[float], float], guess: float, probes: int = MAX_PROBES) -> float:
     """Return the highest rate found that passes, 0 if none does.
 
-    `probe` tries a rate and returns what rate went through whole, 0 when too much was lost; more
-    than `probes` calls are not made. The search brackets from `guess`, then bisects on a
-    logarithmic scale.
+    `probe` tries a rate and returns the rate that went through, 0 if too much was lost; more than
+    `probes` calls are not made. The search brackets from `guess`, then bisects on a logarithmic
+    scale.
     """
     best = low = 0.0
     high = math.inf
@@ -43,7 +43,7 @@ def highest_rate(probe: Callable[[float], float], guess: float, probes: int = MA
         if passed:
             low = rate
             if passed * STEP < rate:
-                # The sender itself comes no further, so a higher rate says nothing new.
+                # The sender itself is at its limit, so a higher rate would show nothing new.
                 break
         else:
             high = rate

@@ -1,7 +1,7 @@
 """UDP datagrams in 64-byte frames at a given rate: a small program that sends, and one that counts.
 
-Python calls sendmmsg and recvmmsg, which take many datagrams at once, so what it costs to call
-them is shared. `python -m bench.compare.flood count PORT` prints how many datagrams came, once no
+Python calls sendmmsg and recvmmsg, which take many datagrams at once, so that many share the cost
+of a call. `python -m bench.compare.flood count PORT` prints how many datagrams have come, once no
 more come; `... send PORT ADDRESS RATE SECONDS` prints how many it sent and in which time.
 """
 
@@ -66,7 +66,7 @@ class Batch:
         return max(0, int(_libc.sendmmsg(fd, self._messages, min(count, BATCH), 0)))
 
     def receive(self, fd: int) -> int:
-        """Wait for datagrams and return how many came; none when the socket's time is over."""
+        """Wait for datagrams and return how many came, 0 on a timeout."""
         return max(0, int(_libc.recvmmsg(fd, self._messages, BATCH, _MSG_WAITFORONE, None)))
 
 

@@ -2,9 +2,9 @@
 
     frame in -> tail-drop queue -> link of `rate_bit_s` -> loss -> delay with jitter -> frame out
 
-The queue is a router's before a slow link, so it costs time only while it is not empty. Without
-`reorder` the jitter is a line through points that are drawn every `JITTER_EVERY_S`: delays spread
-evenly, and a frame never overtakes another, nor do frames that are close together pile up.
+The queue is that of a router before a slow link: it delays frames only while it is not empty.
+Without `reorder` the jitter is a line through points that are drawn every `JITTER_EVERY_S`: delays
+spread evenly, and a frame never overtakes another, nor do frames that are close together pile up.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Path:
     """Draw each frame's jitter by itself."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError for what cannot be."""
+        """Raise ValueError for values that cannot be."""
         if not 0 <= self.loss <= 1 or not 0 <= self.jitter_s <= self.delay_s:
             raise ValueError(f"no such path: {self}")
         if not self.reorder and 2 * self.jitter_s >= JITTER_EVERY_S:

@@ -1,9 +1,9 @@
 """The delay line: joins two TAPs, and what passes goes through a lane each way.
 
-Kernels without netem have nothing for this. The program's TAPs know no offload, so the kernel
-cuts and checksums before: the line sees frames of the MTU's size. Its clock is TURN_S coarse. It is
-told on its input which path to be, a JSON object in one line, and answers on its output with what
-has passed since the last one.
+It is for kernels without netem. Its TAPs have no offload, so the kernel cuts and checksums first,
+and no frame is longer than the MTU allows. It looks at the clock every TURN_S. Each line of its
+input is a path to emulate, as a JSON object. It answers each on its output with what has passed
+since the last one.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class DelayLine(Assembly):
         self.parts.callback(self._process.kill)
 
     def become(self, path: Path) -> dict[str, Any]:
-        """Be `path` from now on, and say what passed before.
+        """Emulate `path` from now on, and return what passed before.
 
         Keys: `elapsed_s`, `cpu_s`, and `lanes`, the counters of both directions, the first one from
         the first end to the second. Frames under way are lost. Raises RuntimeError when the

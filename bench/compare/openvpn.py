@@ -72,7 +72,7 @@ class OpenVpn(Contestant):
 
 
 class OpenVpnTcp(OpenVpn):
-    """Over TCP: the same way through firewalls as a WebSocket."""
+    """Over TCP, which passes the same firewalls as a WebSocket."""
 
     name = "openvpn-tcp"
     sentence = "OpenVPN, tap, TCP, AES-256-GCM"
@@ -86,7 +86,7 @@ class OpenVpnTcp(OpenVpn):
 
 
 class OpenVpnUdp(OpenVpn):
-    """Over UDP: its authors' advice wherever UDP passes."""
+    """Over UDP, as its authors advise wherever UDP passes."""
 
     name = "openvpn-udp"
     sentence = "OpenVPN, tap, UDP, AES-256-GCM"

@@ -18,9 +18,9 @@ def has_marks(page: str) -> bool:
 
 
 def with_results(page: str, tables: str, facts: Mapping[str, str | int]) -> str:
-    """Return the page with the tables and the machine's facts in the place of what was there.
+    """Return the page with the tables and the machine's facts between its marks.
 
-    Raises ValueError when the page has not exactly one pair of marks.
+    Raises ValueError unless the page has exactly one pair of marks.
     """
     if not has_marks(page):
         raise ValueError(f"the page needs one line {BEGIN!r} and after it one {END!r}")

@@ -137,7 +137,7 @@ def say(text: str) -> None:
 
 
 def _over(path: Path, measure: Measure) -> Measure:
-    """Return the measurement over a path, and what the delay line says of it."""
+    """Return the measurement over a path, with the delay line's own counters."""
 
     def take(one: Contestant) -> Values:
         one.lan.line.become(path)

@@ -44,7 +44,7 @@ class Usage:
 
     @property
     def others_s(self) -> float:
-        """What the machine did besides: other people's work, and a little of the kernel's own."""
+        """What else the machine did: other work, and a little of the kernel's own."""
         return max(0.0, self.machine_s - self.total_s - self.programs_s)
 
 

@@ -64,7 +64,7 @@ class VpnwsApart(Vpnws):
 
 
 class VpnwsPlain(Vpnws):
-    """A station that does frame by frame, and one that has offload."""
+    """One station without offload, and one with it."""
 
     name = "vpnws-plain"
     sentence = f"the same, station 0 with {NO_OFFLOAD}: the switch cuts and checksums for it"
@@ -73,7 +73,7 @@ class VpnwsPlain(Vpnws):
 
 @contextmanager
 def only_worker(vpn: Vpn, number: int) -> Iterator[None]:
-    """Hold the other workers still, so that this one accepts what comes in the meantime."""
+    """Stop the other workers for a while, so that this one accepts every connection."""
     others = [pid for index, pid in enumerate(vpn.uwsgi.worker_pids(), 1) if index != number]
     try:
         for pid in others:

@@ -44,7 +44,7 @@ class TwoWorkers(Uwsgi):
         return RawClient("127.0.0.1", port)
 
     def station(self, worker: int = 1, *, number: int | None = None) -> Station:
-        """Join a station with a MAC of its own to `worker`, and have it speak."""
+        """Join a station with a MAC of its own to `worker`."""
         client = self.connect(worker)
         station = Station(client, mac(number or next(_numbers)))
         assert client.upgrade(headers=[station.header]).status == 101
@@ -107,7 +107,7 @@ class Station:
             pass
 
     def is_quiet(self, time_s: float = 0.1) -> bool:
-        """Tell whether no frame comes for so long; pings do not count."""
+        """Tell whether no frame comes for `time_s`; pings do not count."""
         try:
             self.client.read_message(time_s)
         except TimeoutError:
@@ -130,7 +130,7 @@ class Station:
 
 
 def reach(one: Station, other: Station) -> None:
-    """See that frames pass both ways between two stations."""
+    """Check that frames pass both ways between two stations."""
     other.expect(one.send(other.mac, mark=b"there"))
     one.expect(other.send(one.mac, mark=b"and back"))
 

@@ -1,4 +1,4 @@
-"""As vassals of a real emperor: links to uwsgi.ini and site inis, two and more at once."""
+"""The server as vassals of a real emperor: links to uwsgi.ini, inis of a site, several at once."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Emperor(Service):
         return self.directory
 
     def stop(self) -> int:
-        """End the emperor, and so its vassals; see that it finds no fault."""
+        """End the emperor and its vassals; its exit status must be 0."""
         status = super().stop()
         assert status == 0
         return status
@@ -86,7 +86,7 @@ class Emperor(Service):
         return self.vassals / f"{vassal}.sock"
 
     def wait_until_ready(self, vassal: str, count: int = 1) -> None:
-        """Wait until a vassal has said so often that it serves."""
+        """Wait until a vassal has said `count` times that it serves."""
         said = f"[emperor] vassal {vassal}.ini is ready to accept requests"
         wait_for(lambda: self.log_text().count(said) >= count, START_S, said)
 
@@ -153,7 +153,7 @@ def test_the_vassal_of_the_page_serves() -> None:
     (shown,) = [block.text for block in blocks(page) if "vassal" in block.tags]
     text = shown.removeprefix("[uwsgi]\n").replace("/opt/vpnws/uwsgi.ini", "{ini}")
     with Emperor() as emperor:
-        # What a test has not: that user, and the right to write there.
+        # A test has neither that user nor the right to write there.
         here = text.replace("uid = vpnws\ngid = vpnws\n", "").replace("/run/vpnws", "{directory}")
         emperor.site("green", here.replace("{directory}", str(emperor.directory)))
         emperor.wait_until_ready("green")

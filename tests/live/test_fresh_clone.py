@@ -32,7 +32,7 @@ URL = "http://127.0.0.1:8080/"
 
 @pytest.fixture(scope="module")
 def checkout() -> Iterator[Path]:
-    """Yield a copy of what git tracks or would, owned by the user who shall run it."""
+    """Yield a copy of the files that git tracks or would add, owned by the user who runs it."""
     require("git", "make", "cc", _python())
     with tempfile.TemporaryDirectory(prefix="vpnws-checkout-") as directory:
         root = Path(directory)
@@ -51,7 +51,7 @@ def checkout() -> Iterator[Path]:
 
 
 def as_nobody(checkout: Path, *command: str) -> list[str]:
-    """Return a command that runs without root, where the tests are root's."""
+    """Return a command that runs without root, even if root runs the tests."""
     settings = ["env", f"HOME={checkout}/home", f"PYTHON={_python()}", *command]
     if os.geteuid() != 0:
         return settings

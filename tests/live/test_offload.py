@@ -86,7 +86,9 @@ class TestRecords:
     def test_that_come_together_share_a_message(
         self, either: TwoWorkers, workers: tuple[int, int]
     ) -> None:
-        """Each of these came alone; they wait for nobody, but what is ready goes together."""
+        """These frames came one by one. None waits for another, but frames that are ready together
+        share a message.
+        """
         with either.station(workers[0]) as plain, either.offload_station(workers[1]) as other:
             sent = [frame(other.mac, plain.mac, size) for size in range(60, 160)]
             plain.client.send_bytes(b"".join(encode_frame(BINARY, each) for each in sent))

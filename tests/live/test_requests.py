@@ -142,6 +142,8 @@ def test_tls_inside_the_worker_stops_the_start(tmp_path: Path) -> None:
 
 
 def test_lazy_apps_stops_everything_and_is_not_tried_for_ever() -> None:
-    with TwoWorkers({}, "--lazy-apps") as server:
+    server = TwoWorkers({}, "--lazy-apps")
+    server.may_end = True
+    with server:
         server.wait_for_log("cannot start: lazy-apps is set")
         server.process.wait(15)

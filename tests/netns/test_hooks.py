@@ -1,4 +1,4 @@
-"""vpnws-exec and vpnws-exec-down as an admin writes them: environment, quoting, failures, when."""
+"""vpnws-exec and vpnws-exec-down as an admin writes them: environment, quoting, failures, times."""
 
 from __future__ import annotations
 

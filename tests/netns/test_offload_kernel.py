@@ -49,7 +49,7 @@ BULK = {
 
 @pytest.fixture(scope="module", autouse=True)
 def packets_may_be_small() -> Iterator[None]:
-    """The least payload is a bound by itself: without it small packets show all other rules."""
+    """The least payload is a rule of its own; without it small packets show all other rules."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("vpnws.wire.offload.MIN_GSO_BYTES", 1)
         yield
@@ -129,12 +129,12 @@ def stream(
     *options: tuple[int, int, int | bytes],
     source: Namespace | None = None,
 ) -> None:
-    """Send `size` bytes over TCP to far, with socket options, and see them arrive."""
+    """Send `size` bytes over TCP to far, with socket options; check that they arrive."""
     assert send_stream(source or cable.near, cable.far, FAR[family], size, *options)
 
 
 def datagrams(cable: VnetCable, family: int, size: int, segment: int = 0) -> None:
-    """Send so many bytes over UDP twice, as one datagram or in segments, and see them arrive."""
+    """Send `size` bytes over UDP twice, as one datagram or in segments; check that they arrive."""
     starts = range(0, size, segment) if segment else [0]
     sizes = [min(segment or size, size - start) for start in starts]
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Who the server runs as, and whose its TAP is: from the start over a reload to the end."""
+"""Who the server runs as, and who owns its TAP: from start through reload to end."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def wait_until_reached(lan: Lan) -> None:
 
 
 def assert_without_rights(server: Uwsgi) -> None:
-    """See that master, workers and mule run as nobody and have no capability."""
+    """Check that master, workers and mule run as nobody and have no capability."""
     pids = {server.master_pid, *server.worker_pids(), *server.mule_pids()}
     assert len(pids) == 4
     assert {pid: (users(pid), capabilities(pid)) for pid in pids} == dict.fromkeys(

@@ -30,7 +30,7 @@ SLACK_S = 10.0
 
 
 def need(kind: Kind) -> None:
-    """Say what a test of this proxy takes."""
+    """Require what a test of this proxy needs."""
     require_root()
     require_tap()
     require("ip", "unshare", "openssl", "ping", "iperf3", *kind.tools)

@@ -23,7 +23,7 @@ def told(first: str) -> list[str]:
     raise LookupError(first)
 
 
-# As on the page, but nginx, which is not there.
+# As on the page, but without nginx, which is not there.
 INSTALL = "\n".join(
     ["cd /opt/vpnws", *(text for text in told("systemd-sysusers") if "nginx" not in text), ""]
 )

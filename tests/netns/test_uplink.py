@@ -206,7 +206,7 @@ def rest(pids: Iterable[int]) -> None:
 
 
 def seconds_of(pid: int) -> float:
-    """Return the CPU time that a process has used, of user and system."""
+    """Return the CPU time that a process has used, user and system together."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

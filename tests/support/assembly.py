@@ -1,4 +1,4 @@
-"""What is made of parts: they come one after the other and go in the reverse order."""
+"""A thing made of parts, which are set up in order and taken down in reverse."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 class Assembly:
-    """Stands from the start of a `with` block to its end.
+    """Exists from the start of a `with` block to its end.
 
-    When a part cannot be made, those that were made before it are taken away. A part may be added
-    within the block: enter it in `parts`.
+    If a part cannot be set up, the parts before it are taken down. A part can be added within the
+    block: enter it in `parts`.
     """
 
     parts: ExitStack

@@ -1,4 +1,4 @@
-"""Takes root's capabilities away for a while, so that a test cannot need them unnoticed."""
+"""Takes root's capabilities away for a while, so that a test that needs them fails."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ class _Sets(ctypes.Structure):
 
 @contextmanager
 def without_capabilities() -> Iterator[None]:
-    """Have no effective capability in this thread, and in threads that it starts.
+    """Drop all effective capabilities of this thread, and of threads that it starts.
 
-    They stay permitted, so they come back at the end. A program that root starts has them again.
+    They stay permitted, so they come back at the end of the block. A program that root starts has
+    them from its start.
     """
     before = _read()
     none = type(before)(*(_Sets(0, sets.permitted, sets.inheritable) for sets in before))

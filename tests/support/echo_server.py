@@ -1,4 +1,4 @@
-"""The websockets library's server in a thread: a peer for clients that is not ours."""
+"""The websockets library's server in a thread: a peer for our client that is not our code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WAIT_S = 10.0
 
 
 class EchoServer(Assembly):
-    """Answers every message with itself; the test may have it refuse, and close connections."""
+    """Sends every message back; a test can make it refuse, and close its connections."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class EchoServer(Assembly):
         context: ssl.SSLContext | None = None,
         status: HTTPStatus | None = None,
     ) -> None:
-        """Plan it at an address; port 0 is any free one. `status` is what it refuses with."""
+        """Listen at `address` (port 0: any free one); refuse with `status` if there is one."""
         self.requests: list[Request] = []
         self.status = status
         self.connections: list[ServerConnection] = []

@@ -1,6 +1,6 @@
 """Builds Ethernet frames and the packets in them, field by field, right or wrong.
 
-It shares no code with vpnws, so that both cannot be wrong in the same way: checksums are added up
+It shares no code with vpnws, so that both cannot be wrong in the same way. Checksums are added up
 word by word.
 """
 
@@ -48,7 +48,7 @@ def mac(number: int) -> bytes:
 
 
 def frame(destination: bytes, source: bytes, size: int = 60, kind: int = IPV4) -> bytes:
-    """Return a frame of `size` bytes with a payload that differs by its addresses."""
+    """Return a frame of `size` bytes; its payload repeats the source's last byte."""
     return (destination + source + kind.to_bytes(2, "big")).ljust(size, source[-1:])
 
 
@@ -63,7 +63,7 @@ def tagged(whole: bytes, *tags: Tag) -> bytes:
 
 
 def tag_bytes(*tags: Tag) -> bytes:
-    """Return 802.1Q tags; of one whose type alone is given the VLAN is 7."""
+    """Return 802.1Q tags; a tag that is given by its type alone has VLAN 7."""
     pairs = (tag if isinstance(tag, tuple) else (tag, _VLAN) for tag in tags)
     return b"".join(struct.pack(">HH", *pair) for pair in pairs)
 
@@ -78,7 +78,7 @@ def add_words(data: bytes) -> int:
 
 
 def checksum(data: bytes) -> int:
-    """Return the Internet checksum of `data` (RFC 1071); 0 where the right one is in it."""
+    """Return the Internet checksum of `data` (RFC 1071); it is 0 if `data` holds its own."""
     return 0xFFFF - add_words(data)
 
 
@@ -96,7 +96,8 @@ def ipv4(
 ) -> bytes:
     """Return a frame with an IPv4 packet whose header checksum is right.
 
-    `ports` stand before `payload`, as they do in TCP and UDP; give none before a whole datagram.
+    `ports` stand before `payload`, as they do in TCP and UDP; pass () when `payload` is a whole
+    datagram.
     """
     body = b"".join(port.to_bytes(2, "big") for port in ports) + payload
     header = ipv4_header(len(body), protocol, addresses, service, fragment, options)
@@ -154,7 +155,7 @@ def ipv6_header(
 ) -> bytes:
     """Return an IPv6 header and its extension headers (RFC 8200).
 
-    An extension is its kind and its body without the first two bytes: 6 bytes, or 8 more, ...
+    Each extension is a kind and a body without its first two bytes: 6, 14, 22, ... bytes.
     """
     kinds = [*(kind for kind, _ in extensions), protocol]
     chain = b"".join(
@@ -167,9 +168,9 @@ def ipv6_header(
 
 
 def pseudo_header(protocol: int, addresses: tuple[bytes, bytes], length_bytes: int) -> bytes:
-    """Return what a checksum of TCP, UDP or ICMPv6 covers besides (RFC 8200 8.1).
+    """Return the pseudo-header that checksums of TCP, UDP and ICMPv6 also cover (RFC 8200 8.1).
 
-    IPv4's (RFC 9293 3.1) has fewer zeros, and so the same sum.
+    The one of IPv4 (RFC 9293 3.1) differs in zeros only, so it has the same sum.
     """
     return b"".join(addresses) + struct.pack(">II", length_bytes, protocol)
 
@@ -177,7 +178,7 @@ def pseudo_header(protocol: int, addresses: tuple[bytes, bytes], length_bytes: i
 def udp(
     payload: bytes = b"", ports: tuple[int, int] = PORTS, *, check: int = 0, length: int = -1
 ) -> bytes:
-    """Return a UDP datagram; without a `length` it is the right one."""
+    """Return a UDP datagram; `length` is computed unless it is given."""
     length = 8 + len(payload) if length < 0 else length
     return struct.pack(">HHHH", *ports, length, check) + payload
 
@@ -222,7 +223,7 @@ def neighbor(
 ) -> bytes:
     """Return a neighbor solicitation or advertisement in a frame (RFC 4861 4.3, 4.4).
 
-    `link_layer` is the MAC in its option; there is no option without one.
+    `link_layer` is the MAC in its option; empty means no option.
     """
     option = _LINK_LAYER_SOURCE if kind == SOLICITATION else _LINK_LAYER_TARGET
     flags = 0 if kind == SOLICITATION else 0x60000000

@@ -70,7 +70,7 @@ class Namespace(Assembly):
         self.parts.callback(self._end_processes)
 
     def command(self, command: Command) -> list[str]:
-        """Return the words that run `command` in here; they replace themselves by it (exec)."""
+        """Return a command line that runs `command` in here by exec."""
         return ["ip", "netns", "exec", self.name, *words(command)]
 
     def run(

@@ -20,8 +20,8 @@ DEPLOY_CONF = REPOSITORY / "deploy" / "nginx.conf"
 UWSGI_PARAMS = Path("/etc/nginx/uwsgi_params")
 USERS = {"alice": "wonderland", "bob": "builder"}
 
-# /run and nginx's log directory become ours in this mount namespace alone; the machine's own
-# are neither seen nor touched.
+# In this mount namespace /run and nginx's log directory are ours; the machine's own are neither
+# seen nor touched.
 _ENTER = """
 set -e
 mount --bind "$2" /var/log/nginx
@@ -54,7 +54,7 @@ http {{
 class Nginx(WebServer):
     """nginx on port 443 of a namespace for as long as the `with` block lasts.
 
-    uWSGI belongs on `socket_path`, which nginx sees as /run/vpnws/vpnws.sock.
+    uWSGI must listen on `socket_path`, which nginx sees as /run/vpnws/vpnws.sock.
     """
 
     name = "nginx"
@@ -73,7 +73,7 @@ class Nginx(WebServer):
         """Plan a web server.
 
         `users` maps names to passwords (default `USERS`); `server_names` are in the server's
-        certificate; `user` is whom the worker processes run as.
+        certificate; `user` is the user of the worker processes.
         """
         super().__init__(namespace)
         self._server = namespace
@@ -108,7 +108,7 @@ class Nginx(WebServer):
         (self.directory / "nginx.conf").write_text(main_conf)
 
     def command(self) -> list[str]:
-        """Return the command line that runs it where it sees directories of its own."""
+        """Return the command line: nginx in a mount namespace with its own /run and logs."""
         enter = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _ENTER, "sh"]
         binds = [str(self.directory / "run"), str(self.directory / "log")]
         files = ["-c", str(self.directory / "nginx.conf"), "-e", str(self.directory / "error.log")]

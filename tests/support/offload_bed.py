@@ -4,9 +4,9 @@
     records --> gso0 (IFF_VNET_HDR) --- br0
                                           +--- gso2 (IFF_VNET_HDR)  --> records
 
-The bridge gives what comes from `gso0` to the others. `gso1` can do nothing by itself, so the
-kernel does before what the record left to be done: its own software segmentation (GSO). `gso2` is
-given the record as the kernel writes it. Everything stands in a namespace of its own.
+The bridge gives what comes from `gso0` to the others. `gso1` has no offload, so the kernel first
+does what the record left undone, by its software segmentation (GSO). `gso2` is given the record as
+the kernel writes it. Everything stands in a namespace of its own.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MTU_BYTES = 65521
 
 
 def open_tap(name: str, flags: int = 0) -> pytun.TunTapDevice:
-    """Open a TAP that does not block; without more flags its frames are whole."""
+    """Open a TAP that does not block; `flags` are more flags of TUNSETIFF."""
     device = pytun.TunTapDevice(name=name, flags=pytun.IFF_TAP | pytun.IFF_NO_PI | flags)
     os.set_blocking(device.fileno(), False)
     return device
@@ -55,7 +55,7 @@ class OffloadBed(Assembly):
     def build(self) -> None:
         """Make the namespace, its devices and the bridge that joins them."""
         namespace = self.parts.enter_context(self.namespace)
-        # Nothing but what is written goes over these devices.
+        # Only what a test writes goes over these devices.
         namespace.run("sysctl -qw net.ipv6.conf.default.disable_ipv6=1")
         self._in = namespace.call(lambda: open_vnet_tap("gso0"))
         self._out = namespace.call(lambda: open_tap("gso1"))
@@ -77,7 +77,7 @@ class OffloadBed(Assembly):
         return frames + [one for one in [_read(self._out)] if one]
 
     def hand_on(self, vnet: bytes, frame: bytes, wait_s: float = 2.0) -> tuple[bytes, bytes]:
-        """Hand a record to the kernel and return how it hands it out, empty when it does not."""
+        """Give the kernel a record and return the one that comes out, empty if none does."""
         self._write(vnet + frame)
         record = _read(self._again, wait_s)
         return record[:VNET_BYTES], record[VNET_BYTES:]
@@ -89,6 +89,6 @@ class OffloadBed(Assembly):
 
 
 def _read(tap: pytun.TunTapDevice, wait_s: float = 0) -> bytes:
-    """Return what there is to read, empty when nothing comes."""
+    """Return what can be read, empty when nothing comes in time."""
     there = select.select([tap.fileno()], [], [], wait_s)[0]
     return os.read(tap.fileno(), _READ_BYTES) if there else b""

@@ -1,4 +1,4 @@
-"""What hypothesis draws TCP and UDP packets from: options, extensions, tags, all sorts of sizes."""
+"""Hypothesis strategies for TCP and UDP packets: options, extensions, tags, all sorts of sizes."""
 
 from __future__ import annotations
 

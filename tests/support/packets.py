@@ -35,7 +35,7 @@ _TRAFFIC_CLASS = 2
 
 @dataclass(frozen=True)
 class Packet:
-    """A TCP or UDP packet in a frame; what is not given is plain."""
+    """A TCP or UDP packet in a frame; every field has a plain default."""
 
     version: int = 4
     protocol: int = TCP
@@ -73,12 +73,12 @@ class Packet:
 
     @property
     def transport_at(self) -> int:
-        """Where the TCP or UDP header stands in the frame."""
+        """The offset of the TCP or UDP header in the frame."""
         return len(self.link) + len(self._network(0))
 
     @property
     def payload_at(self) -> int:
-        """Where the payload stands in the frame."""
+        """The offset of the payload in the frame."""
         return self.transport_at + len(self._transport(0, 0))
 
     def frame(self, *, zero: int = 0) -> bytes:
@@ -123,7 +123,7 @@ class Packet:
     def wire(self, gso_size: int = 0) -> list[bytes]:
         """Return the frames that a record of this packet stands for.
 
-        A checksum of zero is 0xffff with UDP, and where Linux only completes one.
+        A checksum of zero is written as 0xffff with UDP, and where Linux only completes a checksum.
         """
         if not gso_size or len(self.payload) <= gso_size:
             return [self.frame(zero=0xFFFF)]

@@ -1,4 +1,4 @@
-"""Says whether this machine can run a test: skips it when not, or fails it in CI."""
+"""Checks whether this machine can run a test; if not, skips it, or fails it in CI."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
 def tool_path(tool: str) -> str | None:
-    """Return where a command is: beside the interpreter first, then on the path, then in sbin."""
+    """Return the path of a command: next to the interpreter, else on the path, else in sbin."""
     beside = Path(sys.executable).parent / tool
     if os.access(beside, os.X_OK):
         return str(beside)
@@ -23,20 +23,20 @@ def tool_path(tool: str) -> str | None:
 
 
 def require(*tools: str) -> None:
-    """Need these commands; `tests/install-tools.sh` installs all but Python's own."""
+    """Require these commands; `tests/install-tools.sh` installs all but Python's own."""
     missing = [tool for tool in tools if tool_path(tool) is None]
     if missing:
         _lacking(f"not installed: {', '.join(missing)} (run tests/install-tools.sh)")
 
 
 def require_root() -> None:
-    """Need root, which namespaces and TAP devices take."""
+    """Require root, which namespaces and TAP devices need."""
     if os.geteuid() != 0:
         _lacking("needs root (network namespaces, TAP devices)")
 
 
 def require_tap() -> None:
-    """Need root and the kernel's TAP driver."""
+    """Require root and the kernel's TAP driver."""
     require_root()
     if not Path("/dev/net/tun").exists():
         _lacking("needs /dev/net/tun (modprobe tun)")

@@ -55,7 +55,7 @@ def start(
 ) -> subprocess.Popen[str]:
     """Start a command as the leader of a new session; `env` is added to the environment.
 
-    With the default output pipe, somebody must read it: give a file for a long-lived process.
+    The default is an output pipe, which somebody must read: give a long-lived process a file.
     """
     return subprocess.Popen(
         words(command),

@@ -1,4 +1,4 @@
-"""Stations behind a proxy of tests/support/proxies.py: how they log in, and what is known of them.
+"""Stations behind a proxy of tests/support/proxies.py: how they log in, and who they are there.
 
 stations[i]: vpnws-client -- tap0 10.8.0.(i+1)/24
      | wss://10.99.0.1/vpn or /cert
@@ -35,7 +35,7 @@ class Proxied(ClientBed):
         super().__init__(Lan(stations))
         self.kind = kind
         self._ini = ini
-        # The router needs no trust, so it is tested without any.
+        # The router works without a trusted proxy, so it is tested without one.
         self._trusted = trusted if kind.knows_passwords else ""
 
     def build(self) -> None:

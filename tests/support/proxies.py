@@ -51,7 +51,7 @@ class Kind:
 
     @property
     def knows_passwords(self) -> bool:
-        """Whether it can ask for a name and a password; the one that cannot wants certificates."""
+        """Whether it can ask for a name and a password; one that cannot asks for certificates."""
         return bool(self.users)
 
     def users_text(self, user: str, password: str) -> str:
@@ -90,7 +90,7 @@ KINDS = (APACHE, HAPROXY, CADDY, ROUTER)
 class Proxy(WebServer):
     """A proxy on port 443 of a namespace for as long as the `with` block lasts.
 
-    uWSGI belongs on 127.0.0.1:8080 of the namespace, for the router on `socket_path`.
+    uWSGI must listen on 127.0.0.1:8080 of the namespace; behind the router, on `socket_path`.
     """
 
     def __init__(self, kind: Kind, namespace: Namespace) -> None:
@@ -132,12 +132,12 @@ class Proxy(WebServer):
         return "\n".join([_ENTER, *steps, self.kind.run])
 
     def command(self) -> list[str]:
-        """Return the command line that types the page's commands where /etc is its own."""
+        """Return the command line: the page's commands in a mount namespace with its own /etc."""
         enter = ["unshare", "--mount", "--propagation", "private", "sh", "-c", self._script()]
         return [*enter, "sh", str(self.directory)]
 
     def environment(self) -> Mapping[str, str]:
-        """Return the path on which uWSGI is found too."""
+        """Return a PATH that includes uWSGI."""
         path = os.pathsep.join([str(BINARY.parent), os.environ.get("PATH", ""), "/usr/sbin"])
         return {"PATH": path}
 

@@ -67,7 +67,7 @@ class RawClient:
     ) -> None:
         """Connect. With `tls` the certificate is checked for `server_hostname`, or `host`.
 
-        `timeout_s` bounds the connecting, and every read and write that says no other.
+        `timeout_s` bounds the connecting, and every read and write without a timeout of its own.
         """
         self.timeout_s = timeout_s
         self._host = host

@@ -1,4 +1,4 @@
-"""The nftables ruleset of docs/modes.md, and who hears whom when a station tries everything."""
+"""The nftables ruleset of docs/modes.md, and which frames pass between two stations."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def masquerade(router: Namespace) -> None:
 
 
 def frames_tried(target: bytes, source: bytes) -> dict[str, bytes]:
-    """Return frames to a station's MAC, to everybody and to groups; each has its name in it."""
+    """Return frames to a station's MAC, to all and to groups; each contains its name."""
     plain, arp, tagged = b"\x88\xb5", b"\x08\x06", bytes.fromhex("8100006488b5")
     tried = {
         "unicast": (target, plain),
@@ -61,7 +61,7 @@ def frames_tried(target: bytes, source: bytes) -> dict[str, bytes]:
 def what_arrives(
     sender: Namespace, listener: Namespace, interface: str = TAP, sender_interface: str = TAP
 ) -> list[str]:
-    """Send all of these from one device, by default a station's TAP, toward another.
+    """Send all these frames from one device, by default a station's TAP.
 
     Returns the names of those heard at `interface`.
     """
@@ -114,7 +114,7 @@ def datagram_arrives(sender: Namespace, listener: Namespace, address: str) -> bo
 
 
 def neighbours(station: Namespace) -> str:
-    """Return what a station knows of its neighbours: the answers to ARP and ND that it had."""
+    """Return the neighbors that a station knows from answers to ARP and ND."""
     shown = run(["ip", "-n", station.name, "neigh", "show", "dev", TAP]).stdout
     return "\n".join(line for line in shown.splitlines() if "lladdr" in line)
 

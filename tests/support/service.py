@@ -1,8 +1,8 @@
-"""A program that is started, logged and stopped: what all of the harness's servers have in common.
+"""The base of all programs that the harness starts, logs and stops.
 
 A service has a temporary directory, in which its output is kept. Its start waits until the program
-is ready, or says why it is not. Its end stops the program and sees that nothing of it is left; if
-the `with` block has failed, the end of the log is printed for pytest to show.
+is ready, or says why it is not. Its end stops the program and checks that nothing of it is left. If
+the `with` block has failed, the end of the log is printed, and pytest shows it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 LOG_TAIL_CHARACTERS = 8000
 VANISH_S = 2.0
-"""A child that its parent has killed may take a moment to vanish."""
+"""How long a child that was killed may take to vanish."""
 SAY_S = 10.0
-"""How long `wait_for_log` waits if not told otherwise."""
+"""How long `wait_for_log` waits by default."""
 
 
 class ServiceError(RuntimeError):
@@ -43,15 +43,15 @@ class Service(Assembly):
     """
 
     name: str
-    """What messages call it."""
+    """Its name in messages."""
     start_s: ClassVar[float] = 20.0
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     stop_s: ClassVar[float] = 15.0
     takes_input: ClassVar[bool] = False
-    may_end: ClassVar[bool] = False
+    may_end: bool = False
     """Whether it may end by itself as soon as it has been started."""
     leaves_nothing: bool = True
-    """Whether its end finds fault with a process that outlives it."""
+    """Whether a process that outlives it is an error."""
 
     def __init__(self, namespace: Namespace | None = None) -> None:
         self.namespace = namespace
@@ -72,7 +72,7 @@ class Service(Assembly):
         """Write the files that the program needs into `directory`."""
 
     def environment(self) -> Mapping[str, str]:
-        """Return what the program finds in its environment besides."""
+        """Return variables to add to the program's environment."""
         return {}
 
     def working_directory(self) -> Path | None:
@@ -124,7 +124,7 @@ class Service(Assembly):
         return "".join(path.read_text(errors="replace") for path in self.logs() if path.exists())
 
     def wait_for_log(self, text: str, count: int = 1, *, within_s: float = SAY_S) -> None:
-        """Wait until the log has `text` so often. Raises `TimeoutError` with the log."""
+        """Wait until `text` is `count` times in the log. Raises `TimeoutError` with the log."""
         what = f"{self.name} to say {text!r}"
         try:
             wait_for(lambda: self.log_text().count(text) >= count, within_s, what)
@@ -181,7 +181,7 @@ class Service(Assembly):
         raise self.failure(f"{self.name} did not end within {self.stop_s:g} s{since}")
 
     def finish(self) -> None:
-        """Stop the program, and see that nothing of it is left. Raises `ServiceError`."""
+        """Stop the program and check that nothing of it is left. Raises `ServiceError`."""
         self.stop()
         if self.leaves_nothing:
             self.assert_nothing_left()
@@ -222,10 +222,10 @@ class Service(Assembly):
 
 
 class Daemon(Service):
-    """A program that says in its log when it is ready, and is not talked to after that."""
+    """A program whose log shows when it is ready."""
 
     def __init__(self, namespace: Namespace, command: Command, says: str = "") -> None:
-        """`says` is what is in its log once it is ready."""
+        """`says` is the text in its log that shows that it is ready."""
         super().__init__(namespace)
         self._words = processes.words(command)
         self._says = says

@@ -30,10 +30,10 @@ PINGED = "packets transmitted"
 
 
 def form_of(line: str) -> re.Pattern[str]:
-    """Return the pattern of a line of output: what varies may, within its form."""
+    """Return the pattern of a line of output; parts that vary from run to run match by form."""
     varying = re.compile("|".join(VARYING))
     if PINGED in line:
-        # That all came back is the point.
+        # The numbers of pings are what the test is about.
         varying = re.compile(VARYING[4])
     pieces, at = [], 0
     for found in varying.finditer(line):
@@ -46,7 +46,7 @@ def form_of(line: str) -> re.Pattern[str]:
 class Shell(Service):
     """A terminal that a page's commands are typed into: a shell, in a namespace if one is named.
 
-    What was started in it and left running is ended with it.
+    Programs that are left running in it are ended with it.
     """
 
     name = "bash"

@@ -73,7 +73,7 @@ class Site(Vpn):
         return self.connect(namespace, url, *self.trust(url), *options)
 
     def wait_for_uplink(self, count: int = 1) -> None:
-        """Wait until the mule has said so often that a TAP is attached."""
+        """Wait until the mule has said `count` times that a TAP is up."""
         wait_for(
             lambda: len(uplink_lines(self.uwsgi.log_text(), "up")) >= count,
             JOIN_S,

@@ -1,7 +1,7 @@
 """Boots a real systemd as process 1 of a container, with the project installed as docs say.
 
-The container is namespaces alone: its root is an overlay of the machine's, so nothing that
-happens in it is written outside, and it has its own network, processes and cgroups.
+The container consists of namespaces only. Its root is an overlay of the machine's, so nothing is
+written outside. It has its own network, processes and cgroups.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ exec env -i container=lxc PATH=/usr/sbin:/usr/bin:/sbin:/bin \
     /lib/systemd/systemd --system --unit=script.target --show-status=no --log-target=console
 """
 
-# What stands between this machine's Python and the service is mended, and nothing else changed.
+# Only what keeps the service from this machine's Python is changed.
 _DROP_IN = """
 mkdir -p /etc/systemd/system/vpnws.service.d
 cat > /etc/systemd/system/vpnws.service.d/test.conf <<UNIT

@@ -1,4 +1,4 @@
-"""A WSGI app in uWSGI that says what it was told: its first message is the request's variables."""
+"""A WSGI app whose first message lists the request's variables."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _REPLY = re.compile(r"time=([\d.]+) ms(.*)")
 
 @dataclass(frozen=True, slots=True)
 class PingResult:
-    """What ping saw: requests sent, requests answered, a second answer to the same, and times."""
+    """What ping counted: requests, requests answered, duplicate answers, and times."""
 
     sent: int
     received: int
@@ -50,9 +50,9 @@ def ping(
 ) -> PingResult:
     """Ping from a namespace; no answer is a result, not an error, and so is no route (0 sent).
 
-    `size_bytes` is of the ICMP payload (28 less than the IPv4 packet, 48 less than the IPv6 one);
-    `wait_s` is how long to wait for the last answers. Raises `CommandError` when ping itself
-    cannot work (bad address or option).
+    `size_bytes` is the length of the ICMP payload (28 less than the IPv4 packet, 48 less than the
+    IPv6 one); `wait_s` is how long to wait for the last answers. Raises `CommandError` when ping
+    itself cannot work (bad address or option).
     """
     options = f"-n -c {count} -i {interval_s} -s {size_bytes} -W {wait_s}".split()
     done = namespace.run(
@@ -157,7 +157,7 @@ class Capture(Service):
         direction: str = "inout",
         settle_s: float = 0.2,
     ) -> None:
-        """Plan a capture; `settle_s` is how long frames on their way may still arrive at the end.
+        """Plan a capture; `settle_s` is how long it goes on for frames still on their way.
 
         `direction` is tcpdump's -Q: `in`, `out` or `inout`, as the interface sees it.
         """
@@ -168,7 +168,7 @@ class Capture(Service):
         self._settle_s = settle_s
 
     def command(self) -> list[str]:
-        """Return the command line; with it a frame is in the file as soon as it was seen."""
+        """Return the command line, by which each frame is in the file as soon as it is seen."""
         options = ["--immediate-mode", "-U", "-n", "-Z", "root", "-w", str(self._pcap)]
         return ["tcpdump", *options, *self._arguments]
 
@@ -202,7 +202,7 @@ def capture(namespace: Namespace, interface: str, bpf_filter: str = "") -> Captu
 
 
 def read_pcap(data: bytes) -> list[bytes]:
-    """Return the frames of a pcap file of this machine's byte order, less a last one cut short."""
+    """Return the frames of a pcap file in this machine's byte order, but not one cut short."""
     frames: list[bytes] = []
     at = _PCAP_HEADER_BYTES
     while at + _PCAP_RECORD.size <= len(data):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PORT: Final = 7777
 UDP_SEGMENT: Final = 103
-"""A socket option of Linux: one send becomes datagrams of so many bytes."""
+"""A socket option of Linux: one send is cut into datagrams of this many bytes."""
 TIMEOUT_S: Final = 20.0
 
 
@@ -31,7 +31,7 @@ def _family(address: str) -> int:
 def send_stream(
     sender: Namespace, receiver: Namespace, address: str, size_bytes: int, *options: Option
 ) -> bool:
-    """Send random bytes over TCP to `address`, the receiver's; tell whether just these arrived.
+    """Send random bytes over TCP to `address`; return whether exactly these arrived.
 
     `options` are set on the sender's socket before it connects.
     """
@@ -63,9 +63,9 @@ def send_stream(
 def send_datagrams(
     sender: Namespace, receiver: Namespace, address: str, sizes: list[int]
 ) -> list[int]:
-    """Send UDP datagrams, all as long as the first but the last, as one send.
+    """Send UDP datagrams in one call; all but the last are as long as the first.
 
-    Return the lengths of what arrives, as many as were sent, the content of which is checked.
+    Return the lengths of the datagrams that arrive; their content is checked.
     """
     data = random.Random(len(sizes)).randbytes(sum(sizes))
     with (

@@ -25,7 +25,7 @@ GATEWAY = "10.8.0.254"
 
 
 def as_seen_by_users(stage: Path) -> list[str]:
-    """Return words that run the command after them (exec) where users may do what they need.
+    """Return a command prefix that runs a command, by exec, where users may do what they need.
 
     The real /dev/net/tun may be root's alone (udev is not everywhere), and so may be a directory
     that Python or the project lies in: both are opened in a mount namespace, and nowhere else.
@@ -45,7 +45,7 @@ def _opening_tun(stage: Path) -> list[str]:
 
 
 def _opening_places(stage: Path) -> list[str]:
-    """Put an empty directory over each that keeps users out, and what they need back into it."""
+    """Hide each directory that keeps users out, and mount what they need back into it."""
     places = {Path(sys.base_prefix), Path(sys.prefix), REPOSITORY}
     barred = {place: bar for place in places if (bar := _bar(place))}
     held = {place: stage / f"held{number}" for number, place in enumerate(barred)}
@@ -76,8 +76,8 @@ def tap_server(
 ) -> Iterator[Uwsgi]:
     """Run uWSGI with the TAP `vpn0` in a namespace, on port 8080, so that users may run it.
 
-    `site` is the text of a site's own ini, where {ini} stands for the project's; without it
-    that is run itself. `uid` is whom it runs as from the start. Raises ServiceError.
+    `site` is the text of a site's own ini, where {ini} stands for the project's; by default the
+    project's ini is used. `uid` is its user from the start. Raises ServiceError.
     """
     with tempfile.TemporaryDirectory(prefix="vpnws-users-") as name:
         root = Path(name)

@@ -1,4 +1,4 @@
-"""Runs the server for real: uWSGI with the project's uwsgi.ini, and nothing left afterwards."""
+"""Runs the server for real: uWSGI with the project's uwsgi.ini."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ INI = REPOSITORY / "uwsgi.ini"
 BINARY = Path(sys.executable).parent / "uwsgi"
 
 MULE_S = 2.0
-"""How long the mule may take to come and to wait."""
+"""How long the mule may take until it waits for events."""
 
 _WORKER = re.compile(r"awned uWSGI worker (\d+) \D*(\d+)")
 _MULE = re.compile(r"awned uWSGI mule (\d+) \D*(\d+)")
@@ -43,7 +43,7 @@ def free_port() -> int:
 class Uwsgi(Service):
     """uWSGI from the start of a `with` block to its end.
 
-    Its end finds fault with its Unix socket too, if that is still there.
+    A Unix socket that it leaves behind is an error too.
     """
 
     name = "uWSGI"
@@ -65,14 +65,14 @@ class Uwsgi(Service):
     ) -> None:
         """Plan a server.
 
-        `arguments` follow `--ini` on the command line, and so win over the ini; `placeholders`
-        are settings such as `{"vpnws-mode": "bridge"}`. `workers` is their number, else the
-        ini's. `http` is the plain HTTP address: a free port of 127.0.0.1, or 0.0.0.0:8080 in a
-        namespace. `socket_path` is the Unix socket of the uwsgi protocol, else one in a
-        directory of its own. `uid` runs all of uWSGI as that user from the start; to have uWSGI
-        drop root itself, give its own `--uid`. A test that kills the master says
-        `leaves_nothing=False`, one whose ini has no mule `has_mule=False`. `wrapper` are words
-        that run the command after them (exec).
+        `arguments` follow `--ini` on the command line, and so win over the ini; `placeholders` are
+        settings such as `{"vpnws-mode": "bridge"}`. `workers` is how many to start, by default as
+        the ini says. `http` is the plain HTTP address: a free port of 127.0.0.1, or 0.0.0.0:8080 in
+        a namespace. `socket_path` is the Unix socket of the uwsgi protocol, else one in a directory
+        of its own. `uid` runs all of uWSGI as that user from the start; to have uWSGI drop root
+        itself, give its own `--uid`. A test that kills the master says `leaves_nothing=False`, one
+        whose ini has no mule `has_mule=False`. `wrapper` are words that run the command after them
+        (exec).
         """
         super().__init__(namespace)
         self._workers = workers
@@ -148,8 +148,10 @@ class Uwsgi(Service):
         return len(self.worker_pids()) >= (self._workers or 1)
 
     def settle(self) -> None:
-        """Wait for the mule: a SIGTERM that comes before it hangs uWSGI 2.0, and one that comes
-        while it starts is lost, for which the master waits 6 seconds.
+        """Wait for the mule.
+
+        A SIGTERM before it is spawned hangs uWSGI 2.0. One while it starts is lost, and the master
+        then waits 6 seconds.
         """
         if self._has_mule:
             with suppress(TimeoutError):
@@ -174,7 +176,7 @@ class Uwsgi(Service):
 
 
 def is_waiting(mule: int) -> bool:
-    """Tell whether a mule has put away the master's signal handlers and waits for events."""
+    """Tell whether a mule has replaced the master's signal handlers and waits for events."""
     try:
         caught = int(processes.status_field(mule, "SigCgt"), 16)
         sleeps_in = Path(f"/proc/{mule}/wchan").read_text()

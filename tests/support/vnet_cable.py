@@ -1,8 +1,8 @@
-"""A cable of records between two kernels: two namespaces, each with a TAP that leaves work to do.
+"""A cable of records between two kernels: two namespaces, each with an offloading TAP.
 
     near: cable0 10.9.0.1, fd09::1 ===(vnet, frame)=== cable0 10.9.0.2, fd09::2 :far
 
-A thread carries each record to the other TAP and remembers it, as it is or as the frames that a
+A thread remembers each record and carries it to the other TAP, unchanged or as the frames that a
 test makes of it.
 """
 

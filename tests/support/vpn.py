@@ -39,7 +39,7 @@ class Client(Service):
     may_end = True
 
     def __init__(self, namespace: Namespace, *arguments: str, wrapper: Sequence[str] = ()) -> None:
-        """Plan it with these arguments; `wrapper` are words that run the command after them."""
+        """Plan it with these arguments; `wrapper` is a command prefix."""
         super().__init__(namespace)
         self._arguments = arguments
         self._wrapper = wrapper
@@ -53,7 +53,7 @@ class Client(Service):
         return REPOSITORY
 
     def wait_until_connected(self, count: int = 1) -> None:
-        """Wait until it has said so often that it is connected. Raises `TimeoutError`."""
+        """Wait until it has said `count` times that it is connected. Raises `TimeoutError`."""
         self.wait_for_log("connected to", count, within_s=JOIN_S)
 
 
@@ -98,14 +98,14 @@ class Vpn(ClientBed):
     def __init__(
         self, stations: int = 2, *arguments: str, placeholders: Mapping[str, str] | None = None
     ) -> None:
-        """`stations` is how many namespaces there are; the rest is uWSGI's."""
+        """`stations` is how many there are; the other arguments are uWSGI's."""
         super().__init__(Lan(stations))
         self._arguments = arguments
         self._placeholders = placeholders
         self.nginx = Nginx(self.lan.server)
 
     def prepare(self) -> None:
-        """Make what the server finds when it starts; a subclass has more than nothing."""
+        """Set up what the server needs before it starts; a subclass overrides it."""
 
     def build(self) -> None:
         """Make the LAN, then nginx, then uWSGI."""
@@ -139,5 +139,5 @@ class Vpn(ClientBed):
 
 
 def kill(pid: int) -> None:
-    """Kill a process the way nothing survives."""
+    """Kill a process with SIGKILL."""
     os.kill(pid, signal.SIGKILL)

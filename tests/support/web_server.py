@@ -21,13 +21,13 @@ HTTPS_PORT = 443
 class WebServer(Service):
     """A web server with TLS for as long as the `with` block lasts.
 
-    `ca` signs the server's certificate, `clients_ca` stations' certificates; they are two, so
-    that a certificate of the one is no credential for the other.
+    `ca` signs the server's certificate, `clients_ca` stations' certificates; there are two, so that
+    a certificate from one is no credential with the other.
     """
 
     @property
     def socket_path(self) -> Path:
-        """What it sees as /run/vpnws/vpnws.sock, as the rest of the machine names it."""
+        """The path, on this machine, of what it sees as /run/vpnws/vpnws.sock."""
         return self.directory / "run" / "vpnws.sock"
 
     def is_ready(self) -> bool:

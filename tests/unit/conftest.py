@@ -1,4 +1,4 @@
-"""What every unit test runs with: no deadline by the clock, and no capability of root."""
+"""Every unit test runs without a deadline and without root's capabilities."""
 
 from __future__ import annotations
 
