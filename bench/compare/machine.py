@@ -24,7 +24,7 @@ _COMMANDS: Final = {
 
 
 def facts(congestion: str = "") -> dict[str, str | int]:
-    """Return the facts by name; `congestion` is the congestion control, by default the machine's."""
+    """Return the facts by name; the default `congestion` is the machine's congestion control."""
     used = congestion or _CONGESTION.read_text().strip()
     versions = {name: _first_line(command) for name, command in _COMMANDS.items()}
     return {**report.machine(), "congestion control": used, **versions}
