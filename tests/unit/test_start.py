@@ -1,0 +1,112 @@
+"""The start: what the master makes of its options, and a sentence where it cannot."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from tests.fakes.devices import FakeDevices
+from tests.fakes.manual_loop import ManualLoop
+from tests.fakes.uwsgi import GOOD_OPTIONS, FakeMaster, FakeUwsgi
+from vpnws import __version__
+from vpnws.errors import ConfigError
+from vpnws.server.peers.bus import MAX_SLOTS
+from vpnws.server.start import Server, log_as, start
+
+
+class Bed:
+    """A uWSGI that has read its options and loads the application."""
+
+    def __init__(self, *, workers: int = 2, **placeholders: str) -> None:
+        self.loop = ManualLoop()
+        given = {f"vpnws-{name.replace('_', '-')}": text for name, text in placeholders.items()}
+        options = {**GOOD_OPTIONS, **{name: text.encode() for name, text in given.items()}}
+        self.master = FakeMaster(self.loop, workers=workers, options=options)
+        self.uwsgi = FakeUwsgi(self.master, self.loop)
+        self.devices = FakeDevices()
+        self.environment: dict[str, str] = {}
+
+    def start(self) -> Server:
+        return start(self.loop, self.uwsgi, self.devices, self.environment)
+
+
+class TestGoodOptions:
+    def test_make_a_server(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO)
+        server = Bed(mode="bridge", tap="blue:vpn0 red:vpn1", age="60").start()
+        assert server.settings.age_s == 60
+        assert server.settings.tap == (("blue", "vpn0"), ("red", "vpn1"))
+        assert caplog.messages == [
+            f"vpnws {__version__} is ready: mode bridge, receiver stream, 2 workers, socket none,"
+            " http none, TAPs blue:vpn0 red:vpn1"
+        ]
+
+    @pytest.mark.parametrize(("taps", "slots"), [("", 2), ("blue:vpn0 red:vpn1", 3)])
+    def test_give_a_slot_to_each_worker_and_one_to_the_mule(self, taps: str, slots: int) -> None:
+        server = Bed(mode="bridge" if taps else "switch", tap=taps).start()
+        assert len(server._bus.ends(0)) == slots - 1
+
+
+class TestBadOptions:
+    def test_stop_the_start_with_a_sentence(self, caplog: pytest.LogCaptureFixture) -> None:
+        bed = Bed(age="soon")
+        with pytest.raises(SystemExit) as caught:
+            bed.start()
+        assert caught.value.code == 1
+        (message,) = caplog.messages
+        assert message.startswith("cannot start: vpnws-age = ")
+        assert not bed.master.is_stopped, "in the master the exit is enough"
+
+    @pytest.mark.parametrize("numbers", [{"worker": 1}, {"mule": 1}])
+    def test_stop_everything_where_a_child_loads_the_application(
+        self, numbers: dict[str, int]
+    ) -> None:
+        bed = Bed(age="soon")
+        bed.uwsgi = FakeUwsgi(bed.master, bed.loop, **numbers)
+        with pytest.raises(SystemExit):
+            bed.start()
+        assert bed.master.is_stopped
+
+    def test_take_along_the_devices_made_for_this_start(self) -> None:
+        bed = Bed(age="soon")
+        bed.environment["VPNWS_INI_TAP"] = "blue:vpn0 red:vpn1"
+        bed.devices.make("vpn0").is_ours = True
+        bed.devices.make("vpn1")
+        with pytest.raises(SystemExit):
+            bed.start()
+        assert list(bed.devices.devices) == ["vpn1"]
+
+    def test_are_told_even_if_a_device_cannot_be_removed(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        bed = Bed(age="soon")
+        bed.environment["VPNWS_INI_TAP"] = "vpn0"
+        bed.devices.make("vpn0").is_ours = True
+        bed.devices.may_open = False
+        with pytest.raises(SystemExit):
+            bed.start()
+        assert len(caplog.messages) == 1
+
+    def test_more_processes_than_the_bus_takes(self) -> None:
+        Server(*parts(MAX_SLOTS))
+        with pytest.raises(ConfigError, match=f"{MAX_SLOTS + 1} processes are more than"):
+            Server(*parts(MAX_SLOTS + 1))
+
+
+def parts(workers: int):  # type: ignore[no-untyped-def]
+    bed = Bed(workers=workers)
+    return bed.loop, bed.uwsgi, bed.devices, Bed().start().settings
+
+
+def test_the_log_names_the_process_and_leaves_others_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = list(logging.getLogger().handlers)
+    log_as("worker 1")
+    log_as("worker 2")
+    logging.getLogger("vpnws").info("hello")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].endswith(" vpnws[worker 2] INFO hello")
+    assert logging.getLogger().handlers == before
