@@ -172,3 +172,5 @@ _COMMON: Final = {
 }
 """The virtio headers of nearly all frames that need a checksum, and what tells at a glance that
 such a frame is sound. When it does not, `_holds` looks closely."""
+COMMON_VNETS: Final = frozenset(_COMMON)
+"""These headers: a checksum of UDP or TCP is left to do, behind an IP header without options."""

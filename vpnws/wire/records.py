@@ -10,7 +10,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
-from vpnws.wire.ethernet import HEADER_BYTES
+from vpnws.wire.ethernet import HEADER_BYTES, MAX_TAGS_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ PREFIX_BYTES: Final = LENGTH_BYTES + VNET_BYTES
 """What stands before a record's frame: its length and its virtio header."""
 NOTHING_TO_DO: Final = bytes(VNET_BYTES)
 """The virtio header of a frame that is complete."""
-MAX_FRAME_BYTES: Final = 65535 + 14 + 8
+MAX_FRAME_BYTES: Final = HEADER_BYTES + MAX_TAGS_BYTES + 65535
 """A record's frame that is longer is not sound: the longest IP packet, its header and two tags."""
 MAX_RECORDS_BYTES: Final = 131072
 """A longer message of records ends the port with 1009."""
