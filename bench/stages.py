@@ -6,14 +6,12 @@ repeats of all stages are interleaved, so that a busy moment of the machine hits
 
 from __future__ import annotations
 
-import argparse
 import itertools
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bench import report
 from bench.measure import Spread, Work, in_turn
+from bench.program import REPEATS, SAMPLE_MS, make_cpu_parser, tell
 from tests.support.fabric import FakeTable
 from tests.support.frames import frame, mac
 from tests.support.raw_frames import BINARY, encode_frame
@@ -40,8 +38,6 @@ SIZES: Final = (64, 1500, 64_000)
 """Lengths of a frame in bytes."""
 MAX_BATCH: Final = 256
 FLOODED_PORTS: Final = 10
-SAMPLE_MS: Final = 15
-REPEATS: Final = 15
 _OVERHEAD_BYTES: Final = 14
 """Longest header of a masked message."""
 _LONGEST_BYTES: Final = 65535
@@ -267,15 +263,8 @@ def measure(sample_ms: int = SAMPLE_MS, repeats: int = REPEATS) -> list[Row]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark as the command line says."""
-    parser = argparse.ArgumentParser(prog="python -m bench.stages", description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    parser.add_argument("--sample-ms", type=int, default=SAMPLE_MS, help="CPU time of one sample")
-    parser.add_argument("--repeats", type=int, default=REPEATS, help="samples per figure")
-    options = parser.parse_args(arguments)
-    rows = measure(options.sample_ms, options.repeats)
-    print(report.table([row.shown() for row in rows]))
-    if options.json:
-        report.write_json(options.json, "stages", "ns/frame", [row.plain() for row in rows])
+    options = make_cpu_parser("stages", __doc__).parse_args(arguments)
+    tell(options, "stages", "ns/frame", measure(options.sample_ms, options.repeats))
 
 
 def _batch(size: int) -> int:
