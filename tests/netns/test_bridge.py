@@ -69,6 +69,14 @@ def site(prerequisites: None) -> Iterator[BridgeSite]:
         yield site
 
 
+def speak(sender: socket.socket, first: int) -> set[bytes]:
+    """Send a broadcast from each of the MACs from `first` on; return these frames."""
+    sent = {frame(BROADCAST, source) for source in macs(first)}
+    for one in sent:
+        sender.send(one)
+    return sent
+
+
 def macs(first: int) -> list[bytes]:
     return [mac(first + number) for number in range(MANY)]
 
@@ -100,9 +108,7 @@ class TestStationsAndTheLan:
             closing(raw_socket(site.behind, "eth0")) as lan,
             closing(raw_socket(station, TAP)) as near,
         ):
-            sent = {frame(BROADCAST, source) for source in macs(0x100)}
-            for one in sent:
-                lan.send(one)
+            sent = speak(lan, 0x100)
             assert heard(near, sent) == sent
             back = {frame(one, station.mac(TAP)) for one in macs(0x100)}
             with capture(third, TAP, f"ether src {format_mac(station.mac(TAP))}") as overheard:
@@ -171,12 +177,8 @@ class TestStationsAndTheLan:
 class TestABridgingClient:
     def test_many_macs_behind_it_and_the_lan_reach_each_other(self, site: BridgeSite) -> None:
         with ExitStack() as stack:
-            branch = self.join_branch(site, stack, "branch")
-            lan = stack.enter_context(closing(raw_socket(site.behind, "eth0")))
-            there = stack.enter_context(closing(raw_socket(branch, "eth0")))
-            sent = {frame(BROADCAST, source) for source in macs(0x400)}
-            for one in sent:
-                there.send(one)
+            branch, there, lan = self.join_branch(site, stack, "branch")
+            sent = speak(there, 0x400)
             assert heard(lan, sent) == sent
             other = site.lan.stations[0]
             back = {frame(one, mac(0x302)) for one in macs(0x400)}
@@ -195,19 +197,20 @@ class TestABridgingClient:
 
     def test_without_the_right_no_more_than_one_mac_passes(self, site: BridgeSite) -> None:
         with ExitStack() as stack:
-            branch = self.join_branch(site, stack, "one")
-            lan = stack.enter_context(closing(raw_socket(site.behind, "eth0")))
-            there = stack.enter_context(closing(raw_socket(branch, "eth0")))
-            sent = {frame(BROADCAST, source) for source in macs(0x500)}
-            for one in sent:
-                there.send(one)
+            _, there, lan = self.join_branch(site, stack, "one")
+            sent = speak(there, 0x500)
             assert len(heard(lan, sent, 1.0)) <= 1
             assert "bridge-refused" in site.uwsgi.log_text()
         site.uwsgi.wait_for_log("station_limit=")
 
     @staticmethod
-    def join_branch(site: BridgeSite, stack: ExitStack, path: str) -> Namespace:
-        """Join station 2 as a bridge with a LAN behind it, through nginx's location `path`."""
+    def join_branch(
+        site: BridgeSite, stack: ExitStack, path: str
+    ) -> tuple[Namespace, socket.socket, socket.socket]:
+        """Join station 2 as a bridge with a LAN behind it, through nginx's location `path`.
+
+        Return that LAN's namespace, a packet socket there, and one on the server's LAN.
+        """
         station = site.lan.stations[2]
         branch = stack.enter_context(Namespace("branch"))
         add_branch(station, branch)
@@ -216,7 +219,9 @@ class TestABridgingClient:
         client = site.client(station, url_of(path), "--bridge", "br0")
         stack.callback(client.stop)
         wait_for(lambda: "master br0" in station.ip(f"link show dev {TAP}"), 2.0, "the TAP in br0")
-        return branch
+        there = stack.enter_context(closing(raw_socket(branch, "eth0")))
+        lan = stack.enter_context(closing(raw_socket(site.behind, "eth0")))
+        return branch, there, lan
 
 
 def test_many_macs_behind_a_bridging_client_are_bounded() -> None:
@@ -230,9 +235,7 @@ def test_many_macs_behind_a_bridging_client_are_bounded() -> None:
             closing(raw_socket(site.behind, "eth0")) as lan,
             closing(raw_socket(branch, "eth0")) as there,
         ):
-            sent = {frame(BROADCAST, source) for source in macs(0x600)}
-            for one in sent:
-                there.send(one)
+            sent = speak(there, 0x600)
             # The TAP's own MAC, which was announced, has one of the four places.
             assert 0 < len(heard(lan, sent, 1.0)) <= 4
         assert client.stop() == 0
