@@ -52,3 +52,6 @@ def test_a_stranger_can_crash_a_worker_of_uwsgi_so_the_page_must_warn() -> None:
         with server.connect() as client, pytest.raises((EOFError, ConnectionError)):
             client.request("/", [("X-Forwarded-Proto", "\xff")])
         wait_for(lambda: server.worker_pids()[0] != first, 5, "a new worker")
+        # A worker that is told to stop while it starts does not hear it.
+        with server.connect() as client:
+            assert client.request().status == 426
