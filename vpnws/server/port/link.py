@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from vpnws.wire.websocket import Ending
 
 BITE_BYTES: Final = 32768
-"""While a socket is full, one write offers it at most this much, or one item: what the socket does
-not take stands before all that comes later."""
+"""While a socket is full, one write offers it at most this much, or one item. What the socket does
+not take must be written before anything newer."""
 JOIN_BYTES: Final = 16384
 """A write of at most this much is copied into one buffer first. That costs less than to name each
 of many small buffers to the kernel."""
 LINGER_S: Final = 2.0
-"""A link that we ended hears its station's answer for this long and is then closed. Closing a
-socket with unread bytes resets it, and our close frame may be lost."""
+"""When we end a link, it waits at most this long for its station's answer. To close a socket with
+unread bytes resets the connection, and our close frame could be lost."""
 DISCARD_BYTES: Final = 65536
 """A lingering link reads and forgets this much at a time."""
 
@@ -41,7 +41,7 @@ log = logging.getLogger("vpnws")
 
 
 class Link:
-    """One station's connection. A receiver (stream or native) reads it; this is all the rest."""
+    """One station's connection: all but reading, which a receiver (stream or native) does."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Link:
         if connection.family in (socket.AF_INET, socket.AF_INET6):
             # A small frame must not wait for the answer to the one before (Nagle's algorithm).
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            # It would grow to megabytes, and all of that stands before a ping.
+            # The kernel's buffer would grow to megabytes, and a ping would wait behind them.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
         self.state = LinkState.OPEN
         self.reason = ""
@@ -96,8 +96,8 @@ class Link:
         """Ping a quiet station; end one that has been silent for `dead_after_s`.
 
         The C vpn-ws client answers no ping, and sends its own only when nothing at all has come
-        for 17 s. So that it takes what we write counts as life, and it gets no pings from us, which
-        would keep it from sending its own.
+        for 17 s. Our pings would keep it from that, so it gets none. It counts as alive while it
+        takes what we write.
         """
         asks = self.session.answers_pings
         times = self.times
@@ -173,7 +173,7 @@ class Link:
         return self._on_end(self)
 
     def _send_close(self, code: int, reason: str) -> bool:
-        """Write a close frame behind a message half written, before all else; False if it broke."""
+        """Finish a half-written message and write a close frame; False if that fails."""
         frame = websocket.encode(websocket.CLOSE, websocket.close_payload(code, reason))
         buffers = [*self.port.egress.rest, frame]
         try:
@@ -185,7 +185,7 @@ class Link:
 
     def _close_connection(self) -> None:
         self._stop_watching()
-        # Whoever else waits for this connection, as `native` does, sees its end this way.
+        # This also wakes whoever waits for the connection on another descriptor, as `native` does.
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
         self.connection.close()
@@ -210,7 +210,7 @@ class Link:
         self._write(self._loop.now())
 
     def _write(self, now: float) -> None:
-        """Write until nothing waits or the socket is full, whose watcher then goes on."""
+        """Write until nothing waits or the socket is full; then a watcher goes on."""
         queue = self.port.egress
         gather = self.port.format.gather
         buffers: list[bytes | memoryview] = []
@@ -240,7 +240,7 @@ class Link:
                 self._writer = None
 
     def _wait_to_write(self) -> None:
-        # Each time: the queue ends it whenever the last item is taken, written or not.
+        # Set it every time: the queue clears it when the last item is taken, written or not.
         self.port.egress.backed_up = True
         if self._writer is None:
             self._writer = self._loop.on_writable(self.connection.fileno(), self._writable)

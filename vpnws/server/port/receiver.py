@@ -46,7 +46,7 @@ def receive_stream(loop: Loop, link: Link, switch: Switch) -> None:
 class StreamReceiver:
     """Reads one link, cuts its bytes into messages, and answers pings and close frames.
 
-    Every connection of the process is read into one buffer: what is left uncut is copied out.
+    All connections of the process are read into one buffer, so what is left uncut is copied out.
     """
 
     __slots__ = ("_decoder", "_link", "_loop", "_port", "_receive", "_size_bytes", "_switch")
@@ -111,7 +111,7 @@ def receive_native(loop: Loop, uwsgi: Uwsgi, link: Link, fd: int, switch: Switch
         if link.port.egress.begun:
             loop.wait_writable(fd, WAIT_S)
         elif has_more:
-            # What uWSGI has read already its descriptor does not show.
+            # The descriptor does not show what uWSGI has read already.
             loop.let_others_run()
             has_more = _receive_ready(loop, uwsgi, link, switch)
         elif loop.wait_readable(fd, WAIT_S):

@@ -1,10 +1,11 @@
 """Ports and links as plain records, and records as bytes that another process can read.
 
-The bytes are MAGIC, VERSION, the length of a JSON text, that text, and behind it every byte string
-of the record. The text has a byte string's length in its place, so frames are copied as they are.
-JSON gives plain values only, and `load` makes of them what the fields' types say and nothing else:
-so no code runs for any bytes, which pickle could not promise. A record of another version is
-refused: its station connects again, as if the server had restarted.
+The bytes are MAGIC, VERSION, the length of a JSON text, the text, and then all byte strings of the
+record. In the text only the length of a byte string stands, so frames need no encoding.
+
+JSON describes plain values only, and `load` builds from them what the types of the fields say. So
+no bytes can make it run code; pickle could not promise that. A record of another version is
+refused, and its station connects again, as it does when the server restarts.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 MAGIC: Final = b"vpnws-port"
 VERSION: Final = 1
-"""Goes up with every change of what a record's fields are or mean."""
+"""Raise it with every change of a record's fields or of their meaning."""
 MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
 """A port whose record would be longer does not move: its station connects again."""
 _HEAD: Final = Struct(f">{len(MAGIC)}sHI")
@@ -45,7 +46,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class PortRecord:
-    """A port's identity, counters and queue, whatever links it has."""
+    """A port's identity, counters and queue; they do not depend on its links."""
 
     id: int
     rx_frames: int
@@ -62,9 +63,9 @@ class LinkRecord:
     session: Session
     times: LinkTimes
     rest: bytes = b""
-    """What the socket has not taken of a write: it goes first."""
+    """What the socket did not take of the last write. It is written first."""
     controls: list[bytes] = field(default_factory=list)
-    """Control frames that wait, written before the port's frames."""
+    """Control frames that wait. They are written before the port's frames."""
 
 
 @dataclass(slots=True)
@@ -86,7 +87,7 @@ def dump(record: Record) -> bytes:
 
 
 def load(data: bytes) -> Record:
-    """Return the record that `dump` made `data` of. Raises RecordError for anything else."""
+    """Return the record that `dump` turned into `data`. Raises RecordError for anything else."""
     if len(data) > MAX_RECORD_BYTES:
         raise RecordError(f"a record of {len(data)} bytes is longer than {MAX_RECORD_BYTES}")
     if len(data) < _HEAD.size or not data.startswith(MAGIC):

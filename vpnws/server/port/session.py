@@ -38,7 +38,7 @@ class Session:
 
 @dataclass(slots=True)
 class LinkTimes:
-    """When a connection showed signs of life, in seconds on the clock of the machine."""
+    """When a connection was opened, read and written, in seconds on the machine's clock."""
 
     opened_s: float
     heard_s: float

@@ -11,9 +11,9 @@ class Control:
     """How long frames may wait in a flow."""
 
     target_s: float
-    """A wait that is no harm, however long it lasts."""
+    """Frames may wait this long all the time."""
     interval_s: float
-    """A longer wait may last for so long: about the longest round trip of those who send."""
+    """Frames may wait longer than the target during this time: about the longest round trip."""
 
 
 TARGET_S = 0.005
@@ -23,10 +23,10 @@ INTERVAL_S = 0.1
 dropped (`standing_queue`)."""
 DEFAULT = Control(TARGET_S, INTERVAL_S)
 UNLIMITED = Control(inf, inf)
-"""Nothing stands for too long: flow queueing alone."""
+"""No frame waits too long: flow queueing without CoDel."""
 
 _RECENT_INTERVALS = 16
-"""Whoever stands again within so many intervals is not treated as if it were new."""
+"""A queue that stands again within this many intervals is not treated as a new one."""
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Codel:
     """When the flow will have waited longer than the target for an interval."""
     dropping: bool = False
     next_s: float = -inf
-    """When the next frame is dropped, while dropping; else when that would have been."""
+    """While dropping, when the next frame is dropped; otherwise, when it would have been."""
     count: int = 0
     last_count: int = 0
 

@@ -1,8 +1,8 @@
 """Flow queueing (RFC 8290): who is next, flow by flow, and whose queue is the longest.
 
 Flows take turns by deficit round robin; one that is new, or sends less than its share, goes first.
-Nothing here costs more with more flows or items than it is given: the fattest flow is found by
-the power of two of its bytes, not by a search.
+No step costs more when there are more flows or items: flows are kept by the power of two of their
+bytes, so the fattest one is found without a search.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ than its bytes."""
 def bucket_of(key: bytes) -> int:
     """Return the bucket of a flow's key: one of MAX_FLOWS.
 
-    Python's own hash is keyed with a secret of the process, so nobody can aim at another's bucket.
+    Python keys its hash with a secret of the process, so no sender can aim at the bucket of another
+    flow.
     """
     return hash(key) & (MAX_FLOWS - 1)
 
@@ -51,10 +52,10 @@ class Flow:
 
     @property
     def is_short(self) -> bool:
-        """Whether so little waits that it is no queue: one item, or less than a packet.
+        """Whether too little waits to be called a queue: one item, or less than a packet.
 
-        RFC 8289 asks for less than a packet only. With items of 64 KiB, two of which are on their
-        way from one sender to one receiver at the least, one that waits says nothing yet.
+        RFC 8289 names the packet only. An item may have 64 KiB, and a sender always has two of
+        them under way to its receiver, so one that waits does not show a queue.
         """
         return len(self.items) < 2 or self.weight_bytes <= QUANTUM_BYTES
 
@@ -65,7 +66,7 @@ class Flows:
     __slots__ = ("_flows", "_new", "_old", "_present", "_ranks", "count")
 
     def __init__(self) -> None:
-        """No flow is there before its first item."""
+        """Begin without flows; a flow begins with its first item."""
         self.count = 0
         """Items in all flows."""
         self._flows: dict[int, Flow] = {}
@@ -92,7 +93,7 @@ class Flows:
     def next(self) -> Flow | None:
         """Return the flow whose first item is to be sent next; None if there is no item.
 
-        Who sends it takes its bytes from `deficit_bytes`.
+        The caller subtracts what it sends from the flow's `deficit_bytes`.
         """
         new, old = self._new, self._old
         passed = 0
@@ -148,10 +149,10 @@ class Flows:
         ]
 
     def resume(self, states: Iterable[FlowState], key_of: Callable[[bytes], bytes]) -> None:
-        """Go on with the flows of another process, for whose items `key_of` returns the key.
+        """Go on with the flows of another process; `key_of` returns the key of an item.
 
-        Buckets differ from process to process: flows that shared one there may be apart here, and
-        the other way round.
+        Each process has buckets of its own: flows that shared one there may be apart here, and
+        others may share one.
         """
         for state in states:
             for item, came_s in zip(state.items, state.came_s, strict=True):
@@ -170,7 +171,7 @@ class Flows:
         self._rank(flow)
 
     def _skip_rounds(self) -> None:
-        """Give every flow at once what it would get in rounds in which nobody may send."""
+        """Pass over rounds in which no flow may send: give each flow its share of them at once."""
         debt_bytes = min(-flow.deficit_bytes for flow in self._old)
         if debt_bytes > 0:
             share_bytes = debt_bytes // QUANTUM_BYTES * QUANTUM_BYTES
@@ -190,7 +191,7 @@ class Flows:
             self._present |= 1 << flow.rank
 
     def _forget(self) -> None:
-        """With no item left nobody owes anybody anything."""
+        """Remove all flows: when no item is left, debts of bytes mean nothing."""
         self._flows.clear()
         self._new.clear()
         self._old.clear()

@@ -36,7 +36,7 @@ fit is not queued."""
 
 
 class EgressQueue:
-    """What waits to be written to a port; an item once begun is always finished."""
+    """What waits to be written to a port; an item that was begun is always finished."""
 
     __slots__ = (
         "_control",
@@ -58,7 +58,7 @@ class EgressQueue:
     def __init__(
         self, limit_bytes: int, format_: ItemFormat = BARE_FRAMES, control: Control = DEFAULT
     ) -> None:
-        """`limit_bytes` bounds what waits; an item that is alone is taken whatever its length.
+        """`limit_bytes` bounds what waits; an empty queue takes an item of any length.
 
         `control` says how long a flow's frames may wait.
         """
@@ -67,27 +67,28 @@ class EgressQueue:
         self.format = format_
         """May be set later, before the first push."""
         self.drops: Counter[Drop] = Counter()
-        """Frames dropped, by reason; the port has this very counter."""
+        """Frames dropped, by reason; the port counts in the same object."""
         self.counts = QueueCounts()
         self.size_bytes = 0
         """All that waits, `rest` and `controls` with it."""
         self.backed_up = False
-        """Whether the socket is full: the link sets it; it ends when nothing waits any more."""
+        """Whether the socket is full: the link sets it; an empty queue clears it."""
         self.controls: deque[bytes] = deque()
         self.rest: list[bytes | memoryview] = []
-        """What the socket has not taken of the last write: next, whatever happens; see `keep`."""
+        """What the socket did not take of the last write. It is always written next; see `keep`."""
         self._fifo: deque[bytes] = deque()
         """Items in order, not classified yet: all of them, unless backed up."""
         self._flows = Flows()
         self._control = control
         self._rest_bytes = 0
         self._other_bytes = 0
-        """The bytes of all that waits and is no frame: rest and controls."""
+        """The bytes of `rest` and `controls` together."""
 
     def push(self, items: Sequence[bytes], frames: int, size_bytes: int, now: float) -> None:
-        """Queue `items`, in which are `frames` frames of `size_bytes` together.
+        """Queue `items`, which hold `frames` frames of `size_bytes` in all.
 
-        What finds no room is dropped and counted; while backed up that may be another flow's.
+        What finds no room is dropped and counted. While backed up, frames of another flow may be
+        dropped instead.
         `now` is in seconds.
         """
         self.counts.offered_frames += frames
@@ -105,9 +106,9 @@ class EgressQueue:
                 self._push_last(item)
 
     def push_control(self, message: bytes) -> bool:
-        """Put a control message before the frames, for a station that is slow is not dead.
+        """Put a control message before the frames: a slow station must not seem dead.
 
-        False, and nothing done, if CONTROL_RESERVE_BYTES are used up by others.
+        Return False, and do nothing, when it does not fit CONTROL_RESERVE_BYTES.
         """
         if self._controls_bytes() + len(message) > CONTROL_RESERVE_BYTES:
             return False
@@ -139,7 +140,7 @@ class EgressQueue:
         return messages
 
     def keep(self, rest: Sequence[bytes | memoryview]) -> None:
-        """Note what the socket has not taken: `rest` from now on, in place of what was."""
+        """Make `rest` what the socket has not taken, in place of what it was before."""
         self.rest = list(rest)
         rest_bytes = sum(map(len, self.rest))
         self._other_bytes += rest_bytes - self._rest_bytes
@@ -183,7 +184,7 @@ class EgressQueue:
         return self._other_bytes - self._rest_bytes
 
     def _is_full(self, item: bytes) -> bool:
-        """Tell whether `item` passes a bound; one that would be alone does not, nor do controls."""
+        """Tell whether `item` exceeds a bound. Controls do not count; an empty queue has room."""
         held_bytes = self.size_bytes - self._controls_bytes()
         too_long = held_bytes + len(item) > self.limit_bytes
         return held_bytes > 0 and (too_long or len(self._fifo) >= self.limit_items)
@@ -223,7 +224,7 @@ class EgressQueue:
         self._trim()
 
     def _classify(self, now: float) -> None:
-        """Give what came before the port was backed up to its flows, in order."""
+        """Give the items that came before the port was backed up to their flows, in order."""
         for item in self._fifo:
             self._enqueue(item, True, now)
         self._fifo.clear()
