@@ -10,6 +10,7 @@ from tests.fakes.devices import FakeDevices
 from tests.fakes.manual_loop import ManualLoop
 from tests.fakes.uwsgi import GOOD_OPTIONS, FakeMaster, FakeUwsgi
 from vpnws import __version__
+from vpnws.config import Settings
 from vpnws.errors import ConfigError
 from vpnws.server.peers.bus import MAX_SLOTS
 from vpnws.server.start import Server, log_as, start
@@ -89,14 +90,9 @@ class TestBadOptions:
         assert len(caplog.messages) == 1
 
     def test_more_processes_than_the_bus_takes(self) -> None:
-        Server(*parts(MAX_SLOTS))
+        bed = Bed(workers=MAX_SLOTS + 1)
         with pytest.raises(ConfigError, match=f"{MAX_SLOTS + 1} processes are more than"):
-            Server(*parts(MAX_SLOTS + 1))
-
-
-def parts(workers: int):  # type: ignore[no-untyped-def]
-    bed = Bed(workers=workers)
-    return bed.loop, bed.uwsgi, bed.devices, Bed().start().settings
+            Server(bed.loop, bed.uwsgi, bed.devices, Settings())
 
 
 def test_the_log_names_the_process_and_leaves_others_alone(
