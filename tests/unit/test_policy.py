@@ -43,6 +43,8 @@ def tagged(frame: bytes, *types: str) -> bytes:
     return frame[:12] + tags + frame[12:]
 
 
+HOP_BY_HOP_THEN_TCP = bytes((6, 0)) + bytes(6) + bytes(20)
+FRAGMENT_OF_TCP = bytes((6,)) + bytes(7) + bytes(20)
 POLICY = AllowedDestinations(parse_destinations("10.1.0.0/16, 192.0.2.7/32, fd00::/64"))
 
 
@@ -53,6 +55,9 @@ POLICY = AllowedDestinations(parse_destinations("10.1.0.0/16, 192.0.2.7/32, fd00
         ipv4("192.0.2.7"),
         ipv4("10.1.0.1", 43),
         ipv6("fd00::5"),
+        ipv6("fd00::5", 0, HOP_BY_HOP_THEN_TCP),
+        ipv6("fd00::5", 60, HOP_BY_HOP_THEN_TCP),
+        ipv6("fd00::5", 44, FRAGMENT_OF_TCP),
         tagged(ipv4("10.1.0.1"), "8100"),
         tagged(ipv6("fd00::5"), "88a8", "8100"),
         ADDRESSES + b"\x08\x06" + bytes(28),
@@ -82,6 +87,11 @@ def test_what_is_allowed_and_what_a_station_needs_passes(frame: bytes) -> None:
         ipv6("fd01::1", 58, b"\x87" + bytes(23), hops=255),
         ipv6("ff02::1", 58, b"\x86" + bytes(23), hops=255),
         ipv6("fd00::1", 43, bytes(24)),
+        ipv6("fd00::1", 0, bytes((43, 0)) + bytes(6) + bytes(24)),
+        ipv6("fd00::1", 60, bytes((43, 1)) + bytes(14) + bytes(24)),
+        ipv6("fd00::1", 44, bytes((43,)) + bytes(7) + bytes(24)),
+        ipv6("fd00::1", 0, bytes((60, 0)) + bytes(6)),
+        ipv6("fd00::1", 0, bytes(8) * 4 + HOP_BY_HOP_THEN_TCP),
         ADDRESSES + b"\x08\x00" + b"\x46" + ipv4("10.1.0.1")[15:] + bytes(4),
         ipv6("fd01::1", 17, udp(547)),
         tagged(ipv4("10.2.0.1"), "8100"),

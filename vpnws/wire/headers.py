@@ -9,8 +9,8 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
+from vpnws.wire import ip_options
 from vpnws.wire.ethernet import HEADER_BYTES, MAC_BYTES, MAX_TAGS_BYTES, TAG_BYTES
-from vpnws.wire.ip_options import EXTENSIONS, has_source_route, pass_extensions
 
 if TYPE_CHECKING:
     from vpnws.wire.buffer import Buffer
@@ -53,7 +53,6 @@ _IPV6: Final = Struct(">B3xHB")
 """Version, payload length, next header."""
 _NEXT_HEADER_AT: Final = 6
 _HOP_LIMIT_AT: Final = 7
-_IPV6_FRAGMENT: Final = 44
 _PORTS: Final = Struct(">HH")
 _PORTS_BYTES: Final = _PORTS.size
 _WITH_PORTS: Final = frozenset((TCP, UDP, 33, 132, 136))
@@ -137,14 +136,17 @@ class Headers:
         return self.transport_at > self.network_at + _IP_BYTES[self.version]
 
     @property
+    def may_go_on(self) -> bool:
+        """Whether a route in the packet may take it on from its destination."""
+        if self.version == 4:
+            return self.has_options
+        start, end = self.at + self.network_at + IPV6_BYTES, self.at + min(self.end, self.size)
+        return ip_options.may_route(self.buffer, start, end, self.next_header)
+
+    @property
     def hop_limit(self) -> int:
         """How many more routers may forward an IPv6 packet; 0 for all else."""
         return self.buffer[self.at + self.network_at + _HOP_LIMIT_AT] if self.version == 6 else 0
-
-    @property
-    def is_fragment(self) -> bool:
-        """Whether this is only a part of an IP packet."""
-        return self.fragment != 0 or (self.version == 6 and self.protocol == _IPV6_FRAGMENT)
 
     @property
     def ports(self) -> tuple[int, int] | None:
@@ -166,19 +168,17 @@ class Headers:
             return False
         if self.end > self.size or self.transport_at + least_bytes > self.end:
             return False
-        if self.protocol == TCP:
-            return True
         length_at = self.at + self.transport_at + _UDP_LENGTH_AT
-        length: int = _UINT16.unpack_from(self.buffer, length_at)[0]
-        return length == self.end - self.transport_at
+        length = (self.end - self.transport_at,)
+        return self.protocol == TCP or _UINT16.unpack_from(self.buffer, length_at) == length
 
     @property
     def payload_at(self) -> int:
         """Where the payload of a whole TCP or UDP packet begins (see `is_whole`)."""
         if self.protocol == UDP:
             return self.transport_at + UDP_BYTES
-        words = self.buffer[self.at + self.transport_at + _TCP_OFFSET_AT] >> 4
-        return self.transport_at + words * 4
+        offset = self.buffer[self.at + self.transport_at + _TCP_OFFSET_AT]
+        return self.transport_at + (offset >> 4) * 4
 
     def _address(self, index: int) -> bytes:
         size = ADDRESS_BYTES[self.version]
@@ -201,7 +201,7 @@ class Headers:
     def _is_source_routed(self) -> bool:
         """Tell whether IPv4's options route the packet; when they cannot be read, they may."""
         start, end = self.at + self.network_at + IPV4_BYTES, self.at + self.transport_at
-        return self.transport_at > self.size or has_source_route(self.buffer, start, end)
+        return self.transport_at > self.size or ip_options.has_source_route(self.buffer, start, end)
 
     def _read_ipv6(self) -> None:
         network_at = self.network_at
@@ -213,13 +213,13 @@ class Headers:
         self.transport_at = network_at + IPV6_BYTES
         self.end = self.transport_at + length
         self.last_stop_at = network_at + ADDRESSES_AT[6] + ADDRESS_BYTES[6]
-        if following in EXTENSIONS:
+        if following in ip_options.EXTENSIONS:
             self._pass_extensions()
 
     def _pass_extensions(self) -> None:
         at, start = self.at, self.at + self.transport_at
         end = at + min(self.end, self.size)
-        chain = pass_extensions(self.buffer, start, end, self.next_header)
+        chain = ip_options.pass_extensions(self.buffer, start, end, self.next_header)
         self.protocol, behind, last_stop = chain
         self.transport_at = behind - at
         if last_stop != start:
@@ -253,9 +253,7 @@ def flow_key(item: bytes, at: int) -> bytes:
 
 
 def is_shortest_ipv4(buffer: Buffer, at: int, size: int, protocol: int) -> bool:
-    """Tell whether a frame is a whole TCP or UDP packet (`protocol`) behind the shortest headers:
-    without tag, option and padding. `Headers.is_whole` says the same in twice the time.
-    """
+    """Tell in half the time of `Headers.is_whole` that a frame without tag and option is whole."""
     if size < _UDP4_BYTES:
         return False
     fields: tuple[int, ...] = _SHORTEST_IPV4.unpack_from(buffer, at)

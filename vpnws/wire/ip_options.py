@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 ROUTING: Final = 43
 EXTENSIONS: Final = (0, ROUTING, 60)
 """Options for each hop, a route, options for the destination (RFC 8200 4)."""
+FRAGMENT: Final = 44
 MAX_EXTENSIONS: Final = 4
 """IPv6 extension headers that are read: what RFC 8200 4.1 lists, without a fragment's and what
 encrypts. Behind more, nothing is offloaded."""
@@ -58,3 +59,22 @@ def pass_extensions(
             last_stop_at = here + _UNIT_BYTES if is_known else None
         following, here = buffer[here], here + _UNIT_BYTES * (1 + buffer[here + 1])
     return following, here, last_stop_at
+
+
+def may_route(buffer: Buffer, start: int, end: int, following: int) -> bool:
+    """Tell whether a routing header is among IPv6's extension headers, or may be where they end.
+
+    They begin at `start` with one of the kind `following`, and no header reaches past `end`. A host
+    puts fragments together before it reads on, so what is behind a fragment's header counts too.
+    """
+    here = start
+    for _ in range(MAX_EXTENSIONS + 1):
+        if following == ROUTING:
+            return True
+        if following not in EXTENSIONS and following != FRAGMENT:
+            return False
+        if here + _UNIT_BYTES > end:
+            return True
+        units = 1 if following == FRAGMENT else 1 + buffer[here + 1]
+        following, here = buffer[here], here + _UNIT_BYTES * units
+    return True

@@ -14,7 +14,6 @@ from vpnws.wire.discovery import (
     read_dhcp,
 )
 from vpnws.wire.headers import ICMPV6, TYPE_ARP, UDP, Headers
-from vpnws.wire.ip_options import ROUTING
 
 if TYPE_CHECKING:
     from vpnws.wire.buffer import Buffer
@@ -52,9 +51,7 @@ class AllowedDestinations:
             return True
         if protocol == ICMPV6 and _is_host_nd(headers):
             return True
-        # A route may take the packet on from its destination; IPv4's stands in the options.
-        may_go_on = headers.has_options if version == 4 else headers.next_header == ROUTING
-        if may_go_on:
+        if headers.may_go_on:
             return False
         number = int.from_bytes(headers.destination, "big")
         for network, mask in self._four if version == 4 else self._six:
