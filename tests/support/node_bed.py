@@ -39,7 +39,10 @@ class NodeBed:
 
     def join(self, session: Session | None = None) -> NodeStation:
         """Attach a station with the receiver `stream`."""
-        wire = Wire(self.loop)
+        return self.join_over(Wire(self.loop), session)
+
+    def join_over(self, wire: Wire, session: Session | None = None) -> NodeStation:
+        """Attach a station whose connection is `wire`."""
         link = self.node.attach(wire.near.as_socket(), session or Session())
         receive_stream(self.loop, link, self.node.switch)
         return NodeStation(self.loop, wire, link)

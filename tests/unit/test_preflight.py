@@ -1,0 +1,73 @@
+"""What uWSGI's options must be like: each that cannot work is refused with what to do instead."""
+
+from __future__ import annotations
+
+import pytest
+
+from vpnws.config import Settings
+from vpnws.errors import ConfigError
+from vpnws.server.preflight import check_options
+
+GOOD = {
+    "gevent": "256",
+    "master": "true",
+    "cache2": "name=fdb,items=4096",
+    "mule": "vpnws_app:mule",
+}
+BRIDGE = Settings(mode="bridge", tap=(("default", "vpn0"),))
+
+
+@pytest.mark.parametrize("settings", [Settings(), BRIDGE])
+def test_good_ones_pass(settings: Settings) -> None:
+    check_options(GOOD, settings, {})
+
+
+@pytest.mark.parametrize(
+    "option", ["https-socket", "https-socket-modifier1", "ssl-socket", "suwsgi-socket"]
+)
+def test_tls_in_the_worker_is_refused(option: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{option} puts TLS inside the worker"):
+        check_options(GOOD | {option: ":443"}, Settings(), {})
+
+
+@pytest.mark.parametrize("option", ["lazy-apps", "lazy"])
+def test_an_application_loaded_after_the_fork_is_refused(option: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{option} is set"):
+        check_options(GOOD | {option: "true"}, Settings(), {})
+    check_options(GOOD | {option: "false"}, Settings(), {})
+
+
+@pytest.mark.parametrize("option", ["gevent", "master"])
+def test_what_is_needed_is_missed(option: str) -> None:
+    options = {name: value for name, value in GOOD.items() if name != option}
+    with pytest.raises(ConfigError, match=f"^{option} is not set"):
+        check_options(options, Settings(), {})
+
+
+def test_only_native_needs_uwsgis_pongs() -> None:
+    native = Settings(receiver="native")
+    with pytest.raises(ConfigError, match="needs a large websockets-pong-tolerance"):
+        check_options(GOOD, native, {})
+    check_options(GOOD | {"websockets-pong-tolerance": "9999"}, native, {})
+
+
+@pytest.mark.parametrize(
+    ("made_for", "uid", "says"),
+    [
+        ("", "33", "uid is 33, and uwsgi.ini made the TAPs for root"),
+        ("33", "", "uid is not set, and uwsgi.ini made the TAPs for 33"),
+        ("33", "34", "uid is 34, and uwsgi.ini made the TAPs for 33"),
+        ("%(uid)", "33", "uid is 33, and uwsgi.ini made the TAPs for root"),
+    ],
+)
+def test_taps_made_for_somebody_else_are_refused(made_for: str, uid: str, says: str) -> None:
+    options = GOOD | ({"uid": uid} if uid else {})
+    environment = {"VPNWS_INI_UID": made_for}
+    with pytest.raises(ConfigError, match=says):
+        check_options(options, BRIDGE, environment)
+    check_options(options, Settings(), environment)
+
+
+@pytest.mark.parametrize("environment", [{}, {"VPNWS_INI_UID": "33"}])
+def test_taps_made_for_us_or_by_others_pass(environment: dict[str, str]) -> None:
+    check_options(GOOD | {"uid": "33"}, BRIDGE, environment)
