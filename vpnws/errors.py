@@ -5,7 +5,7 @@ VpnwsError
  +-- CapacityError      a bound is reached: try again later, or raise the bound
  +-- RightsError        the web server granted something that cannot be read
  +-- HookError          a command of vpnws-exec or vpnws-exec-down failed
- +-- RecordError        a station's record cannot be handed to another process: it connects again
+ +-- HandoverError      a port cannot be handed to another process: its station connects again
  +-- UpgradeError       a request cannot become a port: it gets an HTTP status
  +-- TapError           a TAP device cannot be opened, configured or kept
  |    +-- TapPermissionError   the process lacks CAP_NET_ADMIN, or may not use that device
@@ -36,8 +36,8 @@ class HookError(VpnwsError):
     """A command of vpnws-exec or vpnws-exec-down failed; the text says which and how."""
 
 
-class RecordError(VpnwsError):
-    """A port's record cannot be written or read: its station has to connect again."""
+class HandoverError(VpnwsError):
+    """A port cannot be handed over to another process: its station has to connect again."""
 
 
 class UpgradeError(VpnwsError):

@@ -11,7 +11,7 @@ ROOMS: Final = {
         "The web side: judges a handshake and reads what the web server says of a station."
     ),
     "vpnws.server.port": (
-        "A station's port: its connection, who reads and writes it, and the record that can move."
+        "A station's port: its connection, who reads and writes it, and how it is handed over."
     ),
     "vpnws.server.peers": (
         "The other processes of one server: the bus and what all of them share."

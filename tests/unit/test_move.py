@@ -16,10 +16,10 @@ from tests.fakes.manual_loop import ManualLoop
 from tests.support.fabric import Fabric
 from tests.support.frames import frame, ipv4, mac
 from tests.support.raw_frames import BINARY, CONTINUATION, PING, encode_frame
+from vpnws.server.port.handover import Handover, dump, load
 from vpnws.server.port.link import Link
 from vpnws.server.port.move import resume, snapshot
 from vpnws.server.port.receiver import receive_stream
-from vpnws.server.port.record import Record, dump, load
 from vpnws.server.port.session import Session
 from vpnws.server.port.state import LinkState
 from vpnws.server.web.identity import Identity
@@ -70,19 +70,19 @@ class Process:
         self.link = Link(self.loop, connection, session, self.port, lambda _link: False)
         self._serve()
 
-    def resume(self, connection: socket.socket, record: Record) -> None:
+    def resume(self, connection: socket.socket, handover: Handover) -> None:
         """Go on with a connection of another process."""
-        self.fabric._ids = itertools.count(record.port.id)
-        session = record.link.session
+        self.fabric._ids = itertools.count(handover.port.id)
+        session = handover.link.session
         self.port = self.fabric.attach(
             network=session.network,
             role=session.rights.role,
             format_=for_station(session.subprotocol),
         )
-        resume(record, self.port)
-        for station in record.port.stations:
+        resume(handover, self.port)
+        for station in handover.port.stations:
             self.fabric.switches[0].announce(self.port, station, self.fabric.now)
-        times = record.link.times
+        times = handover.link.times
         self.link = Link(self.loop, connection, session, self.port, lambda _link: False, times)
         self._serve()
         self.flush()
@@ -315,9 +315,9 @@ def test_a_real_process_goes_on(format_: Format) -> None:
 
 def go_on(descriptor: int) -> None:
     """Be the other process: write what waits, read what comes, and print what the peer gets."""
-    record = load(sys.stdin.buffer.read())
-    process = Process(for_station(record.link.session.subprotocol))
-    process.resume(socket.socket(fileno=descriptor), record)
+    handover = load(sys.stdin.buffer.read())
+    process = Process(for_station(handover.link.session.subprotocol))
+    process.resume(socket.socket(fileno=descriptor), handover)
     process.settle()
     print("\n".join(one.hex() for one in process.received))
 

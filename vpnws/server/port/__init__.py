@@ -1,1 +1,1 @@
-"""A station's port: its connection, who reads and writes it, and the record that can move."""
+"""A station's port: its connection, who reads and writes it, and how it is handed over."""

@@ -6,7 +6,7 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vpnws.server.port.record import LinkRecord, PortRecord, Record
+from vpnws.server.port.handover import Handover, LinkHandover, PortHandover
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from vpnws.switch.port import AccessPort
 
 
-def snapshot(link: Link, stations: Iterable[bytes]) -> Record:
+def snapshot(link: Link, stations: Iterable[bytes]) -> Handover:
     """Return all that another process needs to go on with `link` and its port.
 
     `stations` are the MACs that the switch has learned on the port.
     Call it between two callbacks of the loop, when everything received has been acted on. The
     receiver must be `stream`: with `native`, uWSGI keeps what it has read and not yet given out.
-    The record does not change when the link goes on.
+    The handover does not change when the link goes on.
     """
     port, queue = link.port, link.port.egress
-    return Record(
-        PortRecord(
+    return Handover(
+        PortHandover(
             port.id,
             port.rx_frames,
             port.rx_bytes,
             sorted(stations),
             queue.state(),
         ),
-        LinkRecord(
+        LinkHandover(
             deepcopy(link.session),
             replace(link.times),
             b"".join(queue.rest),
@@ -41,16 +41,16 @@ def snapshot(link: Link, stations: Iterable[bytes]) -> Record:
     )
 
 
-def resume(record: Record, port: AccessPort) -> None:
-    """Give `port`, which is new, what the port of `record` had, except for its stations.
+def resume(handover: Handover, port: AccessPort) -> None:
+    """Give `port`, which is new, what the port of `handover` had, except for its stations.
 
-    The port has the record's id. Whoever attaches it announces the stations, so that this process
+    The port has the handover's id. Whoever attaches it announces the stations, so that this process
     knows where they are.
     """
-    was, queue = record.port, port.egress
+    was, queue = handover.port, port.egress
     port.rx_frames, port.rx_bytes = was.rx_frames, was.rx_bytes
-    for message in record.link.controls:
+    for message in handover.link.controls:
         queue.push_control(message)
-    if record.link.rest:
-        queue.keep([record.link.rest])
+    if handover.link.rest:
+        queue.keep([handover.link.rest])
     queue.resume(was.queue)

@@ -1,10 +1,10 @@
-"""Ports and links as plain records, and records as bytes that another process can read.
+"""What one process hands over of a port and its link, as plain data and as bytes.
 
 The bytes are MAGIC, VERSION, the length of a JSON text, the text, and then all byte strings of the
-record. In the text only the length of a byte string stands, so frames need no encoding.
+handover. In the text only the length of a byte string stands, so frames need no encoding.
 
 JSON describes plain values only, and `load` builds from them what the types of the fields say. So
-no bytes can make it run code; pickle could not promise that. A record of another version is
+no bytes can make it run code; pickle could not promise that. A handover of another version is
 refused, and its station connects again, as it does when the server restarts.
 """
 
@@ -21,7 +21,7 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 from vpnws.config import is_network_name
-from vpnws.errors import RecordError
+from vpnws.errors import HandoverError
 from vpnws.server.port.session import MAX_UNCUT_BYTES, LinkTimes, Session
 from vpnws.switch.queue.queue import CONTROL_RESERVE_BYTES
 from vpnws.switch.queue.state import QueueState  # noqa: TC001
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 
 MAGIC: Final = b"vpnws-port"
 VERSION: Final = 1
-"""Raise it with every change of a record's fields or of their meaning."""
-MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
-"""A port whose record would be longer does not move: its station connects again."""
+"""Raise it with every change of a handover's fields or of their meaning."""
+MAX_HANDOVER_BYTES: Final = 16 * 1024 * 1024
+"""A port whose handover would be longer does not move: its station connects again."""
 _HEAD: Final = Struct(f">{len(MAGIC)}sHI")
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class PortRecord:
+class PortHandover:
     """A port's identity, counters and queue; they do not depend on its links."""
 
     id: int
@@ -57,8 +57,8 @@ class PortRecord:
 
 
 @dataclass(slots=True)
-class LinkRecord:
-    """One connection of a port; its descriptor travels beside the record."""
+class LinkHandover:
+    """One connection of a port; its descriptor travels beside the handover."""
 
     session: Session
     times: LinkTimes
@@ -69,41 +69,41 @@ class LinkRecord:
 
 
 @dataclass(slots=True)
-class Record:
+class Handover:
     """A port and its link."""
 
-    port: PortRecord
-    link: LinkRecord
+    port: PortHandover
+    link: LinkHandover
 
 
-def dump(record: Record) -> bytes:
-    """Return `record` as bytes. Raises RecordError when they are more than MAX_RECORD_BYTES."""
+def dump(handover: Handover) -> bytes:
+    """Return `handover` as bytes. Raises HandoverError past MAX_HANDOVER_BYTES."""
     contents: list[Buffer] = []
-    text = json.dumps(_plain(record, contents), separators=(",", ":")).encode()
+    text = json.dumps(_plain(handover, contents), separators=(",", ":")).encode()
     data = b"".join((_HEAD.pack(MAGIC, VERSION, len(text)), text, *contents))
-    if len(data) > MAX_RECORD_BYTES:
-        raise RecordError(f"a record of {len(data)} bytes is longer than {MAX_RECORD_BYTES}")
+    if len(data) > MAX_HANDOVER_BYTES:
+        raise HandoverError(f"a handover of {len(data)} bytes is longer than {MAX_HANDOVER_BYTES}")
     return data
 
 
-def load(data: bytes) -> Record:
-    """Return the record that `dump` turned into `data`. Raises RecordError for anything else."""
-    if len(data) > MAX_RECORD_BYTES:
-        raise RecordError(f"a record of {len(data)} bytes is longer than {MAX_RECORD_BYTES}")
+def load(data: bytes) -> Handover:
+    """Return the handover that `dump` made `data` of. Raises HandoverError for other bytes."""
+    if len(data) > MAX_HANDOVER_BYTES:
+        raise HandoverError(f"a handover of {len(data)} bytes is longer than {MAX_HANDOVER_BYTES}")
     if len(data) < _HEAD.size or not data.startswith(MAGIC):
-        raise RecordError("these bytes are no record of a port")
+        raise HandoverError("these bytes are no handover of a port")
     _, version, text_bytes = _HEAD.unpack_from(data)
     if version != VERSION:
-        raise RecordError(f"a record of version {version} cannot be read, only {VERSION}")
+        raise HandoverError(f"a handover of version {version} cannot be read, only {VERSION}")
     contents = _Contents(data, _HEAD.size + text_bytes)
     try:
         plain = json.loads(data[_HEAD.size : _HEAD.size + text_bytes])
     except (ValueError, RecursionError) as error:
-        raise RecordError("a record's text cannot be read") from error
-    record: Record = _build(Record, plain, contents)
+        raise HandoverError("a handover's text cannot be read") from error
+    handover: Handover = _build(Handover, plain, contents)
     contents.check_end()
-    _check(record)
-    return record
+    _check(handover)
+    return handover
 
 
 def _plain(value: Any, contents: list[Buffer]) -> Any:
@@ -121,27 +121,27 @@ def _plain(value: Any, contents: list[Buffer]) -> Any:
 
 
 class _Contents:
-    """The byte strings of a record, one behind the other."""
+    """The byte strings of a handover, one behind the other."""
 
     def __init__(self, data: bytes, at: int) -> None:
         self._data = data
         self._at = at
 
     def take(self, size_bytes: object) -> bytes:
-        """Return the next byte string. Raises RecordError when that is not as long."""
+        """Return the next byte string. Raises HandoverError when that is not as long."""
         if type(size_bytes) is not int or not 0 <= size_bytes <= len(self._data) - self._at:
-            raise RecordError("a record names bytes that it does not have")
+            raise HandoverError("a handover names bytes that it does not have")
         self._at += size_bytes
         return self._data[self._at - size_bytes : self._at]
 
     def check_end(self) -> None:
-        """Raise RecordError when there is more."""
+        """Raise HandoverError when there is more."""
         if self._at != len(self._data):
-            raise RecordError("a record has bytes that it does not name")
+            raise HandoverError("a handover has bytes that it does not name")
 
 
 def _build(kind: Any, plain: Any, contents: _Contents) -> Any:
-    """Return a value of the type `kind` from its plain form. Raises RecordError."""
+    """Return a value of the type `kind` from its plain form. Raises HandoverError."""
     if kind in (bytes, bytearray):
         return kind(contents.take(plain))
     if isinstance(kind, type) and is_dataclass(kind):
@@ -160,7 +160,9 @@ def _build(kind: Any, plain: Any, contents: _Contents) -> Any:
 def _build_fields(kind: type, plain: Any, contents: _Contents) -> Any:
     types = _types_of(kind)
     if list(_checked(dict, plain)) != list(types):
-        raise RecordError(f"a record's {kind.__name__} has other fields than {', '.join(types)}")
+        raise HandoverError(
+            f"a handover's {kind.__name__} has other fields than {', '.join(types)}"
+        )
     return kind(*(_build(types[name], plain[name], contents) for name in types))
 
 
@@ -171,7 +173,7 @@ def _build_union(kinds: tuple[Any, ...], plain: Any, contents: _Contents) -> Any
         try:
             return ip_network(_checked(str, plain))
         except ValueError as error:
-            raise RecordError("a record names a network that there is not") from error
+            raise HandoverError("a handover names a network that there is not") from error
     return _build(kinds[0], plain, contents)
 
 
@@ -182,7 +184,7 @@ def _types_of(kind: type) -> dict[str, Any]:
 
 def _checked(kind: type[T], value: Any) -> T:
     if type(value) is not kind or value != value:
-        raise RecordError(f"a record has {type(value).__name__} where {kind.__name__} belongs")
+        raise HandoverError(f"a handover has {type(value).__name__} where {kind.__name__} belongs")
     return value
 
 
@@ -190,16 +192,16 @@ def _member(kind: type[Enum], value: Any) -> Enum:
     try:
         return kind(_checked(int if issubclass(kind, int) else str, value))
     except ValueError as error:
-        raise RecordError(f"a record has a {kind.__name__} that there is not") from error
+        raise HandoverError(f"a handover has a {kind.__name__} that there is not") from error
 
 
-def _check(record: Record) -> None:
-    """Raise RecordError when the values of `record` do not go together."""
-    if not all(_port_rules(record.port)) or not all(_link_rules(record.link)):
-        raise RecordError("a record contradicts itself")
+def _check(handover: Handover) -> None:
+    """Raise HandoverError when the values of `handover` do not go together."""
+    if not all(_port_rules(handover.port)) or not all(_link_rules(handover.link)):
+        raise HandoverError("a handover contradicts itself")
 
 
-def _port_rules(port: PortRecord) -> Iterator[bool]:
+def _port_rules(port: PortHandover) -> Iterator[bool]:
     queue, counts = port.queue, port.queue.counts
     yield all(map(_is_station, port.stations))
     yield min(port.id, port.rx_frames, port.rx_bytes, counts.marked) >= 0
@@ -212,7 +214,7 @@ def _port_rules(port: PortRecord) -> Iterator[bool]:
         yield all(flow.items) and 0 < len(flow.items) == len(flow.came_s)
 
 
-def _link_rules(link: LinkRecord) -> Iterator[bool]:
+def _link_rules(link: LinkHandover) -> Iterator[bool]:
     session = link.session
     received = session.received
     yield is_network_name(session.network)

@@ -1,4 +1,4 @@
-"""The record of a port as bytes: what goes in comes out, and nothing else is let in."""
+"""The handover of a port as bytes: what goes in comes out, and nothing else is let in."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 
 from tests.support.frames import mac
 from vpnws.config import Settings
-from vpnws.errors import RecordError
-from vpnws.server.port import record as record_module
-from vpnws.server.port.record import (
+from vpnws.errors import HandoverError
+from vpnws.server.port import handover as record_module
+from vpnws.server.port.handover import (
     MAGIC,
-    MAX_RECORD_BYTES,
+    MAX_HANDOVER_BYTES,
     VERSION,
-    LinkRecord,
-    PortRecord,
-    Record,
+    Handover,
+    LinkHandover,
+    PortHandover,
     dump,
     load,
 )
@@ -45,10 +45,10 @@ if TYPE_CHECKING:
 HEAD_BYTES = len(MAGIC) + 6
 
 
-def full() -> Record:
-    """Return a record in which no field has its default."""
-    return Record(
-        PortRecord(
+def full() -> Handover:
+    """Return a handover in which no field has its default."""
+    return Handover(
+        PortHandover(
             id=(7 << 32) + 5,
             rx_frames=1,
             rx_bytes=2,
@@ -66,7 +66,7 @@ def full() -> Record:
                 counts=QueueCounts(8, 1 << 60, 5, 6, 7),
             ),
         ),
-        LinkRecord(
+        LinkHandover(
             Session(
                 Identity("alice \udcff\u00e9 \u2603", "CN=alice", "2001:db8::1"),
                 network="blue",
@@ -88,11 +88,11 @@ def full() -> Record:
     )
 
 
-def empty() -> Record:
-    """Return a record in which every field has its default."""
-    return Record(
-        PortRecord(1, 0, 0, [], QueueState()),
-        LinkRecord(Session(), LinkTimes(0.0, 0.0, 0.0, 0.0)),
+def empty() -> Handover:
+    """Return a handover in which every field has its default."""
+    return Handover(
+        PortHandover(1, 0, 0, [], QueueState()),
+        LinkHandover(Session(), LinkTimes(0.0, 0.0, 0.0, 0.0)),
     )
 
 
@@ -106,15 +106,15 @@ def unpacked(data: bytes) -> tuple[Any, bytes]:
     return json.loads(data[HEAD_BYTES:end]), data[end:]
 
 
-@pytest.mark.parametrize("record", [full(), empty()], ids=["full", "empty"])
-def test_what_goes_in_comes_out(record: Record) -> None:
-    again = load(dump(record))
-    assert again == record
-    assert dump(again) == dump(record)
+@pytest.mark.parametrize("handover", [full(), empty()], ids=["full", "empty"])
+def test_what_goes_in_comes_out(handover: Handover) -> None:
+    again = load(dump(handover))
+    assert again == handover
+    assert dump(again) == dump(handover)
     received = again.link.session.received
     assert type(received.uncut) is bytearray
     assert type(again.port.queue.drops) is Counter
-    assert again.port.queue.flows == record.port.queue.flows
+    assert again.port.queue.flows == handover.port.queue.flows
     assert type(again.link.session.rights.role.kind) is Kind
 
 
@@ -129,22 +129,22 @@ def test_codel_that_waits_for_nothing_stays_so() -> None:
     st.text(max_size=20),
 )
 def test_any_frames_and_names_come_out(items: list[bytes], uncut: bytes, name: str) -> None:
-    record = empty()
-    record.port.queue.items = items
-    record.link.session.received.uncut = bytearray(uncut)
-    record.link.session.identity = Identity(name)
-    assert load(dump(record)) == record
+    handover = empty()
+    handover.port.queue.items = items
+    handover.link.session.received.uncut = bytearray(uncut)
+    handover.link.session.identity = Identity(name)
+    assert load(dump(handover)) == handover
 
 
 class TestRefused:
     def test_a_record_cut_anywhere(self) -> None:
         data = dump(full())
         for length in range(len(data)):
-            with pytest.raises(RecordError):
+            with pytest.raises(HandoverError):
                 load(data[:length])
 
     def test_bytes_behind_it(self) -> None:
-        with pytest.raises(RecordError, match="does not name"):
+        with pytest.raises(HandoverError, match="does not name"):
             load(dump(full()) + b"x")
 
     @given(st.integers(0, 10_000), st.integers(1, 255))
@@ -152,12 +152,12 @@ class TestRefused:
     def test_a_byte_that_is_wrong_raises_nothing_else(self, at: int, change: int) -> None:
         data = bytearray(dump(full()))
         data[at % len(data)] ^= change
-        with contextlib.suppress(RecordError):
+        with contextlib.suppress(HandoverError):
             load(bytes(data))
 
     @given(st.binary(max_size=200))
     def test_anything(self, data: bytes) -> None:
-        with pytest.raises(RecordError):
+        with pytest.raises(HandoverError):
             load(data)
 
     def test_code(self) -> None:
@@ -165,17 +165,17 @@ class TestRefused:
             def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
                 return pytest.fail, ("it ran",)
 
-        with pytest.raises(RecordError, match="no record"):
+        with pytest.raises(HandoverError, match="no handover"):
             load(pickle.dumps(Harmful()))
 
     @pytest.mark.parametrize("version", [0, VERSION + 1, 65535])
     def test_another_version(self, version: int) -> None:
-        with pytest.raises(RecordError, match=f"version {version} "):
+        with pytest.raises(HandoverError, match=f"version {version} "):
             load(packed(*unpacked(dump(full())), version=version))
 
     @pytest.mark.parametrize("text", [b"{", b"\xff", b"[" * 200_000, b"9" * 5000, b""])
     def test_a_text_that_is_none(self, text: bytes) -> None:
-        with pytest.raises(RecordError):
+        with pytest.raises(HandoverError):
             load(MAGIC + VERSION.to_bytes(2) + len(text).to_bytes(4) + text)
 
     @pytest.mark.parametrize(
@@ -223,17 +223,17 @@ class TestRefused:
             there = there[name]
         assert last in there
         there[last] = value
-        with pytest.raises(RecordError):
+        with pytest.raises(HandoverError):
             load(packed(plain, contents))
 
     def test_fields_that_it_does_not_know_or_misses(self) -> None:
         plain, contents = unpacked(dump(full()))
         plain["link"]["times"]["slept_s"] = 1.0
-        with pytest.raises(RecordError, match="LinkTimes"):
+        with pytest.raises(HandoverError, match="LinkTimes"):
             load(packed(plain, contents))
         plain, contents = unpacked(dump(full()))
         del plain["link"]["times"]["heard_s"]
-        with pytest.raises(RecordError, match="LinkTimes"):
+        with pytest.raises(HandoverError, match="LinkTimes"):
             load(packed(plain, contents))
 
     def test_more_than_a_connection_may_have(self) -> None:
@@ -241,34 +241,34 @@ class TestRefused:
             ReceiveState(bytearray(MAX_UNCUT_BYTES + 1)),
             ReceiveState(fragments=[b""] * (MAX_FRAGMENTS + 1), fragments_opcode=2),
         ):
-            record = empty()
-            record.link.session.received = received
-            with pytest.raises(RecordError, match="contradicts"):
-                load(dump(record))
-        record = empty()
-        record.link.controls = [bytes(CONTROL_RESERVE_BYTES), b"x"]
-        with pytest.raises(RecordError, match="contradicts"):
-            load(dump(record))
+            handover = empty()
+            handover.link.session.received = received
+            with pytest.raises(HandoverError, match="contradicts"):
+                load(dump(handover))
+        handover = empty()
+        handover.link.controls = [bytes(CONTROL_RESERVE_BYTES), b"x"]
+        with pytest.raises(HandoverError, match="contradicts"):
+            load(dump(handover))
 
 
 class TestBound:
     def test_a_record_that_is_too_long_is_not_written(self) -> None:
-        record = empty()
-        record.port.queue.items = [bytes(MAX_RECORD_BYTES)]
-        with pytest.raises(RecordError, match="longer"):
-            dump(record)
+        handover = empty()
+        handover.port.queue.items = [bytes(MAX_HANDOVER_BYTES)]
+        with pytest.raises(HandoverError, match="longer"):
+            dump(handover)
 
     def test_nor_is_it_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
         data = dump(full())
-        monkeypatch.setattr(record_module, "MAX_RECORD_BYTES", len(data))
+        monkeypatch.setattr(record_module, "MAX_HANDOVER_BYTES", len(data))
         assert load(data) == full()
-        monkeypatch.setattr(record_module, "MAX_RECORD_BYTES", len(data) - 1)
-        with pytest.raises(RecordError, match="longer"):
+        monkeypatch.setattr(record_module, "MAX_HANDOVER_BYTES", len(data) - 1)
+        with pytest.raises(HandoverError, match="longer"):
             load(data)
 
     def test_every_queue_of_the_default_length_fits(self) -> None:
-        record = full()
-        record.port.queue.items = [b"x" * 64] * (Settings().egress_limit_bytes // 64)
-        record.link.rest = bytes(200_000)
-        record.link.session.received.uncut = bytearray(MAX_UNCUT_BYTES)
-        assert len(dump(record)) < MAX_RECORD_BYTES // 8
+        handover = full()
+        handover.port.queue.items = [b"x" * 64] * (Settings().egress_limit_bytes // 64)
+        handover.link.rest = bytes(200_000)
+        handover.link.session.received.uncut = bytearray(MAX_UNCUT_BYTES)
+        assert len(dump(handover)) < MAX_HANDOVER_BYTES // 8
