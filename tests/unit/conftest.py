@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,13 +14,17 @@ from tests.support.capabilities import without_capabilities
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+HERE = Path(__file__).parent
 settings.register_profile("unit", deadline=None)
 settings.load_profile("unit")
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol() -> Generator[None, object, object]:
-    """Run each test as any user would: what takes a capability fails for root too."""
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run each test here as any user would: what takes a capability fails for root too."""
+    # pytest calls this hook for the tests of other folders too.
+    if HERE not in item.path.parents:
+        return (yield)
     with without_capabilities():
         return (yield)
 
