@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 _READ = 1
 _WRITE = 2
 _for_good: list[Watcher] = []
-"""Watchers that are never closed: one that nothing refers to would be."""
+"""Watchers that are never closed; gevent would close one that nothing refers to."""
 
 
 class GeventLoop:
-    """A `Loop`: gevent's, of whichever process asks, so it can be made before the fork."""
+    """A `Loop`: the one that gevent has in the process that asks, so a fork may follow."""
 
     now = staticmethod(time.monotonic)
 
@@ -60,8 +60,8 @@ class GeventLoop:
         """Call `callback` when SIGHUP asks this process to end for a reload.
 
         The loop installs a signal's handler with its first watcher, and uWSGI installs another
-        one before the loop runs; so that uWSGI's own watcher is the first, ours waits for the
-        loop.
+        one before the loop runs. Ours waits until the loop runs, so that uWSGI's own watcher is
+        the first.
         """
         watcher = get_hub().loop.signal(signal.SIGHUP, ref=False)
         return self.after(0.0, partial(watcher.start, callback))

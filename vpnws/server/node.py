@@ -75,7 +75,7 @@ class Node:
             no_multicast=settings.no_multicast,
         )
         self._lingering: list[Link] = []
-        # Ids do not repeat within a slot's life: the shared FDB may still name the forerunner's.
+        # No id repeats at a slot: the shared FDB may still name ports of the process before.
         self._ids = itertools.count((uwsgi.process_id() << _ID_BITS) + 1)
         self._ticks = 0
         self._ticked_s = loop.now()
@@ -98,7 +98,7 @@ class Node:
         self.switch.networks.check_room(session.network)
 
     def attach(self, connection: socket.socket, session: Session) -> Link:
-        """Make a port of a connection whose handshake is done; it is owned here from now on.
+        """Make a port for a connection whose handshake is done; the node owns it from now on.
 
         Raises CapacityError when others took the last place during the handshake.
         """
@@ -169,15 +169,19 @@ class Node:
         self.links.pop(port.id, None)
         self.switch.detach(port)
         self._page.set_ports(self.slot, len(self.links))
-        self._say_down(link)
+        self._log_end(link)
         if len(self._lingering) >= MAX_LINGERING_LINKS:
-            self._lingering = [one for one in self._lingering if not one.lingered(self.loop.now())]
+            self._close_lingered(self.loop.now())
         if len(self._lingering) >= MAX_LINGERING_LINKS:
             return False
         self._lingering.append(link)
         return True
 
-    def _say_down(self, link: Link) -> None:
+    def _close_lingered(self, now: float) -> None:
+        """Close the links that have lingered for long enough, and forget them."""
+        self._lingering = [link for link in self._lingering if not link.lingered(now)]
+
+    def _log_end(self, link: Link) -> None:
         port = link.port
         drops = " ".join(f"{reason}={count}" for reason, count in sorted(port.drops.items()))
         log.info(
@@ -201,11 +205,11 @@ class Node:
         now = self.loop.now()
         settings = self.settings
         self._ticks += 1
-        # After a tick that came late what stations sent meanwhile may lie there unread.
+        # After a late tick, what stations sent meanwhile may still be unread: nobody is judged.
         was_late, self._ticked_s = now - self._ticked_s > 2 * TICK_S, now
         for link in [] if was_late else list(self.links.values()):
             link.watch_over(now, settings.ping_every_s, settings.dead_after_s)
-        self._lingering = [link for link in self._lingering if not link.lingered(now)]
+        self._close_lingered(now)
         if self._ticks % AGE_EVERY_TICKS == 0:
             self.switch.age(now)
 

@@ -28,7 +28,7 @@ log = logging.getLogger("vpnws")
 
 
 class Server:
-    """The settings, the shared page and the bus; each process makes its node from them."""
+    """What the master made, which every process has a copy of; each makes its node from it."""
 
     def __init__(self, loop: Loop, uwsgi: Uwsgi, devices: TapDevices, settings: Settings) -> None:
         """Make what the workers share, and the mule if there is an uplink.

@@ -31,17 +31,17 @@ class Bus:
     def __init__(self, slots: int) -> None:
         """Make the pairs for processes at slots 0 to `slots` - 1."""
         self._ends: dict[tuple[int, int], socket.socket] = {}
-        for one in range(slots):
-            for other in range(one + 1, slots):
+        for low in range(slots):
+            for high in range(low + 1, slots):
                 near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
                 for end in (near, far):
                     end.setblocking(False)
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER_BYTES)
-                self._ends[one, other], self._ends[other, one] = near, far
+                self._ends[low, high], self._ends[high, low] = near, far
 
     def ends(self, slot: int) -> dict[int, socket.socket]:
         """Return the ends that the process at `slot` owns, by the slot they lead to."""
-        return {other: end for (one, other), end in self._ends.items() if one == slot}
+        return {peer: end for (owner, peer), end in self._ends.items() if owner == slot}
 
     def keep_only(self, slot: int) -> None:
         """Close this process's copies of all ends that are not `slot`'s."""

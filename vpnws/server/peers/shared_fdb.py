@@ -23,7 +23,7 @@ COUNTED_PER_S: Final = 16384
 """The keys of the cache are counted at most this fast, because counting holds the cache's lock. A
 large cache is counted less often."""
 SPARE_PART: Final = 16
-"""So much of the cache is left free for what other processes add between two counts."""
+"""One part in this many of the cache stays free for what other processes add between two counts."""
 
 
 class SharedFdb:
@@ -36,12 +36,12 @@ class SharedFdb:
         self._loop = loop
         self._uwsgi = uwsgi
         self._page = page
-        # Asked for with every batch of frames, so not by way of a method here.
+        # Read with every batch of frames, so without another call around it.
         self.epoch = page.epochs
         self._slot = slot
         self._age_s = age_s
-        # Between two counts others add entries too, and uWSGI logs each one that finds no room.
-        self._most = items - 1 - max(4, items // SPARE_PART)
+        # Other processes add entries between two counts, and uWSGI logs each that finds no room.
+        self._max_entries = items - 1 - max(4, items // SPARE_PART)
         # uWSGI's own count of a cache's items is always 0, and counting the keys takes time.
         self._count_every_s = max(1.0, items / COUNTED_PER_S)
         self._counted_s = -self._count_every_s
@@ -50,22 +50,22 @@ class SharedFdb:
         self._pending: Watcher | None = None
 
     def get(self, network: str, mac: bytes) -> Location | None:
-        """Return where `mac` is, if anywhere."""
+        """Return where `mac` is; None when nobody knows."""
         value = self._uwsgi.cache_get(mac + network.encode())
         return Location(*_VALUE.unpack(value)) if value is not None else None
 
     def put(self, network: str, mac: bytes, location: Location) -> bool:
-        """Write an entry for another age; False when the table is full."""
+        """Write an entry that lasts for one ageing time; False when the table is full."""
         key = mac + network.encode()
-        # uWSGI would say so in the log for every frame of a flood, so it is not asked.
+        # uWSGI logs every write that finds no room, so a full table is not written to.
         is_new = self._uwsgi.cache_get(key) is None
-        if is_new and self._entries() >= self._most:
+        if is_new and self._entries() >= self._max_entries:
             return False
         self._count += is_new
         value = _VALUE.pack(location.slot, location.port_id, location.claim)
         if self._uwsgi.cache_put(key, value, self._age_s):
             return True
-        self._count = self._most
+        self._count = self._max_entries
         return False
 
     def delete(self, network: str, mac: bytes) -> None:
@@ -73,9 +73,12 @@ class SharedFdb:
         self._uwsgi.cache_delete(mac + network.encode())
 
     def reserve(self, network: str, mac: bytes, claim: bytes) -> None:
-        """Keep `mac` for whoever has `claim`, for an age; half of the table is for the living."""
+        """Keep `mac` for the station that has `claim`, for one ageing time.
+
+        At most half of the table is kept for stations that are away; past that `mac` is deleted.
+        """
         key = mac + network.encode()
-        if self._entries() < self._most // 2:
+        if self._entries() < self._max_entries // 2:
             self._uwsgi.cache_put(key, _VALUE.pack(NOWHERE, 0, claim), self._age_s)
         else:
             self._uwsgi.cache_delete(key)

@@ -29,7 +29,7 @@ class Mule:
         self._devices = server.devices
 
     def __call__(self) -> None:
-        """Serve the uplinks until told to stop; without any, only wait for that."""
+        """Serve the uplinks until a signal ends the mule; without uplinks, only wait for it."""
         wait_for_signal = self._loop.catch_signals()
         settings = self._server.settings
         uplinks: list[Uplink] = []

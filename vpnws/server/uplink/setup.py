@@ -1,7 +1,7 @@
 """Makes the server's TAPs before uWSGI drops its privileges: uwsgi.ini runs it as a program.
 
-It is given its settings in the environment, as uwsgi.ini saw them. What is there already, made
-by an admin, by systemd or before a reload, is taken as it is.
+Its settings come in the environment, as uwsgi.ini saw them. A device that is there already is
+taken as it is, whether an admin, systemd or an earlier start made it.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _make(devices: TapDevices, device: str, uid: int | None, made: list[str]) ->
     tap = devices.open_tap(device)
     try:
         if is_new:
-            # Marked first: a device that is neither marked nor persistent goes with this process.
+            # Marked before it persists: if that fails, the device goes with this process.
             devices.mark_as_ours(device)
             tap.set_persistent(True)
             made.append(device)
@@ -80,7 +80,7 @@ def _make(devices: TapDevices, device: str, uid: int | None, made: list[str]) ->
 
 
 def _check_usable(devices: TapDevices, device: str, own_uid: int) -> None:
-    """See that this process, which is not root, may open `device`; say so if that is down."""
+    """See that this process, which is not root, may open `device`; warn if the device is down."""
     try:
         devices.open_tap(device).close()
     except TapPermissionError as error:

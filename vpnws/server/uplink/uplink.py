@@ -116,7 +116,7 @@ class Uplink:
         )
 
     def _announce(self) -> None:
-        """Keep the gateway's MACs ours even while it is silent: the TAP's and its bridge's."""
+        """Learn the server's own MACs, the TAP's and its bridge's, though it may be silent."""
         for name in (self._device, f"{self._device}/master"):
             mac = parse_mac(self._devices.read_mac(name))
             if self._port is not None and mac is not None:
@@ -153,11 +153,11 @@ class Uplink:
         if self._devices.exists(self._device):
             self._wait(f"the TAP device {self._device} failed: {error.strerror}")
         else:
-            # What opening says is what is said from now on, and so once.
+            # Opening fails with a better reason, and always with the same one: it is logged once.
             self._open()
 
     def _wait(self, sentence: str) -> None:
-        """Say `sentence` unless it was the last thing said, and try again later."""
+        """Log `sentence`, unless it was the last one logged, and try again later."""
         if sentence != self._failure:
             self._failure = sentence
             log.warning("uplink %s down network=%s: %s", self._device, self._network, sentence)
@@ -168,8 +168,8 @@ def read_message(tap: Tap, longest: int) -> bytes:
     """Return the frames that `tap` has ready as records, TURN_FRAMES of them or about
     TURN_BYTES; empty when there are none. Raises OSError when the device is gone.
 
-    A frame that stations would not take as the kernel gave it is made so that they do (see
-    offload.fit); `longest` bounds its packets in bytes.
+    A frame that stations would refuse in the form that the kernel gave it is changed into one that
+    they take (see offload.fit); `longest` bounds its packets in bytes.
     """
     at = 0
     try:
@@ -180,7 +180,7 @@ def read_message(tap: Tap, longest: int) -> bytes:
             put_length(_buffer, at, size)
             vnet = bytes(_buffer[at + LENGTH_BYTES : frame_at])
             if vnet != NOTHING_TO_DO and not is_sound(vnet, _buffer, frame_at, size, longest):
-                # As packets of their own they may be longer than the room that is left.
+                # As packets of their own they may take more room than the buffer has left.
                 fitting = b"".join(fit(vnet, bytes(_buffer[frame_at:stop]), longest))
                 return bytes(_buffer[:at]) + (fitting or bytes(_buffer[at:stop]))
             at = stop

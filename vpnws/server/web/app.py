@@ -59,13 +59,13 @@ class Application:
         """Start to serve in this process; uWSGI calls it after each fork, of mules too."""
         if self._uwsgi.worker_id():
             self._node = self._server.worker_node(self._uwsgi.worker_id())
-            # What lives as long as the process need not be looked at by the collector again.
+            # The garbage collector need not look again at what lives as long as the process.
             gc.freeze()
             # uWSGI waits for requests under way, and a station on `native` is one.
             self._reload = self._loop.on_reload(self._node.stop)
 
     def _end(self) -> None:
-        """Close all ports; uWSGI may call it at the end of a request too, which is no end."""
+        """Close all ports. uWSGI may call this when a request ends, too: then it does nothing."""
         if self._node is not None and self._loop.in_main_greenlet():
             self._node.stop()
 
@@ -113,7 +113,7 @@ def _answer(
 ) -> None:
     """Answer with 101. Raises OSError when the answer cannot be written."""
     if not subprotocol and "HTTP_SEC_WEBSOCKET_PROTOCOL" in environ:
-        # uWSGI's own handshake would choose all that was offered.
+        # uWSGI's own handshake would answer with the whole offer.
         headers = [
             ("Upgrade", "websocket"),
             ("Connection", "Upgrade"),

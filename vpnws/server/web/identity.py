@@ -33,16 +33,20 @@ class Identity:
 
 
 def read_identity(environ: Environ, settings: Settings) -> Identity:
-    """Return who the web server says this is: vars beat headers, which a trusted proxy sets."""
+    """Return who the web server says the station is.
+
+    Headers count only from a trusted proxy, and only if no uwsgi variable names the station.
+    """
     told = Identity(
         remote_user=raw_of(environ, "REMOTE_USER"),
         dn=raw_of(environ, "HTTPS_DN") or raw_of(environ, "DN"),
         remote_addr=_unmapped(text_of(environ, "REMOTE_ADDR")),
     )
-    # With a var the web server has spoken: a header beside it is what nginx passes on unread.
+    # A variable is the web server's own word. A header beside it may be the station's: nginx
+    # passes headers on unread.
     if told.remote_user or told.dn or not _is_trusted(told.remote_addr, settings):
         return told
-    # A proxy appends the address it sees: whatever stands before came with the request.
+    # A proxy appends the address that it sees. Whatever stands before that came with the request.
     forwarded_for = text_of(environ, "HTTP_X_FORWARDED_FOR").split(",")[-1].strip()
     return Identity(
         remote_user=raw_of(environ, "HTTP_X_FORWARDED_USER"),
@@ -70,9 +74,9 @@ def text_of(environ: Environ, name: str) -> str:
 
 
 def raw_of(environ: Environ, name: str) -> str:
-    """Return a variable as text: PEP 3333 gives bytes in latin-1's clothing.
+    """Return a variable as text: PEP 3333 gives its bytes as Latin-1, and they are read as UTF-8.
 
-    What is not UTF-8 stays distinct, so two names never become one.
+    Bytes that are not UTF-8 stay distinct, so that two names never become one.
     """
     value: str = environ.get(name, "")
     return value.encode("latin-1").decode("utf-8", "surrogateescape")

@@ -88,10 +88,10 @@ def _check_upgrade(environ: Environ) -> None:
 
 
 def choose_subprotocol(offer: str, *, offload_allowed: bool) -> str:
-    """Choose from the names that a station offers, comma between them; empty is none.
+    """Choose from the names that a station offers, separated by commas; empty when none is chosen.
 
-    Ours where it is allowed; else the first other one, because browsers hang up when none of
-    their offer is chosen. Raises UpgradeError.
+    Ours if it is offered and allowed; else the first other name, because a browser hangs up when
+    nothing of its offer is chosen. Raises UpgradeError.
     """
     names = [name.strip() for name in offer.split(",")] if offer else []
     if not all(map(_TOKEN.fullmatch, names)):

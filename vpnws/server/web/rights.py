@@ -56,7 +56,7 @@ def _read_role(text: str | None, default: Role) -> Role:
 
 
 def _read_allow(text: str | None) -> tuple[IpNetwork, ...] | None:
-    # Empty is no "everywhere": a web server's map that matched nothing gives that.
+    # Empty does not mean everywhere: a web server's map that matched nothing gives it.
     if text is None:
         return None
     try:
