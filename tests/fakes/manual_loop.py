@@ -2,82 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import select
-from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from greenlet import getcurrent, greenlet
 
+from tests.fakes.watchers import FIRST_FAKE_FD, ManualWatcher, WatcherError, World
+
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable
 
-FIRST_FAKE_FD: Final = 1 << 20
-"""Descriptors from here on are no real ones: the loop asks their `FakeDescriptor`."""
+    from tests.fakes.watchers import FakeDescriptor
+
 MAX_ROUNDS: Final = 10_000
 """So many rounds without rest are a test that would never end."""
-
-
-class WatcherError(AssertionError):
-    """A watcher was used in a way that a real loop punishes, or punishes only sometimes."""
-
-
-class FakeDescriptor(Protocol):
-    """What stands behind a descriptor that the kernel does not know."""
-
-    def is_readable(self) -> bool:
-        """Tell whether a read would not wait."""
-
-    def is_writable(self) -> bool:
-        """Tell whether a write would not wait."""
-
-
-@dataclass(eq=False)
-class ManualWatcher:
-    """A watcher of a descriptor, a timer or a signal; `owner` is the loop it belongs to."""
-
-    owner: ManualLoop
-    what: str
-    callback: Callable[[], None]
-    number: int
-    fd: int = -1
-    for_writing: bool = False
-    due_s: float | None = None
-    period_s: float | None = None
-    identity: tuple[int, int] | None = None
-    """Device and inode of a real descriptor: they change when its number is used again."""
-    is_active: bool = True
-    is_closed: bool = False
-
-    def stop(self) -> None:
-        """Stop watching; may be repeated."""
-        if self.is_closed:
-            raise WatcherError(f"{self.what} is stopped after it was closed")
-        self.is_active = False
-
-    def close(self) -> None:
-        """Stop watching for good; only once."""
-        if self.is_closed:
-            raise WatcherError(f"{self.what} is closed twice")
-        self.is_active = False
-        self.is_closed = True
-        self.owner.forget(self)
-
-
-@dataclass
-class World:
-    """What the loops of several processes have in common: the clock and the order of events."""
-
-    now_s: float = 1000.0
-    shuffler: random.Random | None = None
-    """With one, what is ready at the same time gets its turn in an order of its choice."""
-    watchers: list[ManualWatcher] = field(default_factory=list)
-    fakes: dict[int, FakeDescriptor] = field(default_factory=dict)
-    numbers: itertools.count[int] = field(default_factory=itertools.count)
-    fake_fds: itertools.count[int] = field(default_factory=lambda: itertools.count(FIRST_FAKE_FD))
 
 
 class ManualLoop:
@@ -158,8 +98,16 @@ class ManualLoop:
     def spawn(self, function: Callable[[], object]) -> greenlet:
         """Run `function` until its first wait; what is returned is `dead` once it has ended."""
         spawned = greenlet(function)
-        self._call(spawned.switch)
+        self.call(spawned.switch)
         return spawned
+
+    def call(self, callback: Callable[[], object]) -> None:
+        """Run `callback` as this process does: not outside of callbacks."""
+        was, self._in_callback = self._in_callback, True
+        try:
+            callback()
+        finally:
+            self._in_callback = was
 
     def settle(self) -> int:
         """Call callbacks until no descriptor is ready and no timer due; return how many."""
@@ -189,7 +137,7 @@ class ManualLoop:
         """Do to this process what SIGHUP does in a reload."""
         for watcher in self.open_watchers():
             if watcher.what == "a reload":
-                self._call(watcher.callback)
+                self.call(watcher.callback)
 
     def send_signal(self, number: int) -> None:
         """Send this process a signal that it has said it catches."""
@@ -198,7 +146,7 @@ class ManualLoop:
         self._signals.append(number)
         if self._signal_waiter is not None:
             waiter, self._signal_waiter = self._signal_waiter, None
-            self._call(waiter.switch)
+            self.call(waiter.switch)
 
     def add_fake(self, descriptor: FakeDescriptor) -> int:
         """Return a number under which `descriptor` can be watched."""
@@ -219,11 +167,6 @@ class ManualLoop:
         if leaked := [watcher.what for watcher in self.open_watchers()]:
             raise WatcherError(f"never closed: {', '.join(leaked)}")
 
-    def forget(self, watcher: ManualWatcher) -> None:
-        """Take a closed watcher off the list; only watchers call this."""
-        if watcher in self.world.watchers:
-            self.world.watchers.remove(watcher)
-
     def _add(
         self,
         what: str,
@@ -233,7 +176,9 @@ class ManualLoop:
         period_s: float | None = None,
     ) -> ManualWatcher:
         number = next(self.world.numbers)
-        watcher = ManualWatcher(self, what, callback, number, due_s=due_s, period_s=period_s)
+        watcher = ManualWatcher(
+            self.world, self, what, callback, number, due_s=due_s, period_s=period_s
+        )
         self.world.watchers.append(watcher)
         return watcher
 
@@ -273,15 +218,8 @@ class ManualLoop:
             watcher.due_s = self.now() + watcher.period_s
         elif watcher.due_s is not None:
             watcher.is_active = False
-            self.forget(watcher)
-        watcher.owner._call(watcher.callback)
-
-    def _call(self, callback: Callable[[], object]) -> None:
-        was, self._in_callback = self._in_callback, True
-        try:
-            callback()
-        finally:
-            self._in_callback = was
+            self.world.forget(watcher)
+        watcher.owner.call(watcher.callback)
 
     def _ready(self) -> list[ManualWatcher]:
         """Return watchers that are ready: timers in the order they are due, then descriptors."""

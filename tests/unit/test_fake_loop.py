@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fakes.manual_loop import ManualLoop, WatcherError, World
+from tests.fakes.manual_loop import ManualLoop
+from tests.fakes.watchers import WatcherError, World
 
 if TYPE_CHECKING:
     from vpnws.server.loop import Loop

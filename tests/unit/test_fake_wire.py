@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fakes.manual_loop import ManualLoop, WatcherError
+from tests.fakes.manual_loop import ManualLoop
+from tests.fakes.watchers import WatcherError
 from tests.fakes.wire import Wire
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fakes.house import MULE, House, record_of
+from tests.fakes.house import MULE, House
+from tests.fakes.station import record_of
 from tests.fakes.wire import Wire
 from tests.support.frames import frame, mac
 from tests.support.raw_frames import BINARY, PING, PONG, encode_frame
@@ -17,7 +18,7 @@ from vpnws.wire.ethernet import BROADCAST
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.fakes.house import Station
+    from tests.fakes.station import Station
 
 DEAD_AFTER_S = 75.0
 PING_EVERY_S = 25.0

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fakes.house import House, Station
+from tests.fakes.house import House
+from tests.fakes.station import Station
 from tests.fakes.wire import Wire
 from tests.support.frames import frame, mac
 from tests.support.reference_switch import ReferenceSwitch

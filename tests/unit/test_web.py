@@ -20,7 +20,7 @@ from vpnws.wire.records import SUBPROTOCOL
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.fakes.house import Station
+    from tests.fakes.station import Station
 
 GOOD = {
     "REQUEST_METHOD": "GET",
