@@ -434,7 +434,7 @@ def test_the_log_says_who_came_and_what_they_did(
         "port 2.1 up network=default user=eve??x?? dn=- addr=192.0.2.1 mac=-"
         " rights=community subprotocol=-",
         "port 2.1 down after 5 s: 'closed by the station'; rx 1 frames, 60 bytes; tx 0 frames,"
-        " 0 bytes; drops none",
+        " 0 bytes; drops none; user=eve??x?? dn=- addr=192.0.2.1 mac=02:00:00:00:00:01",
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from ipaddress import ip_network
 
@@ -10,10 +11,11 @@ import pytest
 from tests.fakes.wire import Wire
 from tests.support.frames import frame, mac
 from tests.support.node_bed import NodeBed
-from tests.support.raw_frames import BINARY, PING, encode_frame
+from tests.support.raw_frames import BINARY, PING, TEXT, encode_frame
 from vpnws.errors import CapacityError
 from vpnws.server import node as node_module
-from vpnws.server.node import TICK_S, describe, describe_rights
+from vpnws.server.node import TICK_S
+from vpnws.server.port.describe import describe, describe_rights
 from vpnws.server.port.link import LINGER_S
 from vpnws.server.port.session import Session
 from vpnws.server.port.state import LinkState
@@ -24,6 +26,7 @@ from vpnws.switch.guard.roles import ISOLATED, Kind, Role
 from vpnws.switch.location import NOWHERE, Location
 from vpnws.wire import websocket
 from vpnws.wire.ethernet import BROADCAST
+from vpnws.wire.records import SUBPROTOCOL, encode_record
 
 FIRST, SECOND = mac(1), mac(2)
 
@@ -202,7 +205,7 @@ class TestTheEnd:
         station.link.lose('a "reason"\nwith a line')
         assert caplog.messages == [
             "port 1.1 down after 5 s: 'a ?reason??with a line'; rx 2 frames, 65 bytes;"
-            " tx 1 frames, 60 bytes; drops length=1"
+            " tx 1 frames, 60 bytes; drops length=1; user=- dn=- addr=- mac=02:00:00:00:00:01"
         ]
 
 
@@ -231,3 +234,65 @@ def test_no_name_can_forge_a_log_line() -> None:
         "network=default user=eve?user=root? dn=CN=?x? addr=192.0.2.1 mac=02:00:00:00:00:01"
         " rights=community subprotocol=-"
     )
+
+
+class TestReports:
+    """What is dropped is said while it happens, in the log and to the station."""
+
+    @pytest.fixture(autouse=True)
+    def warnings(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.WARNING)
+
+    def test_who_takes_a_mac_is_told_and_so_is_the_operator(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        bed = NodeBed()
+        alice = bed.join(Session(Identity("alice"), announced_mac=FIRST))
+        bob = bed.join(Session(Identity("bob", remote_addr="192.0.2.9"), subprotocol=SUBPROTOCOL))
+        bob.send(encode_frame(BINARY, encode_record(frame(BROADCAST, FIRST))))
+        bed.loop.advance(TICK_S)
+        assert caplog.messages == [
+            "port 1.2 user=bob dn=- addr=192.0.2.9 mac=- drops 1 frames of 02:00:00:00:00:01"
+            " (mac_taken): the MAC belongs to port 1.1: use another MAC (--mac), or wait for"
+            " vpnws-age after that station has left"
+        ]
+        (notice,) = [one.payload for one in bob.frames() if one.opcode == TEXT]
+        told = json.loads(notice)["notice"]
+        assert "02:00:00:00:00:01 are dropped (mac_taken)" in told
+        assert "another station" in told
+        assert "1.1" not in told
+        assert not [one for one in alice.frames() if one.opcode == TEXT]
+
+    def test_a_plain_station_is_told_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
+        bed = NodeBed()
+        station = bed.join()
+        station.send(encode_frame(BINARY, b"short"))
+        bed.loop.advance(TICK_S)
+        assert len(caplog.messages) == 1
+        assert station.frames() == []
+
+    def test_a_burst_is_one_line_and_another_when_the_minute_is_over(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        bed = NodeBed()
+        station = bed.join()
+        for _ in range(30):
+            station.send(encode_frame(BINARY, b"short") * 10)
+            bed.loop.advance(1.0)
+        assert [message.partition(" drops ")[2].split()[0] for message in caplog.messages] == ["10"]
+        bed.loop.advance(60.0)
+        assert caplog.messages[1].partition(" drops ")[2].startswith("290 frames (length)")
+        bed.loop.advance(300.0)
+        assert len(caplog.messages) == 2
+
+    def test_asking_to_bridge_without_the_right_is_told(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        bed = NodeBed()
+        station = bed.join(Session(wants_bridge=True, subprotocol=SUBPROTOCOL))
+        assert caplog.messages[0].startswith(
+            "port 1.1 asked to bridge, and the web server does not"
+        )
+        assert "VPNWS_BRIDGE" in json.loads(station.frames()[0].payload)["notice"]
+        bed.join(Session(wants_bridge=True, rights=Rights(may_bridge=True)))
+        assert len(caplog.messages) == 1

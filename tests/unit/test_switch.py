@@ -1,4 +1,4 @@
-"""The forwarding process, step by step (the numbers are those of vpnws/switch/switch.py)."""
+"""The forwarding process, step by step (the numbers are those of vpnws/switch/forwarding.py)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.fabric import Fabric
-from tests.support.frames import frame, mac
+from tests.support.frames import SOLICITATION, arp, frame, mac, neighbor
 from vpnws.errors import CapacityError
 from vpnws.switch.drop import Drop
 from vpnws.switch.fdb import MISS_S, RECHECK_S, REPLACE_IDLE_S
 from vpnws.switch.guard.destinations import AllowedDestinations, parse_destinations
 from vpnws.switch.guard.moves import HOLD_S, MAX_MOVES, TRUSTED
 from vpnws.switch.guard.roles import ISOLATED, PROMISCUOUS, Kind, Role
+from vpnws.switch.guard.storm import DISCOVERY_PER_S
 from vpnws.wire.ethernet import BROADCAST, ZERO
 
 if TYPE_CHECKING:
@@ -338,6 +339,22 @@ class TestStep5Classify:
 
 
 class TestStep6Storm:
+    def test_a_storm_does_not_take_arp_and_nd_with_it(self, fabric: Fabric) -> None:
+        port, other = fabric.attach(storm_limit=10), fabric.attach(1)
+        video = frame(b"\x01\x00\x5e\x01\x02\x03", mac(1))
+        ends = (mac(1), "10.0.0.1"), (ZERO, "10.0.0.2")
+        needs = [
+            arp(1, *ends, macs=BROADCAST + mac(1)),
+            neighbor(SOLICITATION, "fd00::2", macs=MULTICAST + mac(1)),
+        ]
+        fabric.send(port, *[video] * 50)
+        assert len(fabric.received(other)) == 10
+        fabric.send(port, *(needs * 300))
+        assert len(fabric.received(other)) == DISCOVERY_PER_S
+        fabric.now += 0.1
+        fabric.send(port, video, video, *needs)
+        assert fabric.received(other) == [video, *needs]
+
     def test_a_storm_is_cut_and_counted_and_known_unicast_is_not(self, fabric: Fabric) -> None:
         port, other = fabric.attach(storm_limit=10), fabric.attach(1)
         learn(fabric, other, 2)

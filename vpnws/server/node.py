@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 from vpnws.errors import CapacityError
 from vpnws.server.peers.bus import TrunkLink
 from vpnws.server.peers.shared_fdb import SharedFdb
+from vpnws.server.port.describe import describe, describe_briefly
 from vpnws.server.port.link import Link
+from vpnws.server.reports import Reports
 from vpnws.switch.format import TRUNK_ITEMS, for_station
 from vpnws.switch.forwarding import Switch
 from vpnws.switch.guard.destinations import AllowedDestinations
@@ -20,7 +22,6 @@ from vpnws.switch.port import AccessPort, Trunk
 from vpnws.switch.queue.queue import EgressQueue
 from vpnws.text import log_value
 from vpnws.wire import websocket
-from vpnws.wire.ethernet import format_mac
 
 if TYPE_CHECKING:
     import socket
@@ -39,6 +40,10 @@ TICK_S: Final = 1.0
 AGE_EVERY_TICKS: Final = 5
 MAX_LINGERING_LINKS: Final = 256
 """Ended links that still wait for their station's answer; a further one is closed at once."""
+BRIDGE_REFUSED: Final = (
+    "asked to bridge, and the web server does not grant it (VPNWS_BRIDGE on): frames of other"
+    " stations behind it are dropped"
+)
 _ID_BITS: Final = 32
 
 log = logging.getLogger("vpnws")
@@ -74,6 +79,8 @@ class Node:
             no_broadcast=settings.no_broadcast,
             no_multicast=settings.no_multicast,
         )
+        self._reports = Reports(self.switch, _short_name)
+        self._uplinks: list[AccessPort] = []
         self._lingering: list[Link] = []
         # No id repeats at a slot: the shared FDB may still name ports of the process before.
         self._ids = itertools.count((uwsgi.process_id() << _ID_BITS) + 1)
@@ -122,6 +129,9 @@ class Node:
         if session.announced_mac is not None:
             self.switch.announce(port, session.announced_mac, self.loop.now())
         log.info("port %s up %s", self._name(port), describe(session))
+        if session.wants_bridge and not rights.may_bridge:
+            log.warning("port %s %s", self._name(port), BRIDGE_REFUSED)
+            link.notify(f"this station {BRIDGE_REFUSED}", self.loop.now())
         return link
 
     def attach_uplink(self, network: str, outlet: Outlet, format_: Format) -> AccessPort:
@@ -133,12 +143,12 @@ class Node:
             EgressQueue(settings.trunk_limit_bytes),
             settings.max_frame_bytes,
             origin=self.switch.networks.origin(network, PROMISCUOUS),
-            storm=StormControl(0, self.loop.now()),
             station_limit=settings.uplink_limit,
             claim=TRUSTED,
         )
         port.outlet = outlet
         self.switch.attach(port)
+        self._uplinks.append(port)
         return port
 
     def announce(self, port: AccessPort, mac: bytes) -> None:
@@ -148,6 +158,8 @@ class Node:
     def detach_uplink(self, port: AccessPort) -> None:
         """Take the port of a TAP off the switch."""
         self.switch.detach(port)
+        self._uplinks.remove(port)
+        self._reports.forget(port)
 
     def stop(self) -> None:
         """End every link because the service restarts, and take no more."""
@@ -167,9 +179,11 @@ class Node:
         """Take a link that ended off the switch; return whether it may linger."""
         port = link.port
         self.links.pop(port.id, None)
+        who = describe_briefly(link.session, self.switch.stations_of(port))
         self.switch.detach(port)
+        self._reports.forget(port)
         self._page.set_ports(self.slot, len(self.links))
-        self._log_end(link)
+        self._log_end(link, who)
         if len(self._lingering) >= MAX_LINGERING_LINKS:
             self._close_lingered(self.loop.now())
         if len(self._lingering) >= MAX_LINGERING_LINKS:
@@ -181,12 +195,12 @@ class Node:
         """Close the links that have lingered for long enough, and forget them."""
         self._lingering = [link for link in self._lingering if not link.lingered(now)]
 
-    def _log_end(self, link: Link) -> None:
+    def _log_end(self, link: Link, who: str) -> None:
         port = link.port
         drops = " ".join(f"{reason}={count}" for reason, count in sorted(port.drops.items()))
         log.info(
             "port %s down after %.0f s: '%s'; rx %d frames, %d bytes; tx %d frames, %d bytes; drops"
-            " %s",
+            " %s; %s",
             self._name(port),
             self.loop.now() - link.times.opened_s,
             log_value(link.reason, keep=" "),
@@ -195,11 +209,12 @@ class Node:
             port.tx_frames,
             port.tx_bytes,
             drops or "none",
+            who,
         )
 
     def _name(self, port: AccessPort) -> str:
         """Return a port's short name for the log: its worker and a number."""
-        return f"{self.slot + 1}.{port.id & ((1 << _ID_BITS) - 1)}"
+        return _short_name(self.slot, port.id)
 
     def _tick(self) -> None:
         now = self.loop.now()
@@ -209,36 +224,24 @@ class Node:
         was_late, self._ticked_s = now - self._ticked_s > 2 * TICK_S, now
         for link in [] if was_late else list(self.links.values()):
             link.watch_over(now, settings.ping_every_s, settings.dead_after_s)
+        self._report_drops(now)
         self._close_lingered(now)
         if self._ticks % AGE_EVERY_TICKS == 0:
             self.switch.age(now)
 
-
-def describe(session: Session) -> str:
-    """Write who and where a station is, in one line that a station cannot forge or break."""
-    identity = session.identity
-    mac = format_mac(session.announced_mac) if session.announced_mac else "-"
-    pairs = (
-        ("network", session.network),
-        ("user", identity.remote_user),
-        ("dn", identity.dn),
-        ("addr", identity.remote_addr),
-        ("mac", mac),
-        ("rights", describe_rights(session)),
-        ("subprotocol", session.subprotocol),
-    )
-    return " ".join(f"{key}={log_value(value) or '-'}" for key, value in pairs)
+    def _report_drops(self, now: float) -> None:
+        """Say what is being dropped, in the log and to the stations that it concerns."""
+        look = self._reports.look
+        for link in list(self.links.values()):
+            if link.port.drops:
+                who = describe_briefly(link.session, self.switch.stations_of(link.port))
+                for notice in look(link.port, f"port {self._name(link.port)} {who}", now):
+                    link.notify(notice, now)
+        for port in self._uplinks:
+            look(port, f"port {self._name(port)} of the TAP in network {port.origin.network}", now)
+        for slot, trunk in self.switch.trunks.items():
+            look(trunk, f"the trunk from process {self.slot + 1} to {slot + 1}", now)
 
 
-def describe_rights(session: Session) -> str:
-    """Write what a station may do, and whether it asked for more."""
-    rights = session.rights
-    role = rights.role.kind.name.lower() + (rights.role.community and f":{rights.role.community}")
-    words = [role]
-    if rights.allow is not None:
-        words.append("allow:" + "+".join(map(str, rights.allow)))
-    if rights.may_bridge:
-        words.append("bridge")
-    elif session.wants_bridge:
-        words.append("bridge-refused")
-    return ",".join(words)
+def _short_name(slot: int, port_id: int) -> str:
+    return f"{slot + 1}.{port_id & ((1 << _ID_BITS) - 1)}"

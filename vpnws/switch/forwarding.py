@@ -29,13 +29,14 @@ from vpnws.switch.drop import Drop
 from vpnws.switch.location import SharedView
 from vpnws.switch.networks import Networks
 from vpnws.switch.port import AccessPort
+from vpnws.wire.discovery import is_discovery
 from vpnws.wire.ethernet import BROADCAST, RESERVED, ZERO, is_station_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vpnws.switch.format import Format, Written
-    from vpnws.switch.location import SharedTable
+    from vpnws.switch.location import Location, SharedTable
     from vpnws.switch.port import Origin, Port, Trunk
     from vpnws.wire.train import Train
 
@@ -75,8 +76,8 @@ class Switch:
         self._networks = self.networks.by_name
         self._no_broadcast = no_broadcast
         self._no_multicast = no_multicast
-        self._backlog: set[Port] = set()
-        """Ports that were given something since they last wrote."""
+        self._backlog: dict[Port, None] = {}
+        """Ports that were given something since they last wrote; in order, so that runs repeat."""
 
     def attach(self, port: AccessPort) -> None:
         """Add `port` to its origin's network. Raises CapacityError."""
@@ -85,13 +86,17 @@ class Switch:
     def detach(self, port: AccessPort) -> None:
         """Remove `port` and everything learned on it; its queue is dropped with it."""
         self.networks.detach(port)
-        self._backlog.discard(port)
+        self._backlog.pop(port, None)
 
     def announce(self, port: AccessPort, mac: bytes, now: float) -> None:
         """Learn a MAC that a station names when it connects, as from a frame of its own."""
         self._shared.refresh()
         if is_station_address(mac):
             self.networks.of(port.origin).fdb.learn(port, mac, now)
+
+    def locate(self, network: str, mac: bytes) -> Location | None:
+        """Return where the table that all processes share has `mac` of `network`."""
+        return self._shared.table.get(network, mac)
 
     def stations_of(self, port: AccessPort) -> frozenset[bytes]:
         """Return the MACs learned on `port`."""
@@ -118,7 +123,7 @@ class Switch:
             else:
                 self._arrive(ingress, train, now)
         while self._backlog:
-            self._backlog.pop().outlet.flush(now)
+            self._backlog.popitem()[0].outlet.flush(now)
         return ingress.rx_frames - before
 
     def _enter(self, ingress: AccessPort, train: Train, now: float) -> None:
@@ -131,6 +136,7 @@ class Switch:
                 self._enter(ingress, part, now)
         else:
             ingress.drops[refusal] += train.count
+            ingress.refused[refusal] = train.addresses[6:]
 
     def _arrive(self, ingress: Port, train: Train, now: float) -> None:
         """Take a train from another process through the steps that are left."""
@@ -190,7 +196,9 @@ class Switch:
             self._deliver_all(origin, ingress, train, now)
             return
         for part in train.split():
-            if storm.admit(part.packet_count(), now):
+            if storm.admit(part.packet_count(), now) or (
+                is_discovery(part.frames()[0]) and storm.admit_discovery(now)
+            ):
                 self._deliver_all(origin, ingress, part, now)
             else:
                 ingress.drops[Drop.STORM] += part.count
@@ -211,4 +219,4 @@ class Switch:
         items, size_bytes = written
         count = len(items)
         egress.egress.push(items, max(count, train.count), size_bytes, now)
-        self._backlog.add(egress)
+        self._backlog[egress] = None

@@ -10,6 +10,7 @@ from vpnws.switch.guard.roles import Role, may_talk
 from vpnws.switch.guard.storm import UNLIMITED, StormControl
 
 if TYPE_CHECKING:
+    from vpnws.switch.drop import Drop
     from vpnws.switch.format import Format
     from vpnws.switch.guard.destinations import AllowedDestinations
     from vpnws.switch.queue.queue import EgressQueue
@@ -98,7 +99,7 @@ class Port:
 class AccessPort(Port):
     """A port in one network: a station's link, or the uplink."""
 
-    __slots__ = ("claim", "destinations", "origin", "station_limit")
+    __slots__ = ("claim", "destinations", "origin", "refused", "station_limit")
 
     def __init__(
         self,
@@ -108,7 +109,7 @@ class AccessPort(Port):
         max_frame_bytes: int,
         *,
         origin: Origin,
-        storm: StormControl,
+        storm: StormControl = UNLIMITED,
         station_limit: int = 1,
         claim: bytes = ANONYMOUS,
         destinations: AllowedDestinations | None = None,
@@ -122,6 +123,8 @@ class AccessPort(Port):
         self.station_limit = station_limit
         self.claim = claim
         self.destinations = destinations
+        self.refused: dict[Drop, bytes] = {}
+        """The source of the last frame that was refused here, by reason."""
 
     def accepts(self, role: Role, ingress: Port) -> bool:
         """Tell whether the isolation roles allow it (RFC 5517)."""

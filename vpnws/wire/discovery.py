@@ -6,10 +6,10 @@ from enum import IntEnum
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from vpnws.wire.headers import ADDRESS_BYTES, ICMPV6, TYPE_ARP, TYPE_IPV4, UDP
+from vpnws.wire.headers import ADDRESS_BYTES, ICMPV6, TYPE_ARP, TYPE_IPV4, UDP, Headers
 
 if TYPE_CHECKING:
-    from vpnws.wire.headers import Headers
+    from vpnws.wire.buffer import Buffer
 
 ROUTER_SOLICITATION: Final = 133
 ROUTER_ADVERTISEMENT: Final = 134
@@ -83,3 +83,11 @@ def read_dhcp(headers: Headers) -> Dhcp | None:
     """Return where a DHCP message goes; None if it is none."""
     ports = headers.ports if headers.protocol == UDP else None
     return None if ports is None else _DHCP_PORTS.get((headers.version, ports[1]))
+
+
+def is_discovery(frame: Buffer) -> bool:
+    """Tell whether a host asks with `frame` for an address, or tells its own: ARP, ND or DHCP."""
+    headers = Headers(frame, 0, len(frame))
+    if headers.ethertype == TYPE_ARP or nd_type(headers) is not None:
+        return True
+    return read_dhcp(headers) is Dhcp.TO_SERVER

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import socket
 from typing import TYPE_CHECKING, Final
@@ -15,6 +16,7 @@ from vpnws.server.port.session import LinkTimes
 from vpnws.server.port.state import TRANSITIONS, LinkEvent, LinkState, LinkStateError
 from vpnws.sizes import MAX_UNSENT_BYTES, MAX_WRITE_BUFFERS, WRITE_BYTES
 from vpnws.wire import websocket
+from vpnws.wire.records import SUBPROTOCOL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -91,6 +93,14 @@ class Link:
         """Send a control frame before the frames that wait."""
         self.port.egress.push_control(websocket.encode(opcode, payload))
         self.flush(now)
+
+    def notify(self, notice: str, now: float) -> None:
+        """Tell the station something, where it can read it: only `vpnws.offload.1` has texts.
+
+        There is no room for a notice while CONTROL_RESERVE_BYTES of others wait.
+        """
+        if self.session.subprotocol == SUBPROTOCOL:
+            self.send_control(websocket.TEXT, json.dumps({"notice": notice}).encode(), now)
 
     def watch_over(self, now: float, ping_every_s: float, dead_after_s: float) -> None:
         """Ping a quiet station; end one that has been silent for `dead_after_s`.

@@ -1,0 +1,54 @@
+"""Writes in words of a log line who a station is and what it may do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vpnws.text import log_value
+from vpnws.wire.ethernet import format_mac
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vpnws.server.port.session import Session
+
+
+def describe(session: Session) -> str:
+    """Write who and where a station is, in one line that a station cannot forge or break."""
+    mac = format_mac(session.announced_mac) if session.announced_mac else ""
+    return _in_words(
+        network=session.network,
+        **_names(session),
+        mac=mac,
+        rights=describe_rights(session),
+        subprotocol=session.subprotocol,
+    )
+
+
+def describe_briefly(session: Session, stations: Iterable[bytes]) -> str:
+    """Write who a station is, and its MAC or one of the `stations` learned on its port."""
+    mac = session.announced_mac or min(stations, default=None)
+    return _in_words(**_names(session), mac=format_mac(mac) if mac else "")
+
+
+def describe_rights(session: Session) -> str:
+    """Write what a station may do, and whether it asked for more."""
+    rights = session.rights
+    role = rights.role.kind.name.lower() + (rights.role.community and f":{rights.role.community}")
+    words = [role]
+    if rights.allow is not None:
+        words.append("allow:" + "+".join(map(str, rights.allow)))
+    if rights.may_bridge:
+        words.append("bridge")
+    elif session.wants_bridge:
+        words.append("bridge-refused")
+    return ",".join(words)
+
+
+def _names(session: Session) -> dict[str, str]:
+    identity = session.identity
+    return {"user": identity.remote_user, "dn": identity.dn, "addr": identity.remote_addr}
+
+
+def _in_words(**values: str) -> str:
+    return " ".join(f"{key}={log_value(value) or '-'}" for key, value in values.items())
