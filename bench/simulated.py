@@ -144,7 +144,7 @@ class Bulk:
         self.received_bytes = 0
         self._window = 10.0 * MSS_BYTES
         self._threshold = float("inf")
-        self._most = 0.0
+        self._window_before_loss = 0.0
         self._reduced_s = 0.0
         self._in_flight: dict[int, tuple[int, float]] = {}
         """Bytes and time of what was sent and not heard of yet."""
@@ -202,17 +202,17 @@ class Bulk:
         self._send()
 
     def _reduce(self) -> None:
-        self._most = self._window
+        self._window_before_loss = self._window
         self._window = self._threshold = max(2.0 * MSS_BYTES, self._window * _BETA)
         self._reduced_s = self._sim.now
 
     def _cubic(self) -> float:
         """Return the window of RFC 9438 for now: its own growth, or Reno's where that is faster."""
         since_s = self._sim.now - self._reduced_s
-        most = self._most / MSS_BYTES
-        turn_s: float = (most * (1 - _BETA) / _CUBIC) ** (1 / 3)
-        reno = most * _BETA + 3 * (1 - _BETA) / (1 + _BETA) * since_s / self._case.rtt_s
-        grown = max(_CUBIC * (since_s - turn_s) ** 3 + most, reno) * MSS_BYTES
+        before_loss = self._window_before_loss / MSS_BYTES
+        turn_s: float = (before_loss * (1 - _BETA) / _CUBIC) ** (1 / 3)
+        reno = before_loss * _BETA + 3 * (1 - _BETA) / (1 + _BETA) * since_s / self._case.rtt_s
+        grown = max(_CUBIC * (since_s - turn_s) ** 3 + before_loss, reno) * MSS_BYTES
         return min(grown, 1.5 * self._window)
 
     def _check(self) -> None:

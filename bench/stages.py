@@ -83,7 +83,7 @@ class Bed:
             self._format,
             EgressQueue(_LIMIT_BYTES),
             _LONGEST_BYTES,
-            origin=self.switch.networks.origin("default", SAME_COMMUNITY),
+            origin=self.switch.networks.make_origin("default", SAME_COMMUNITY),
             storm=StormControl(0, _NOW_S),
         )
         self.switch.attach(port)

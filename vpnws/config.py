@@ -89,7 +89,7 @@ def parse_listen(text: str) -> str:
 
 
 def is_network_name(text: str) -> bool:
-    """Tell whether `text` can name a network: 1 to 32 of letters, digits, dots, `-` and `_`."""
+    """Return whether `text` can name a network: 1 to 32 of letters, digits, dots, `-` and `_`."""
     plain = text.replace("-", "").replace("_", "").replace(".", "")
     return len(text) <= MAX_NETWORK_NAME_BYTES and plain.isascii() and plain.isalnum()
 

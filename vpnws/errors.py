@@ -3,9 +3,9 @@
 VpnwsError
  +-- ConfigError        a setting is wrong: the start stops
  +-- CapacityError      a bound is reached: try again later, or raise the bound
- +-- RightsError        the web server granted something that cannot be read
+ +-- RightsError        the web server granted a right that cannot be read
  +-- HookError          a command of vpnws-exec or vpnws-exec-down failed
- +-- HandoverError      a port cannot be handed to another process: its station connects again
+ +-- HandoverError      a port cannot be handed over to another process: its station connects again
  +-- UpgradeError       a request cannot become a port: it gets an HTTP status
  +-- TapError           a TAP device cannot be opened, configured or kept
  |    +-- TapPermissionError   the process lacks CAP_NET_ADMIN, or may not use that device
@@ -25,7 +25,7 @@ class ConfigError(VpnwsError):
 
 
 class CapacityError(VpnwsError):
-    """A bound is reached: the same may go well later, or with a higher bound."""
+    """A bound is reached: the same may succeed later, or with a higher bound."""
 
 
 class RightsError(VpnwsError):
@@ -64,7 +64,7 @@ class TapBusyError(TapError):
 
 
 class ConnectError(VpnwsError):
-    """The client cannot reach its server, or the server does not speak WebSocket there."""
+    """The client cannot reach its server, or what answers does not speak WebSocket."""
 
 
 class RefusedError(ConnectError):

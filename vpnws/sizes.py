@@ -1,17 +1,17 @@
-"""Sizes that rooms side by side share: each stands here and nowhere else."""
+"""Sizes that several rooms share: each is defined here and nowhere else."""
 
 from __future__ import annotations
 
 from typing import Final
 
 MAX_WRITE_BUFFERS: Final = 512
-"""Buffers in one gathered write, of which Linux takes 1,024. Another write takes the rest."""
+"""Buffers in one gathered write; Linux allows 1,024. Another write takes the rest."""
 WRITE_BYTES: Final = 131072
 """A write that has this much takes no further message; another write takes the rest."""
 MAX_UNSENT_BYTES: Final = 131072
-"""Unsent bytes that the kernel may hold for a TCP socket, because a ping waits behind them. When it
-holds more the socket takes nothing: the port is backed up, and the client does not read its TAP."""
+"""Unsent bytes that the kernel may hold for a TCP socket; a ping waits behind them. When it holds
+more, the socket takes nothing: the port is backed up, and the client does not read its TAP."""
 TURN_FRAMES: Final = 64
-"""Frames read from a TAP in one turn; then others have theirs."""
+"""Frames that are read from a TAP in one turn; then others have their turn."""
 TURN_BYTES: Final = 131072
 """The same in bytes; one frame more may come."""

@@ -1,4 +1,4 @@
-"""Makes text from strangers safe to show: as one word of a log line, or as one short sentence."""
+"""Makes strangers' text safe to show: as one word of a log line, or as one short sentence."""
 
 from __future__ import annotations
 

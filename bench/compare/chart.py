@@ -114,12 +114,13 @@ def _draw(
     _text(group, panel.title, 0, 14, "title")
     _text(group, panel.unit, 0, 32, "unit")
     span = width - _LABEL_WIDTH - _VALUE_WIDTH
-    most = max(spread.high for _, spread in spreads) or 1.0
+    highest = max(spread.high for _, spread in spreads) or 1.0
     for number, (name, spread) in enumerate(spreads):
         top = _HEAD + number * _ROW
         middle = top + _BAR / 2
         low, median, high = (
-            _LABEL_WIDTH + span * value / most for value in (spread.low, spread.median, spread.high)
+            _LABEL_WIDTH + span * value / highest
+            for value in (spread.low, spread.median, spread.high)
         )
         _text(group, name, _LABEL_WIDTH - 8, middle + 4, "", anchor="end")
         ours = " ours" if name.startswith("vpnws") else ""

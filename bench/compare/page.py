@@ -12,7 +12,7 @@ END: Final = "<!-- results of the last full run: end -->"
 
 
 def has_marks(page: str) -> bool:
-    """Tell whether the page has exactly one pair of marks."""
+    """Return whether the page has exactly one pair of marks."""
     counts = page.count(BEGIN), page.count(END)
     return counts == (1, 1) and page.index(BEGIN) < page.index(END)
 

@@ -40,7 +40,7 @@ class Target:
         return mine.median / best if best else None
 
     def is_met(self, results: Results) -> bool | None:
-        """Tell whether the ratio is as wanted, None where it is unknown."""
+        """Return whether the ratio is as wanted, None where it is unknown."""
         ratio = self.ratio(results)
         if ratio is None:
             return None

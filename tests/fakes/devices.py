@@ -92,11 +92,11 @@ class FakeDevices:
         return FakeTap(name, device, self, has_vnet=offload)
 
     def exists(self, name: str) -> bool:
-        """Tell whether there is a device `name`."""
+        """Return whether there is a device `name`."""
         return name in self.devices
 
     def is_up(self, name: str) -> bool:
-        """Tell whether there is a device `name` and it is up."""
+        """Return whether there is a device `name` and it is up."""
         return name in self.devices and self.devices[name].is_up
 
     def read_mac(self, name: str) -> str:

@@ -81,7 +81,7 @@ class ManualLoop:
         return self._first_signal
 
     def in_main_greenlet(self) -> bool:
-        """Tell whether neither a callback nor what `spawn` started is running."""
+        """Return whether neither a callback nor what `spawn` started is running."""
         return not self._in_callback and getcurrent().parent is None
 
     # What the test calls.

@@ -22,10 +22,10 @@ class FakeDescriptor(Protocol):
     """What stands behind a descriptor that the kernel does not know."""
 
     def is_readable(self) -> bool:
-        """Tell whether a read would not wait."""
+        """Return whether a read would not wait."""
 
     def is_writable(self) -> bool:
-        """Tell whether a write would not wait."""
+        """Return whether a write would not wait."""
 
 
 class Owner(Protocol):

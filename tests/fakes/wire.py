@@ -68,10 +68,10 @@ class Wire:
 
     def accepts_bytes(self, way: Way, size_bytes: int) -> int:
         """Return how much of a write of `size_bytes` is taken now."""
-        most = min(size_bytes, self.room_bytes - way.size_bytes, self.max_write_bytes)
-        if most > 1 and self.chooser is not None:
-            return self.chooser.randint(1, most)
-        return max(0, most)
+        taken_bytes = min(size_bytes, self.room_bytes - way.size_bytes, self.max_write_bytes)
+        if taken_bytes > 1 and self.chooser is not None:
+            return self.chooser.randint(1, taken_bytes)
+        return max(0, taken_bytes)
 
 
 @dataclass(eq=False)

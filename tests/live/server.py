@@ -107,7 +107,7 @@ class Station:
             pass
 
     def is_quiet(self, time_s: float = 0.1) -> bool:
-        """Tell whether no frame comes for `time_s`; pings do not count."""
+        """Return whether no frame comes for `time_s`; pings do not count."""
         try:
             self.client.read_message(time_s)
         except TimeoutError:
@@ -121,7 +121,7 @@ class Station:
         return answer
 
     def hears(self, sent: bytes, timeout_s: float = 0.3) -> bool:
-        """Tell whether `sent` comes within `timeout_s`."""
+        """Return whether `sent` comes within `timeout_s`."""
         try:
             self.expect(sent, timeout_s)
         except TimeoutError:

@@ -81,7 +81,7 @@ class MakeRun(Service):
         return self._checkout
 
     def is_ready(self) -> bool:
-        """Tell whether it serves."""
+        """Return whether it serves."""
         return (self.namespace.call(ask) if self.namespace else ask()) == 426
 
     def stop(self) -> int:

@@ -50,7 +50,7 @@ def address(vpn: Vpn, index: int, version: int) -> str:
 
 
 def is_whole(frame: bytes) -> bool:
-    """Tell whether a captured TCP or UDP packet's checksum is right."""
+    """Return whether a captured TCP or UDP packet's checksum is right."""
     if frame[12:14] == b"\x08\x00":
         end = 14 + int.from_bytes(frame[16:18], "big")
         addresses, protocol, packet = frame[26:34], frame[23], frame[34:end]

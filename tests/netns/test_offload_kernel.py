@@ -78,7 +78,7 @@ class TestTheKernelCutsAsWeDo:
         assert bed.cut(vnet, packet.partial(), len(ours)) == ours
 
     @drawn
-    @given(packet=packets(least_bytes=40), gso_size=st.integers(33, 1500), ecn=st.booleans())
+    @given(packet=packets(min_bytes=40), gso_size=st.integers(33, 1500), ecn=st.booleans())
     def test_whatever_the_packet_is(
         self, bed: OffloadBed, packet: Packet, gso_size: int, ecn: bool
     ) -> None:
@@ -94,7 +94,7 @@ class TestTheKernelCutsAsWeDo:
         assert bed.cut(vnet, frame, 1) == plain_frames(vnet, frame)
 
     @drawn
-    @given(packet=packets(least_bytes=1), gso_size=st.just(0) | st.integers(33, 1500))
+    @given(packet=packets(min_bytes=1), gso_size=st.just(0) | st.integers(33, 1500))
     def test_and_hands_it_on_as_a_sound_record(
         self, bed: OffloadBed, packet: Packet, gso_size: int
     ) -> None:
@@ -145,11 +145,11 @@ def types(cable: VnetCable) -> set[int]:
     return {vnet[1] & 0x7F for vnet, _ in cable.records}
 
 
-def refused(cable: VnetCable, longest: int = 1514) -> list[str]:
+def refused(cable: VnetCable, max_packet_bytes: int = 1514) -> list[str]:
     return [
         f"{vnet.hex()} {frame[:80].hex()}"
         for vnet, frame in cable.records
-        if not is_sound(vnet, frame, 0, len(frame), longest)
+        if not is_sound(vnet, frame, 0, len(frame), max_packet_bytes)
     ]
 
 

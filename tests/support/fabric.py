@@ -25,7 +25,7 @@ LIMIT_BYTES = 1_000_000
 class FakeTable:
     """The table that switches share, as a dictionary with a bound."""
 
-    most: int = 1000
+    max_entries: int = 1000
     entries: dict[tuple[str, bytes], Location] = field(default_factory=dict)
     moves: int = 0
     reads: int = 0
@@ -35,7 +35,7 @@ class FakeTable:
         return self.entries.get((network, mac))
 
     def put(self, network: str, mac: bytes, location: Location) -> bool:
-        if (network, mac) not in self.entries and len(self.entries) >= self.most:
+        if (network, mac) not in self.entries and len(self.entries) >= self.max_entries:
             return False
         self.entries[network, mac] = location
         return True
@@ -105,7 +105,7 @@ class Fabric:
             format_,
             EgressQueue(egress_limit_bytes),
             max_frame_bytes,
-            origin=switch.networks.origin(network, role),
+            origin=switch.networks.make_origin(network, role),
             storm=StormControl(storm_limit, self.now),
             station_limit=station_limit,
             claim=claim,

@@ -38,14 +38,14 @@ _routing = st.sampled_from([(), (SEGMENT_ROUTING,), (_MOBILE,), (_ARRIVED,)])
 
 
 @st.composite
-def packets(draw: st.DrawFn, *, least_bytes: int = 0) -> Packet:
-    """Draw a packet with a payload of `least_bytes` or more."""
+def packets(draw: st.DrawFn, *, min_bytes: int = 0) -> Packet:
+    """Draw a packet with a payload of `min_bytes` or more."""
     version, protocol = draw(st.sampled_from([(4, TCP), (4, UDP), (6, TCP), (6, UDP)]))
     make = partial(
         Packet,
         version=version,
         protocol=protocol,
-        payload=draw(contents.filter(lambda payload: len(payload) >= least_bytes)),
+        payload=draw(contents.filter(lambda payload: len(payload) >= min_bytes)),
         tags=draw(tags),
         source=draw(st.binary(min_size=4, max_size=4)),
         destination=draw(st.binary(min_size=4, max_size=4)),

@@ -141,7 +141,7 @@ def session_pids(session: int) -> list[int]:
 
 
 def is_alive(pid: int) -> bool:
-    """Say whether a process exists and is more than a zombie."""
+    """Return whether a process exists and is more than a zombie."""
     return _state_and_session(pid)[0]
 
 

@@ -194,7 +194,7 @@ class RawClient:
         return frame
 
     def reads_nothing(self, timeout_s: float) -> bool:
-        """Say whether the server sends nothing, not even an end, for this long."""
+        """Return whether the server sends nothing, not even an end, for this long."""
         try:
             self._peek(1, time.monotonic() + timeout_s)
         except TimeoutError:
@@ -204,7 +204,7 @@ class RawClient:
         return False
 
     def is_closed(self, timeout_s: float) -> bool:
-        """Say whether the server closes the connection within this time; drops what it sends."""
+        """Return whether the server closes the connection within this time; drops what it sends."""
         deadline = time.monotonic() + timeout_s
         try:
             while True:

@@ -45,10 +45,9 @@ ROOMS: Final = {
     "vpnws.errors": (
         "The errors that vpnws raises on purpose, each with a sentence for the person who must act."
     ),
-    "vpnws.sizes": "Sizes that rooms side by side share: each stands here and nowhere else.",
+    "vpnws.sizes": "Sizes that several rooms share: each is defined here and nowhere else.",
     "vpnws.text": (
-        "Makes text from strangers safe to show: as one word of a log line, or as one short"
-        " sentence."
+        "Makes strangers' text safe to show: as one word of a log line, or as one short sentence."
     ),
 }
 """Every package of vpnws, and the modules that stand beside them: name -> its responsibility."""

@@ -87,7 +87,7 @@ def everything(listener: socket.socket) -> list[bytes]:
 
 
 def connects(sender: Namespace, listener: Namespace, address: str) -> bool:
-    """Tell whether a TCP connection from one namespace to the other's address succeeds."""
+    """Return whether a TCP connection from one namespace to the other's address succeeds."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with closing(listener.call(partial(_listen, family))) as server:
         try:
@@ -99,7 +99,7 @@ def connects(sender: Namespace, listener: Namespace, address: str) -> bool:
 
 
 def datagram_arrives(sender: Namespace, listener: Namespace, address: str) -> bool:
-    """Tell whether a UDP datagram from one namespace to the other's address arrives."""
+    """Return whether a UDP datagram from one namespace to the other's address arrives."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with (
         closing(listener.call(partial(_bind, family))) as there,

@@ -65,7 +65,7 @@ class Service(Assembly):
         raise NotImplementedError
 
     def is_ready(self) -> bool:
-        """Tell whether the program that was started is ready."""
+        """Return whether the program that was started is ready."""
         return True
 
     def lay_out(self) -> None:
@@ -236,5 +236,5 @@ class Daemon(Service):
         return self._words
 
     def is_ready(self) -> bool:
-        """Tell whether the log has the text."""
+        """Return whether the log has the text."""
         return self._says in self.log_text()

@@ -225,5 +225,5 @@ class Dnsmasq(Service):
         )
 
     def is_ready(self) -> bool:
-        """Tell whether it serves."""
+        """Return whether it serves."""
         return "DHCP, IP range" in self.log_text()

@@ -34,7 +34,7 @@ class Constant:
     says: str
 
     def is_bound(self) -> bool:
-        """Tell whether it bounds something, by its name and where it stands.
+        """Return whether it bounds something, by its name and where it stands.
 
         A limit (MAX_ or MIN_) and a time do, wherever they stand. A size does outside the wire
         formats, when a text says what for.

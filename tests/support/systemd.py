@@ -88,7 +88,7 @@ UNIT
 
 
 def can_boot() -> bool:
-    """Tell whether the kernel has what the container needs."""
+    """Return whether the kernel has what the container needs."""
     kinds = Path("/proc/filesystems").read_text().split()
     return {"overlay", "cgroup2"} <= set(kinds) and Path("/lib/systemd/systemd").exists()
 

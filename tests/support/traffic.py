@@ -119,12 +119,12 @@ class IperfServer(Service):
         return ["iperf3", "-s", "-1", "-p", str(self._port)]
 
     def is_ready(self) -> bool:
-        """Tell whether it listens."""
+        """Return whether it listens."""
         return is_listening(self.process.pid, self._port)
 
 
 def is_listening(pid: int, port: int) -> bool:
-    """Say whether anything listens on a TCP port in the network namespace of a process."""
+    """Return whether anything listens on a TCP port in the network namespace of a process."""
     for table in ("tcp", "tcp6"):
         try:
             lines = Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
@@ -173,7 +173,7 @@ class Capture(Service):
         return ["tcpdump", *options, *self._arguments]
 
     def is_ready(self) -> bool:
-        """Tell whether it listens."""
+        """Return whether it listens."""
         return "listening on" in self.log_text()
 
     def finish(self) -> None:

@@ -144,7 +144,7 @@ class Uwsgi(Service):
             os.chown(self.directory, *self._user)
 
     def is_ready(self) -> bool:
-        """Tell whether all workers have been spawned."""
+        """Return whether all workers have been spawned."""
         return len(self.worker_pids()) >= (self._workers or 1)
 
     def settle(self) -> None:
@@ -176,7 +176,7 @@ class Uwsgi(Service):
 
 
 def is_waiting(mule: int) -> bool:
-    """Tell whether a mule has replaced the master's signal handlers and waits for events."""
+    """Return whether a mule has replaced the master's signal handlers and waits for events."""
     try:
         caught = int(processes.status_field(mule, "SigCgt"), 16)
         sleeps_in = Path(f"/proc/{mule}/wchan").read_text()

@@ -31,7 +31,7 @@ class WebServer(Service):
         return self.directory / "run" / "vpnws.sock"
 
     def is_ready(self) -> bool:
-        """Tell whether it listens."""
+        """Return whether it listens."""
         return is_listening(self.process.pid, HTTPS_PORT)
 
     def lay_out(self) -> None:

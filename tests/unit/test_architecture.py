@@ -82,7 +82,7 @@ def layer_of(module: str) -> int:
 
 
 def is_from_beside(module: str, imported: str) -> bool:
-    """Tell whether two modules are in different rooms of which neither imports the other."""
+    """Return whether two modules are in different rooms of which neither imports the other."""
     for rooms in SIDE_BY_SIDE:
         there = [room for name in (module, imported) for room in rooms if is_within(name, room)]
         if len(set(there)) == 2:
@@ -198,5 +198,5 @@ def _body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def _is_nested(node: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> bool:
-    """Tell whether a function stands inside another one: those explain themselves."""
+    """Return whether a function stands inside another one: those explain themselves."""
     return node.col_offset > 4 or (node.col_offset == 4 and not node.args.args)

@@ -77,7 +77,7 @@ class Bed:
         return out
 
     def is_hung_up(self) -> bool:
-        """Tell whether the station has read everything up to the end of the stream."""
+        """Return whether the station has read everything up to the end of the stream."""
         self.heard()
         try:
             return self.station.recv(1) == b""

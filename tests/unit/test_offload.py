@@ -50,8 +50,8 @@ def packets_may_be_small() -> Iterator[None]:
         yield
 
 
-def sound(vnet: bytes, frame: bytes, longest: int = LONGEST) -> bool:
-    return is_sound(vnet, b"before" + frame + b"after", 6, len(frame), longest)
+def sound(vnet: bytes, frame: bytes, max_packet_bytes: int = LONGEST) -> bool:
+    return is_sound(vnet, b"before" + frame + b"after", 6, len(frame), max_packet_bytes)
 
 
 def altered(vnet: bytes, **fields: int) -> bytes:

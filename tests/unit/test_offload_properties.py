@@ -62,7 +62,7 @@ def test_what_stands_in_the_checksum_field_does_not_matter(packet: Packet, there
 
 
 @some
-@given(packets(least_bytes=33), gso_sizes, st.booleans())
+@given(packets(min_bytes=33), gso_sizes, st.booleans())
 def test_a_long_packet_is_cut(packet: Packet, gso_size: int, ecn: bool) -> None:
     assume(len(packet.payload) > gso_size)
     vnet = packet.vnet(gso_size, ecn=ecn and packet.protocol == TCP)
@@ -76,15 +76,17 @@ def test_a_long_packet_is_cut(packet: Packet, gso_size: int, ecn: bool) -> None:
 
 
 @some
-@given(packets(least_bytes=1), st.integers(1, 70), st.integers(200, 1600))
+@given(packets(min_bytes=1), st.integers(1, 70), st.integers(200, 1600))
 def test_what_ones_own_kernel_hands_out_is_made_fit(
-    packet: Packet, gso_size: int, longest: int
+    packet: Packet, gso_size: int, max_packet_bytes: int
 ) -> None:
     vnet, frame, wire = packet.vnet(gso_size), packet.partial(), packet.wire(gso_size)
-    records = [one for record in fit(vnet, frame, longest) for one in decode_records(record)]
-    assert all(is_sound(*header, longest) for header in map(spread, records))
+    records = [
+        one for record in fit(vnet, frame, max_packet_bytes) for one in decode_records(record)
+    ]
+    assert all(is_sound(*header, max_packet_bytes) for header in map(spread, records))
     became = [one for record in records for one in plain_frames(*record)]
-    assert became == (wire if packet.payload_at + gso_size <= longest else [])
+    assert became == (wire if packet.payload_at + gso_size <= max_packet_bytes else [])
 
 
 @some
@@ -171,11 +173,11 @@ def spread(record: tuple[bytes, bytes]) -> tuple[bytes, bytes, int, int]:
 
 
 def check_if_sound(vnet: bytes, frame: bytes) -> bool:
-    """Say whether a record is sound, and if so that it is harmless."""
+    """Return whether a record is sound, and if so that it is harmless."""
     sound = is_sound(vnet, frame, 0, len(frame), LONGEST)
     if vnet[0] == NEEDS_CSUM:
         # What a glance accepts, a closer look accepts too.
-        assert sound == offload._holds(vnet, frame, 0, len(frame), LONGEST, offload._SEGMENTS)
+        assert sound == offload._is_true(vnet, frame, 0, len(frame), LONGEST, offload._SEGMENTS)
     if sound:
         check_harmless(vnet, frame)
     return sound

@@ -53,19 +53,19 @@ RECORDS = LengthAndFrame()
 class TestNotBackedUp:
     @given(ITEMS, st.integers(1, 200), st.integers(1, 9))
     def test_items_come_in_order_within_the_bounds(
-        self, items: list[bytes], most_bytes: int, most_items: int
+        self, items: list[bytes], max_bytes: int, max_items: int
     ) -> None:
         queue = EgressQueue(10_000)
         assert all(push(queue, item, 1, 0.0) for item in items)
         out = []
         while queue.waiting:
-            batch = queue.take(most_bytes, most_items, 0.0)
-            assert 1 <= len(batch) <= most_items
-            assert sum(map(len, batch)) <= most_bytes or len(batch) == 1
+            batch = queue.take(max_bytes, max_items, 0.0)
+            assert 1 <= len(batch) <= max_items
+            assert sum(map(len, batch)) <= max_bytes or len(batch) == 1
             out += batch
             assert queue.size_bytes == sum(map(len, items)) - sum(map(len, out))
         assert out == items
-        assert queue.take(most_bytes, most_items, 0.0) == []
+        assert queue.take(max_bytes, max_items, 0.0) == []
 
     def test_the_newest_is_dropped_and_counted_in_frames(self) -> None:
         queue = EgressQueue(60, RECORDS)
@@ -211,14 +211,14 @@ class Machine(RuleBasedStateMachine):
             self.refused += len(records)
             self.refused_bytes += len(item)
 
-    @rule(most_bytes=st.integers(1, 4000), most_items=st.integers(1, 9))
-    def take(self, most_bytes: int, most_items: int) -> None:
+    @rule(max_bytes=st.integers(1, 4000), max_items=st.integers(1, 9))
+    def take(self, max_bytes: int, max_items: int) -> None:
         fifo = not self.queue.backed_up
         frames_wait = self.frames_bytes() > 0
-        items = self.queue.take(most_bytes, most_items, self.now)
+        items = self.queue.take(max_bytes, max_items, self.now)
         assert bool(items) == frames_wait
-        assert len(items) <= most_items
-        assert sum(map(len, items)) <= most_bytes or len(items) == 1
+        assert len(items) <= max_items
+        assert sum(map(len, items)) <= max_bytes or len(items) == 1
         if fifo:
             assert items == self.order[: len(items)]
             del self.order[: len(items)]

@@ -147,7 +147,7 @@ class TestStep4Learn:
         assert len(fabric.received(port)) == 1
 
     def test_a_full_table_floods_and_serves_on(self, fabric: Fabric) -> None:
-        fabric.table.most = 1
+        fabric.table.max_entries = 1
         a, b, c, d = (fabric.attach(slot) for slot in (0, 1, 1, 0))
         learn(fabric, a, 1)
         learn(fabric, b, 2)

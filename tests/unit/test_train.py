@@ -19,7 +19,7 @@ from vpnws.wire.records import (
     each_record,
     encode_record,
     split_records,
-    walk,
+    walk_pieces,
 )
 from vpnws.wire.train import Train, from_trunk, read_frames, read_records
 
@@ -65,7 +65,7 @@ class TestWalk:
         message = written(pairs) + ending
         whole, rest = slowly(message)
         read, at = [], 0
-        for key, count, longest, start, stop in walk(message, max_bytes):
+        for key, count, longest_bytes, start, stop in walk_pieces(message, max_bytes):
             assert start == at
             at = stop
             if not key:
@@ -73,7 +73,7 @@ class TestWalk:
                 continue
             inside, _ = slowly(message[start:stop])
             assert {key_of(pair) for pair in inside} == {key}
-            assert (count, longest) == (len(inside), max(len(frame) for _, frame in inside))
+            assert (count, longest_bytes) == (len(inside), max(len(frame) for _, frame in inside))
             assert count == 1 or stop - start <= max_bytes
             read += inside
         assert at == len(message)
@@ -94,7 +94,7 @@ class TestWalk:
 
     @given(st.binary(max_size=200))
     def test_no_bytes_of_a_stranger_raise(self, message: bytes) -> None:
-        pieces = list(walk(message, MAX_PIECE_BYTES))
+        pieces = list(walk_pieces(message, MAX_PIECE_BYTES))
         assert sum(stop - start for *_, start, stop in pieces) == len(message)
         assert bool(list(each_record(message))) == bool(message)
 

@@ -82,7 +82,7 @@ class GeventLoop:
         return partial(_first_signal, caught)
 
     def in_main_greenlet(self) -> bool:
-        """Tell whether this code runs outside every request and every callback of the loop."""
+        """Return whether this code runs outside every request and every callback of the loop."""
         current = gevent.getcurrent()
         return current.parent is None
 

@@ -55,4 +55,4 @@ class Loop(Protocol):
         """
 
     def in_main_greenlet(self) -> bool:
-        """Tell whether this code runs outside every request and every callback of the loop."""
+        """Return whether this code runs outside every request and every callback of the loop."""

@@ -1,4 +1,4 @@
-"""One process's part of the server: its switch, its links, its trunks, kept alive and flushed."""
+"""One process's part of the server: its switch with all ports, and the links behind them."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from vpnws.switch.port import Outlet
 
 TICK_S: Final = 1.0
-"""A process looks after its links this often."""
+"""A process checks on its links this often."""
 AGE_EVERY_TICKS: Final = 5
 MAX_LINGERING_LINKS: Final = 256
-"""Ended links that still wait for their station's answer; a further one is closed at once."""
+"""Links that have ended and wait for their station's answer; a further one is closed at once."""
 BRIDGE_REFUSED: Final = (
     "asked to bridge, and the web server does not grant it (VPNWS_BRIDGE on): frames of other"
     " stations behind it are dropped"
@@ -50,7 +50,7 @@ log = logging.getLogger("vpnws")
 
 
 class Node:
-    """The switch of one process with everything attached to it."""
+    """The switch of one process, with everything that is attached to it."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Node:
         self._reports = Reports(self.switch, _short_name)
         self._uplinks: list[AccessPort] = []
         self._lingering: list[Link] = []
-        # No id repeats at a slot: the shared FDB may still name ports of the process before.
+        # No id repeats at a slot: the shared FDB may still name ports of the previous process.
         self._ids = itertools.count((uwsgi.process_id() << _ID_BITS) + 1)
         self._ticks = 0
         self._ticked_s = loop.now()
@@ -97,7 +97,7 @@ class Node:
         self._ticker = loop.every(TICK_S, self._tick)
 
     def check_room(self, session: Session) -> None:
-        """Raise CapacityError when the station of `session` may not come in."""
+        """Raise CapacityError if there is no room for the station of `session`."""
         if self._stopping:
             raise CapacityError("the switch is stopping")
         if self._page.ports() >= self.settings.max_ports:
@@ -105,9 +105,9 @@ class Node:
         self.switch.networks.check_room(session.network)
 
     def attach(self, connection: socket.socket, session: Session) -> Link:
-        """Make a port for a connection whose handshake is done; the node owns it from now on.
+        """Make a port for a connection whose handshake is done; the node then owns the connection.
 
-        Raises CapacityError when others took the last place during the handshake.
+        Raises CapacityError if another station took the last place during the handshake.
         """
         self.check_room(session)
         settings, rights = self.settings, session.rights
@@ -116,7 +116,7 @@ class Node:
             for_station(session.subprotocol),
             EgressQueue(settings.egress_limit_bytes),
             settings.max_frame_bytes,
-            origin=self.switch.networks.origin(session.network, rights.role),
+            origin=self.switch.networks.make_origin(session.network, rights.role),
             storm=StormControl(settings.storm_limit, self.loop.now()),
             station_limit=settings.bridge_limit if rights.may_bridge else settings.station_limit,
             claim=session.identity.claim(),
@@ -142,7 +142,7 @@ class Node:
             format_,
             EgressQueue(settings.trunk_limit_bytes),
             settings.max_frame_bytes,
-            origin=self.switch.networks.origin(network, PROMISCUOUS),
+            origin=self.switch.networks.make_origin(network, PROMISCUOUS),
             station_limit=settings.uplink_limit,
             claim=TRUSTED,
         )
@@ -152,7 +152,7 @@ class Node:
         return port
 
     def announce(self, port: AccessPort, mac: bytes) -> None:
-        """Learn `mac` on `port` without a frame from it."""
+        """Learn `mac` on `port`, as if it had sent a frame."""
         self.switch.announce(port, mac, self.loop.now())
 
     def detach_uplink(self, port: AccessPort) -> None:
@@ -162,7 +162,7 @@ class Node:
         self._reports.forget(port)
 
     def stop(self) -> None:
-        """End every link because the service restarts, and take no more."""
+        """End every link because the server restarts or stops, and accept no more stations."""
         self._stopping = True
         for link in list(self.links.values()):
             link.end(websocket.SERVICE_RESTART, "the server restarts or stops")
@@ -192,7 +192,7 @@ class Node:
         return True
 
     def _close_lingered(self, now: float) -> None:
-        """Close the links that have lingered for long enough, and forget them."""
+        """Close and forget the links that have lingered for long enough."""
         self._lingering = [link for link in self._lingering if not link.lingered(now)]
 
     def _log_end(self, link: Link, who: str) -> None:
@@ -220,7 +220,7 @@ class Node:
         now = self.loop.now()
         settings = self.settings
         self._ticks += 1
-        # After a late tick, what stations sent meanwhile may still be unread: nobody is judged.
+        # After a late tick, what stations sent in the meantime may still be unread: judge nobody.
         was_late, self._ticked_s = now - self._ticked_s > 2 * TICK_S, now
         for link in [] if was_late else list(self.links.values()):
             link.watch_over(now, settings.ping_every_s, settings.dead_after_s)

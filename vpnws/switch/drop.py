@@ -1,4 +1,4 @@
-"""Why a frame goes no further."""
+"""The reasons for which the switch drops a frame."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Drop(StrEnum):
     """Ingress: the record's header is not true of its frame. No kernel makes such a record: the
     client is faulty or hostile."""
     SOURCE = "source"
-    """Ingress: the source is a group's address or zero."""
+    """Ingress: the source is a group address or zero."""
     RESERVED = "reserved"
     """Ingress: the destination is one of 01-80-C2-00-00-0X."""
     NOT_ALLOWED = "not_allowed"
     """Ingress: the station's `VPNWS_ALLOW` does not let it send there."""
     STATION_LIMIT = "station_limit"
     """Ingress: the port has as many MACs as `vpnws-station-limit`, `vpnws-bridge-limit` or
-    `vpnws-uplink-limit` lets it have, and none of them is idle and gives way."""
+    `vpnws-uplink-limit` allows, and none of them is idle and could be replaced."""
     MAC_TAKEN = "mac_taken"
     """Ingress: the MAC belongs to another name."""
     MOVE_GUARD = "move_guard"
@@ -41,10 +41,10 @@ class Drop(StrEnum):
     has no port in the frame's network."""
     EGRESS_FULL = "egress_full"
     """Egress: the queue has reached `vpnws-egress-limit` or, to another process,
-    `vpnws-trunk-limit`. A station is sent more than its path, or its machine, takes; TCP adapts to
-    it."""
+    `vpnws-trunk-limit`. More is sent to the station than its path or its machine can take; TCP
+    adapts to that."""
     CODEL = "standing_queue"
-    """Egress: the frame's flow has kept a queue standing for too long (CoDel): the same, noticed
-    early."""
+    """Egress: the frame's flow has had a standing queue for too long (CoDel). The cause is the
+    same as for `egress_full`, noticed early."""
     DEVICE = "device"
-    """Egress: the kernel refused the frame, because the TAP is down for example."""
+    """Egress: the kernel refused the frame, for example because the TAP is down."""

@@ -1,4 +1,4 @@
-"""What an FDB keeps: of a MAC, and of a port that has some."""
+"""What an FDB keeps: one entry for each MAC, and one for each port that has MACs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, eq=False)
-class Home:
-    """What the FDB keeps of one port of this process."""
+class LocalPort:
+    """One port of this process, with the MACs learned on it."""
 
     port: AccessPort
     stations: set[bytes] = field(default_factory=set)
-    """MACs learned there."""
+    """The MACs."""
     full_until_s: float = -inf
-    """Until then no MAC of a full port has been quiet long enough to give way."""
+    """Before this time, no MAC of the full port has been quiet long enough to be replaced."""
 
 
 @dataclass(slots=True, eq=False)
@@ -26,10 +26,10 @@ class Entry:
     """What this process knows of one MAC."""
 
     port: Port
-    home: Home | None
-    """What the FDB keeps of the port, when it is one of this process; None for a trunk."""
+    local: LocalPort | None
+    """`port` as one of this process; None if it is a trunk, so the MAC is at another process."""
     seen_s: float
-    """When a frame from it last came in here; for a MAC elsewhere, when it was looked up."""
+    """When the MAC last sent a frame here; if it is at another process, when it was looked up."""
     refresh_s: float
-    """When the shared entry must be written again (here), or read again (elsewhere)."""
+    """When to write the shared entry again; if the MAC is at another process, when to read it."""
     epoch: bytes

@@ -1,12 +1,12 @@
-"""How a port's messages hold frames: each format reads what comes in and writes what goes out.
+"""The formats of ports: each one reads messages as trains, and writes trains as queue items.
 
 | port | what comes in | a train goes out as |
 |---|---|---|
-| plain station | a message for each frame | a message for each packet |
-| offload station | records | records, which share messages when they are written |
-| TAP with virtio headers | records | records, each in a write of its own |
+| plain station | one message for each frame | one message for each packet |
+| offload station | messages of records | records, which share messages when they are written |
+| TAP with virtio headers | records | records, each in its own write |
 | TAP without | frames | packets |
-| trunk | items: a label and a train | an item |
+| trunk | items: a label and a train | items, one for each piece of the train |
 """
 
 from __future__ import annotations
@@ -31,42 +31,42 @@ if TYPE_CHECKING:
     from vpnws.wire.train import Train
 
 MESSAGE_BYTES: Final = 16384
-"""Records share a message of at most this length; a longer record has one alone. A station cannot
-use the first frame before the end of the message."""
+"""Records share a message of at most this length; a longer record has its own message. A station
+can use no frame of a message before the whole message has come."""
 
 Written: TypeAlias = "tuple[list[bytes], int]"
-"""What a queue is given for a train: its items, and the bytes of the frames in them."""
+"""What a queue gets for a train: its items, and the bytes of the frames in them."""
 
 
 class Format(Protocol):
-    """One way to read and write frames; ports of a kind share one."""
+    """One way to read and write frames. All ports of a kind share one format."""
 
     def max_message_bytes(self, max_frame_bytes: int) -> int:
-        """Return how long a message may be at a port with that longest frame."""
+        """Return the longest message at a port whose longest frame is `max_frame_bytes`."""
 
     def read(self, messages: Sequence[bytes]) -> Iterable[Train]:
-        """Return the trains in `messages`, which came in one after the other."""
+        """Return the trains in `messages`, in order."""
 
     def write(self, train: Train, label: bytes) -> Written:
-        """Return the items for `train`; `label` says where it came in."""
+        """Return the queue items for `train`; `label` says where it came in."""
 
     def frame_at(self, item: bytes) -> int:
-        """Return where in an item its first Ethernet frame begins."""
+        """Return where the first Ethernet frame of an item begins."""
 
     def split(self, item: bytes) -> Iterable[bytes]:
-        """Return an item of several frames as items of one frame each."""
+        """Split an item of several frames into items of one frame each."""
 
     def gather(
         self, queue: EgressQueue, max_bytes: int, max_buffers: int, now: float
     ) -> list[bytes | memoryview]:
-        """Take about `max_bytes` off the queue, as the buffers of one gathered write."""
+        """Take about `max_bytes` off the queue; return the buffers of one gathered write."""
 
 
 class PlainFrames:
     """Frames as they are: a TAP without virtio headers."""
 
     def max_message_bytes(self, max_frame_bytes: int) -> int:
-        """Return the longest frame: it is the message."""
+        """Return `max_frame_bytes`: a message is a frame."""
         return max_frame_bytes
 
     def read(self, messages: Sequence[bytes]) -> Iterable[Train]:
@@ -74,7 +74,7 @@ class PlainFrames:
         return read_frames(messages)
 
     def write(self, train: Train, _label: bytes) -> Written:
-        """Return every packet."""
+        """Return every packet as an item."""
         packets = train.packets()
         return packets, train.size_bytes if train.is_plain else sum(map(len, packets))
 
@@ -89,7 +89,7 @@ class PlainFrames:
     def gather(
         self, queue: EgressQueue, max_bytes: int, max_buffers: int, now: float
     ) -> list[bytes | memoryview]:
-        """Take whole items; pings and pongs go first."""
+        """Take items; pings and pongs go first."""
         buffers: list[bytes | memoryview] = _controls(queue) if queue.controls else []
         buffers += queue.take(max_bytes, max_buffers - len(buffers), now)
         return buffers
@@ -125,7 +125,7 @@ class Records:
         return train.records(), train.size_bytes
 
     def frame_at(self, _item: bytes) -> int:
-        """Return the length of a record's prefix."""
+        """Return where the frame of a record begins."""
         return PREFIX_BYTES
 
     def split(self, item: bytes) -> Iterable[bytes]:
@@ -135,12 +135,12 @@ class Records:
     def gather(
         self, queue: EgressQueue, max_bytes: int, max_buffers: int, now: float
     ) -> list[bytes | memoryview]:
-        """Take records and put what fits MESSAGE_BYTES into one message, then the next."""
+        """Take records and fill messages of MESSAGE_BYTES, one after the other."""
         buffers: list[bytes | memoryview] = _controls(queue) if queue.controls else []
         while queue.size_bytes and max_bytes > 0 and len(buffers) + 2 <= max_buffers:
             batch = queue.take(MESSAGE_BYTES, max_buffers - len(buffers) - 1, now)
             if not batch:
-                break  # All of it had waited too long and was dropped.
+                break  # Every record had waited too long and was dropped.
             size_bytes = sum(map(len, batch))
             buffers.append(encode_header(BINARY, size_bytes))
             buffers += batch
@@ -149,12 +149,12 @@ class Records:
 
 
 class TapRecords(Records):
-    """Records for a TAP with virtio headers, which takes what stands behind the length."""
+    """Records for a TAP with virtio headers: it takes a record without the length."""
 
     def gather(
         self, queue: EgressQueue, max_bytes: int, max_buffers: int, now: float
     ) -> list[bytes | memoryview]:
-        """Take records, each for a write of its own."""
+        """Take records; each buffer is for its own write."""
         return [
             memoryview(record)[LENGTH_BYTES:]
             for item in queue.take(max_bytes, max_buffers, now)
@@ -163,7 +163,7 @@ class TapRecords(Records):
 
 
 class TrunkItems(PlainFrames):
-    """Items, a train in each, with the label of where it came in: a trunk."""
+    """A trunk's items: a train, with the label that says where it came in."""
 
     def read(self, messages: Sequence[bytes]) -> Iterable[Train]:
         """Return the train of each item."""
@@ -198,5 +198,5 @@ def for_station(subprotocol: str) -> Format:
 
 
 def _controls(queue: EgressQueue) -> list[bytes | memoryview]:
-    """Take the control messages as one buffer, for there may be more than one write takes."""
+    """Take the control messages as one buffer: there may be too many for one write."""
     return [b"".join(queue.take_controls())]

@@ -1,24 +1,24 @@
 """The forwarding process (IEEE 802.1Q 8.6): frames come in at a port and are queued at others.
 
 One `Switch` serves one process; trunks join the switches of all processes into one. Frames travel
-in trains (see wire/train): what came in together and goes the same way is looked at once. Every
-train takes these steps, in this order, and the comments in the code bear the same numbers.
+in trains (see wire/train): frames that came in together and go the same way are judged once. Every
+train takes these steps, in this order. The comments in the code have the same numbers.
 
-1. Length: at least a header, at most the ingress port's longest frame. A record's virtio header
-   must also be true of its frame (see wire/offload).
-2. Source: a station's own address, neither a group's nor zero; and only to the destinations that
-   the station is allowed.
+1. Length: at least a header, and at most the ingress port's `max_frame_bytes`. A record's virtio
+   header must also be true of its frame (see wire/offload).
+2. Source: a station's own address, neither a group address nor zero. If the port has allowed
+   destinations, the frame must go to one of them.
 3. Reserved group addresses 01-80-C2-00-00-0X are never forwarded (8.6.3).
 4. Learn the source, within the port's station limit and the move guard.
-5. Classify by destination: known unicast, unknown unicast, multicast, broadcast. The last two may
-   be forbidden altogether.
+5. Classify by destination: known unicast, unknown unicast, multicast, broadcast. A setting can
+   forbid the last two.
 6. Storm control, for everything but known unicast.
-7. May it go there? Each candidate port is asked: not back to where it came from, not from trunk to
-   trunk, not against the isolation roles.
+7. Egress rules: a train does not go back to the port it came from, nor from trunk to trunk, nor
+   against the isolation roles.
 8. Queue on egress, within the queue's bound.
 
-The process in which a train came in has taken it through steps 1 to 4 and 6, so one from a trunk
-begins at step 5. When a batch is through, every port that was given something is told to write.
+Another process has taken a train from a trunk through steps 1 to 4 and 6, so here it begins at
+step 5. After each batch, every port that got something is told to write.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from vpnws.switch.port import Origin, Port, Trunk
     from vpnws.wire.train import Train
 
-_OF_ONE_FRAME: Final = frozenset((Drop.LENGTH, Drop.OFFLOAD, Drop.NOT_ALLOWED))
-"""Reasons that may be true of one frame in a train and not of the next."""
+_PER_FRAME: Final = frozenset((Drop.LENGTH, Drop.OFFLOAD, Drop.NOT_ALLOWED))
+"""Reasons that may hold for one frame of a train and not for the next: the train is split."""
 
 
 class Switch:
@@ -60,8 +60,8 @@ class Switch:
     ) -> None:
         """`slot` is this process's place on the bus; `shared` the FDB that all processes share.
 
-        `age_s` is the ageing time; `fdb_limit` bounds the MACs of a network, `networks_limit` the
-        networks with a port here.
+        `age_s` is the ageing time. `fdb_limit` bounds the MACs of one network; `networks_limit`
+        bounds the networks that have a port here.
         """
         self.slot = slot
         self.trunks: dict[int, Trunk] = {}
@@ -77,7 +77,7 @@ class Switch:
         self._no_broadcast = no_broadcast
         self._no_multicast = no_multicast
         self._backlog: dict[Port, None] = {}
-        """Ports that were given something since they last wrote; in order, so that runs repeat."""
+        """Ports that have got something since they last wrote; in order, so that runs repeat."""
 
     def attach(self, port: AccessPort) -> None:
         """Add `port` to its origin's network. Raises CapacityError."""
@@ -89,7 +89,7 @@ class Switch:
         self._backlog.pop(port, None)
 
     def announce(self, port: AccessPort, mac: bytes, now: float) -> None:
-        """Learn a MAC that a station names when it connects, as from a frame of its own."""
+        """Learn a MAC that a station names when it connects, as if it had sent a frame."""
         self._shared.refresh()
         if is_station_address(mac):
             self.networks.of(port.origin).fdb.learn(port, mac, now)
@@ -103,15 +103,15 @@ class Switch:
         return self.networks.of(port.origin).fdb.stations_of(port)
 
     def age(self, now: float) -> None:
-        """Forget MACs not seen for the ageing time; call it every few seconds."""
+        """Forget MACs that were not seen for the ageing time. Call it every few seconds."""
         self._shared.refresh()
         for network in self.networks:
             network.fdb.age(now)
 
     def receive(self, ingress: Port, messages: Sequence[bytes], now: float) -> int:
-        """Forward the frames in `messages`, which came in at `ingress`; then have ports write.
+        """Forward the frames in `messages`, which came in at `ingress`; then tell ports to write.
 
-        `now` is in seconds. Returns how many frames there were.
+        `now` is in seconds. Return how many frames there were.
         """
         self._shared.refresh()
         before = ingress.rx_frames
@@ -119,35 +119,35 @@ class Switch:
             ingress.rx_frames += train.count
             ingress.rx_bytes += train.size_bytes
             if isinstance(ingress, AccessPort):
-                self._enter(ingress, train, now)
+                self._receive_local(ingress, train, now)
             else:
-                self._arrive(ingress, train, now)
+                self._receive_trunk(ingress, train, now)
         while self._backlog:
             self._backlog.popitem()[0].outlet.flush(now)
         return ingress.rx_frames - before
 
-    def _enter(self, ingress: AccessPort, train: Train, now: float) -> None:
-        """Take a train from a station or a TAP through all steps."""
+    def _receive_local(self, ingress: AccessPort, train: Train, now: float) -> None:
+        """Take a train from a station or a TAP through all the steps."""
         refusal = self._admit(ingress, train, now)
         if refusal is None:
             self._forward(ingress.origin, ingress, train, now)
-        elif train.count > 1 and refusal in _OF_ONE_FRAME:
+        elif train.count > 1 and refusal in _PER_FRAME:
             for part in train.split():
-                self._enter(ingress, part, now)
+                self._receive_local(ingress, part, now)
         else:
             ingress.drops[refusal] += train.count
             ingress.refused[refusal] = train.addresses[6:]
 
-    def _arrive(self, ingress: Port, train: Train, now: float) -> None:
-        """Take a train from another process through the steps that are left."""
-        origin = self.networks.named_by(train.label)
+    def _receive_trunk(self, ingress: Port, train: Train, now: float) -> None:
+        """Take a train from another process through the steps that it has not been through."""
+        origin = self.networks.origin_of(train.label)
         if origin is None:
             ingress.drops[Drop.FILTERED] += train.count
         else:
             self._forward(origin, ingress, train, now)
 
     def _admit(self, ingress: AccessPort, train: Train, now: float) -> Drop | None:
-        """Take a train through steps 1 to 4; return why it must be dropped, if so."""
+        """Take a train through steps 1 to 4. Return the reason to drop it, or None."""
         # 1 Length
         if not train.is_sound(ingress.max_frame_bytes):
             return Drop.LENGTH if train.is_plain else Drop.OFFLOAD
@@ -178,7 +178,7 @@ class Switch:
         egress = self._networks[origin.network].fdb.find(destination, now)
         if egress is None:
             self._flood(origin, ingress, train, now)
-        # 7 May it go there
+        # 7 Egress rules
         elif egress.accepts(origin.role, ingress):
             self._queue(egress, train, egress.format.write(train, origin.label), now)
         else:
@@ -190,7 +190,7 @@ class Switch:
         return Drop.NO_MULTICAST if self._no_multicast else None
 
     def _flood(self, origin: Origin, ingress: Port, train: Train, now: float) -> None:
-        # 6 Storm control: the whole train if there is room for it, or frame by frame
+        # 6 Storm control: the whole train if there are tokens for it, or frame by frame
         storm = ingress.storm
         if storm.admit_all(train.packet_count(), now):
             self._deliver_all(origin, ingress, train, now)
@@ -204,11 +204,11 @@ class Switch:
                 ingress.drops[Drop.STORM] += part.count
 
     def _deliver_all(self, origin: Origin, ingress: Port, train: Train, now: float) -> None:
-        """Queue a train wherever it may go; it is written once for each format."""
+        """Queue a train at every port it may go to. It is written once for each format."""
         written: dict[Format, Written] = {}
         for ports in (self._networks[origin.network].ports, self.trunks):
             for egress in ports.values():
-                # 7 May it go there
+                # 7 Egress rules
                 if egress.accepts(origin.role, ingress):
                     if egress.format not in written:
                         written[egress.format] = egress.format.write(train, origin.label)
@@ -217,6 +217,7 @@ class Switch:
     def _queue(self, egress: Port, train: Train, written: Written, now: float) -> None:
         # 8 Queue
         items, size_bytes = written
-        count = len(items)
-        egress.egress.push(items, max(count, train.count), size_bytes, now)
+        # A train that is cut becomes more frames than it had. One in pieces has fewer items.
+        frames = max(len(items), train.count)
+        egress.egress.push(items, frames, size_bytes, now)
         self._backlog[egress] = None

@@ -1,4 +1,4 @@
-"""What processes tell each other of a MAC: where it is, in the table that they share."""
+"""Where a MAC is, and the table in which processes tell each other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 NOWHERE: Final = 255
-"""The slot of a MAC that is kept for its owner while it is away."""
+"""The slot of a MAC that is reserved for its owner while the owner is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +18,12 @@ class Location:
     claim: bytes
 
     def is_at(self, other: Location) -> bool:
-        """Tell whether both are the same port."""
+        """Return whether both are the same port."""
         return self.slot == other.slot and self.port_id == other.port_id
 
     @property
     def is_somewhere(self) -> bool:
-        """Whether frames can be sent there: a named station's MAC is kept for it when it leaves."""
+        """Whether frames can be sent there; not so if the MAC is only reserved for its owner."""
         return self.slot != NOWHERE
 
 
@@ -40,17 +40,17 @@ class SharedTable(Protocol):
         """Remove an entry."""
 
     def reserve(self, network: str, mac: bytes, claim: bytes) -> None:
-        """Replace an entry by one NOWHERE, for whoever has `claim`; or delete it, to save room."""
+        """Keep `mac` at NOWHERE for the owner of `claim`, or delete the entry to save room."""
 
     def bump(self) -> None:
-        """Tell every process to look again: move the epoch."""
+        """Move the epoch, so that every process reads the table again."""
 
     def epoch(self) -> bytes:
-        """Return the epoch; it differs from every earlier one once anybody has moved it."""
+        """Return the epoch. Once any process has moved it, it differs from every earlier one."""
 
 
 class SharedView:
-    """The shared table as one process uses it: its own slot, and the epoch as it read it last."""
+    """The shared table as one process uses it: with its own slot, and the epoch it read last."""
 
     __slots__ = ("epoch", "slot", "table")
 
@@ -59,7 +59,7 @@ class SharedView:
         self.slot = slot
         self.table = table
         self.epoch = table.epoch()
-        """Compared by identity: it stays the same object for as long as nobody moves it."""
+        """Compare it by identity: it stays the same object until some process moves it."""
 
     def refresh(self) -> None:
         """Read the epoch again: once for each batch of frames."""

@@ -1,4 +1,4 @@
-"""The networks that one process has ports in, and how a trunk's label names one of them."""
+"""The networks that one process has ports in, and the origins that trunk labels name."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from vpnws.switch.port import AccessPort, Trunk
 
 MAX_ORIGINS: Final = 4096
-"""Labels of trunks whose meaning is remembered. A full table is emptied, and labels are read
-anew."""
+"""Trunk labels that are remembered with their origins. A full table is emptied, and labels are read
+again."""
 
 
 class Network:
@@ -34,7 +34,7 @@ class Network:
 
 
 class Networks:
-    """A network comes to be with its first port here and goes with the last one."""
+    """The networks by name. A network exists from its first port here to its last one."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Networks:
         return iter(self.by_name.values())
 
     def of(self, origin: Origin) -> Network:
-        """Return the network of an origin that `origin` or `named_by` has returned."""
+        """Return the network of an origin that `make_origin` or `origin_of` has returned."""
         return self.by_name[origin.network]
 
     def check_room(self, name: str) -> None:
@@ -67,7 +67,7 @@ class Networks:
         if name not in self.by_name and len(self.by_name) >= self._networks_limit:
             raise CapacityError(f"there are {self._networks_limit} networks already")
 
-    def origin(self, name: str, role: Role) -> Origin:
+    def make_origin(self, name: str, role: Role) -> Origin:
         """Return the origin for a port of `role` in network `name`. Raises CapacityError."""
         self.check_room(name)
         return Origin(name, role, trunk.encode_label(role.kind, role.community, name))
@@ -77,7 +77,7 @@ class Networks:
         self._network(port.origin.network).ports[port.id] = port
 
     def detach(self, port: AccessPort) -> None:
-        """Remove `port`, and its network with the last one."""
+        """Remove `port`. If it was the last one of its network, remove the network too."""
         network = self.of(port.origin)
         network.fdb.forget_port(port)
         network.ports.pop(port.id, None)
@@ -85,15 +85,15 @@ class Networks:
             del self.by_name[network.name]
             self._origins.clear()
 
-    def named_by(self, label: bytes) -> Origin | None:
-        """Return the origin that a label names; None when no port here is in its network."""
+    def origin_of(self, label: bytes) -> Origin | None:
+        """Return the origin that a label names, or None if no port here is in its network."""
         if label in self._origins:
             return self._origins[label]
         if len(self._origins) >= MAX_ORIGINS:
             self._origins.clear()
         kind, community, name = trunk.decode_label(label)
-        there = name in self.by_name
-        origin = Origin(name, Role(Kind(kind), community), label) if there else None
+        is_known = name in self.by_name
+        origin = Origin(name, Role(Kind(kind), community), label) if is_known else None
         self._origins[label] = origin
         return origin
 

@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Origin:
-    """What the forwarding process must know of where a frame came in; it crosses trunks."""
+    """Where a frame came in: all that the forwarding process must know of it, on any process."""
 
     network: str
     role: Role
     label: bytes
-    """Network and role as a trunk's item has them, written once for each port."""
+    """Network and role, encoded for a trunk's items once for each port."""
 
 
 class Outlet(Protocol):
-    """Writes what a port has queued to where the port leads."""
+    """Writes what a port has queued."""
 
     def flush(self, now: float) -> None:
-        """Write as much as goes without waiting; `now` is in seconds."""
+        """Write as much as possible without waiting; `now` is in seconds."""
 
 
 class NoOutlet:
-    """What a port has before it is joined to anything: its queue waits."""
+    """The outlet of a port that is not joined to anything yet: its queue waits."""
 
     def flush(self, _now: float) -> None:
         """Leave everything in the queue."""
@@ -66,9 +66,9 @@ class Port:
         max_frame_bytes: int,
         storm: StormControl = UNLIMITED,
     ) -> None:
-        """`port_id` is unique in the process; `max_frame_bytes` bounds a packet either way.
+        """`port_id` is unique in the process. `max_frame_bytes` bounds packets in both directions.
 
-        A record may be longer, if no packet is that comes of it. `storm` bounds what is flooded.
+        A record may be longer, if none of its packets is. `storm` bounds what is flooded.
         """
         self.id = port_id
         self.format = format_
@@ -83,7 +83,7 @@ class Port:
 
     @property
     def tx_frames(self) -> int:
-        """Frames queued and not dropped since."""
+        """Frames that were queued and not dropped later."""
         return self.egress.counts.offered_frames - self.egress.counts.discarded_frames
 
     @property
@@ -92,7 +92,10 @@ class Port:
         return self.egress.counts.offered_bytes - self.egress.counts.discarded_bytes
 
     def accepts(self, role: Role, ingress: Port) -> bool:
-        """Tell whether what a port of `role` sent, and came in at `ingress`, may go out here."""
+        """Return whether a frame that came in at `ingress` may go out here.
+
+        `role` is that of the port where it first came in, which may be at another process.
+        """
         raise NotImplementedError
 
 
@@ -114,9 +117,9 @@ class AccessPort(Port):
         claim: bytes = ANONYMOUS,
         destinations: AllowedDestinations | None = None,
     ) -> None:
-        """`station_limit` bounds the MACs learned here; `claim` says whose they are (see moves).
+        """`station_limit` bounds the MACs learned here; `claim` says whose they are (guard/moves).
 
-        `destinations` bounds where its stations may send to; None is anywhere.
+        `destinations` are where its stations may send to; None means anywhere.
         """
         super().__init__(port_id, format_, egress, max_frame_bytes, storm)
         self.origin = origin
@@ -127,7 +130,7 @@ class AccessPort(Port):
         """The source of the last frame that was refused here, by reason."""
 
     def accepts(self, role: Role, ingress: Port) -> bool:
-        """Tell whether the isolation roles allow it (RFC 5517)."""
+        """Return whether the isolation roles allow it (RFC 5517)."""
         return ingress is not self and may_talk(role, self.origin.role)
 
 
@@ -137,5 +140,5 @@ class Trunk(Port):
     __slots__ = ()
 
     def accepts(self, _role: Role, ingress: Port) -> bool:
-        """Tell whether `ingress` is no trunk: every process has one to every other."""
+        """Return whether `ingress` is not a trunk: every process has a trunk to every other."""
         return not isinstance(ingress, Trunk)

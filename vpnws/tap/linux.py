@@ -148,12 +148,12 @@ class LinuxTap:
 
 
 def is_device_name(text: str) -> bool:
-    """Tell whether `text` can name a network device: short enough, no spaces, no '/'."""
+    """Return whether `text` can name a network device: short enough, no spaces, no '/'."""
     return 0 < len(text.encode()) <= MAX_NAME_BYTES and "/" not in text and text.split() == [text]
 
 
 def exists(name: str) -> bool:
-    """Tell whether there is a network device `name`."""
+    """Return whether there is a network device `name`."""
     return (_DEVICES / name).exists()
 
 
@@ -166,7 +166,7 @@ def read_mac(name: str) -> str:
 
 
 def is_up(name: str) -> bool:
-    """Tell whether there is a network device `name` and it is administratively up."""
+    """Return whether there is a network device `name` and it is administratively up."""
     try:
         return bool(int((_DEVICES / name / "flags").read_text(), 16) & _IFF_UP)
     except OSError:

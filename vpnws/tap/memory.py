@@ -206,7 +206,7 @@ def _error(code: int) -> OSError:
 
 
 def _is_acceptable(data: bytes) -> bool:
-    """Tell whether Linux takes this virtio header and frame, by what it checks in a write."""
+    """Return whether Linux takes this virtio header and frame, by what it checks in a write."""
     size = len(data) - VNET_BYTES
     if size < HEADER_BYTES:
         return False

@@ -1,4 +1,4 @@
-"""How hosts find addresses: ARP, neighbor discovery (ND) and DHCP, for whoever guards them."""
+"""How hosts find addresses: reads ARP, neighbor discovery (ND) and DHCP, for the guards."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ _ARP_START: Final = Struct(">HHBB").pack(1, TYPE_IPV4, 6, 4)
 """Ethernet and IPv4: the kinds and the lengths of the addresses (RFC 826)."""
 _ND_TYPES: Final = range(ROUTER_SOLICITATION, REDIRECT + 1)
 _ND_HOP_LIMIT: Final = 255
-"""No router has passed it on. Hosts ignore ND with less (RFC 4861 6.1, 7.1, 8.1)."""
+"""This hop limit shows that no router forwarded it. Hosts ignore ND with less (RFC 4861 6.1, 7.1,
+8.1)."""
 _WITH_TARGET: Final = (NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT, REDIRECT)
 _TARGET_AT: Final = 8
 
@@ -54,7 +55,7 @@ class Arp(NamedTuple):
 
 
 def read_arp(headers: Headers) -> Arp | None:
-    """Read an ARP packet for IPv4; None if it is none."""
+    """Read an ARP packet for IPv4; None if it is something else."""
     if headers.ethertype != TYPE_ARP or headers.size < headers.network_at + _ARP.size:
         return None
     start, *fields = _ARP.unpack_from(headers.buffer, headers.at + headers.network_at)
@@ -62,7 +63,7 @@ def read_arp(headers: Headers) -> Arp | None:
 
 
 def nd_type(headers: Headers) -> int | None:
-    """Return the ICMPv6 type of an ND message (RFC 4861 4); None if it is none."""
+    """Return the ICMPv6 type of an ND message (RFC 4861 4); None if it is something else."""
     is_icmpv6 = headers.version == 6 and headers.protocol == ICMPV6
     if not is_icmpv6 or headers.hop_limit != _ND_HOP_LIMIT or headers.size <= headers.transport_at:
         return None
@@ -80,7 +81,7 @@ def nd_target(headers: Headers) -> bytes | None:
 
 
 def read_dhcp(headers: Headers) -> Dhcp | None:
-    """Return where a DHCP message goes; None if it is none."""
+    """Return where a DHCP message goes; None if it is something else."""
     ports = headers.ports if headers.protocol == UDP else None
     return None if ports is None else _DHCP_PORTS.get((headers.version, ports[1]))
 

@@ -6,13 +6,14 @@ import re
 from typing import Final
 
 HEADER_BYTES: Final = 14
-"""Destination, source and type: the shortest thing that is a frame."""
+"""Destination, source and type: the shortest frame."""
 MAC_BYTES: Final = 6
 TAG_BYTES: Final = 4
 MAX_TAGS: Final = 2
-"""Tags that are read: one of IEEE 802.1Q inside one of 802.1ad. Behind more, a frame is no IP."""
+"""Tags that are read: one of IEEE 802.1Q inside one of 802.1ad. A frame with more is not taken for
+IP."""
 MAX_TAGS_BYTES: Final = MAX_TAGS * TAG_BYTES
-"""A frame may be longer than MTU and header by two tags (IEEE 802.1Q and 802.1ad)."""
+"""A frame may be longer than MTU and header by this much."""
 BROADCAST: Final = b"\xff" * 6
 ZERO: Final = bytes(6)
 RESERVED: Final = frozenset(b"\x01\x80\xc2\x00\x00" + bytes((last,)) for last in range(16))
@@ -22,12 +23,12 @@ _WRITTEN: Final = re.compile(r"[0-9a-fA-F]{2}([:-])(?:[0-9a-fA-F]{2}\1){4}[0-9a-
 
 
 def is_station_address(mac: bytes) -> bool:
-    """Tell whether `mac`, 6 bytes, may be a source: neither a group address nor all zero."""
+    """Return whether `mac`, 6 bytes, may be a source: neither a group address nor all zero."""
     return not mac[0] & 1 and mac != ZERO
 
 
 def format_mac(mac: bytes) -> str:
-    """Write 6 bytes as `aa:bb:cc:dd:ee:ff`."""
+    """Return 6 bytes as `aa:bb:cc:dd:ee:ff`."""
     return mac.hex(":")
 
 

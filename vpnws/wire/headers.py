@@ -1,6 +1,6 @@
 """The one reader of a frame's headers: Ethernet, tags, IPv4, IPv6, TCP and UDP.
 
-Guards, queues and the offload ask a `Headers`. No other module reads a type, an address or a port
+Guards, queues and the offload all use `Headers`. No other module reads a type, an address or a port
 out of a frame. Nothing here raises, whatever bytes a stranger sent.
 """
 
@@ -25,11 +25,11 @@ UDP: Final = 17
 ICMPV6: Final = 58
 NO_PROTOCOL: Final = -1
 MIN_HEADER_BYTES: Final = {TCP: 20, UDP: 8}
-"""What every TCP and every UDP header has at least."""
+"""The shortest TCP and the shortest UDP header."""
 TCP_BYTES: Final = MIN_HEADER_BYTES[TCP]
 UDP_BYTES: Final = MIN_HEADER_BYTES[UDP]
 ADDRESSES_AT: Final = {0: 0, 4: 12, 6: 8}
-"""Where IP's source and then its destination stand, by the version; 0 stands for no IP."""
+"""Where IP's source and then its destination are, by the version; version 0 means no IP."""
 ADDRESS_BYTES: Final = {0: 0, 4: 4, 6: 16}
 
 _TAG_TYPES: Final = (0x8100, 0x88A8)
@@ -56,13 +56,13 @@ _HOP_LIMIT_AT: Final = 7
 _PORTS: Final = Struct(">HH")
 _PORTS_BYTES: Final = _PORTS.size
 _WITH_PORTS: Final = frozenset((TCP, UDP, 33, 132, 136))
-"""TCP, UDP, DCCP, SCTP, UDP-Lite: the two ports stand first."""
+"""TCP, UDP, DCCP, SCTP, UDP-Lite: their headers begin with the two ports."""
 _ONE_BYTE: Final = tuple(bytes((value,)) for value in range(256))
 _UDP_LENGTH_AT: Final = 4
 _TCP_OFFSET_AT: Final = 12
 _SHORTEST_IPV4: Final = Struct(">12xHBxH2xHxB14xH2x")
 _SHORTEST_IPV6: Final = Struct(">12xHB3xHB37xH2x")
-"""A row of the shortest headers: Ethernet's type, the fields of _IPV4 or _IPV6, UDP's length."""
+"""The shortest headers in a row: Ethernet's type, the fields of _IPV4 or _IPV6, UDP's length."""
 _UDP4_BYTES: Final = _SHORTEST_IPV4.size
 _UDP6_BYTES: Final = _SHORTEST_IPV6.size
 _TCP4_BYTES: Final = HEADER_BYTES + IPV4_BYTES + TCP_BYTES
@@ -70,10 +70,10 @@ _TCP6_BYTES: Final = HEADER_BYTES + IPV6_BYTES + TCP_BYTES
 
 
 class Headers:
-    """Where the headers of one frame stand, and what they say.
+    """Where the headers of one frame are, and what they say.
 
-    It does not copy the frame, so it is true only until the buffer changes. `end` and each `..._at`
-    count from the frame's first byte. Only `is_whole` tells whether the lengths agree.
+    It does not copy the frame, so it is valid only until the buffer changes. `end` and each
+    `..._at` count from the frame's first byte. Only `is_whole` checks that the lengths agree.
     """
 
     __slots__ = (
@@ -82,23 +82,23 @@ class Headers:
     )  # fmt: skip
 
     ethertype: int
-    """The type behind the tags; 0 when the frame ends before it."""
+    """The type after the tags; 0 if the frame ends before it."""
     network_at: int
     """Where the Ethernet header ends, tags included."""
     version: int
-    """IP's version, 4 or 6; 0 without a whole IP header of the version that the type says."""
+    """IP's version, 4 or 6; 0 if there is no whole IP header of the version that the type says."""
     next_header: int
     """What IP's own header says comes next: in IPv4 the protocol. NO_PROTOCOL without IP."""
     protocol: int
-    """What stands at `transport_at`, behind IPv6's extension headers. NO_PROTOCOL without IP."""
+    """What begins at `transport_at`, after IPv6's extension headers. NO_PROTOCOL without IP."""
     transport_at: int
     """Where IP's header ends, options and extension headers included."""
     end: int
     """Where IP says that its packet ends. The frame may be longer (padding) or shorter."""
     fragment: int
-    """IPv4's flag for more fragments and the fragment offset; 0 when the packet is whole."""
+    """IPv4's flag for more fragments and the fragment offset; 0 if the packet is whole."""
     last_stop_at: int
-    """Where the address of the packet's last stop stands; 0 when that cannot be known."""
+    """Where the address of the packet's last stop is; 0 if that is unknown."""
 
     def __init__(self, buffer: Buffer, at: int, size: int) -> None:
         """Read the frame at `at` in `buffer`, which has all of its `size` bytes."""
@@ -122,12 +122,12 @@ class Headers:
 
     @property
     def source(self) -> bytes:
-        """IP's source: 4 or 16 bytes, none without IP."""
+        """IP's source: 4 or 16 bytes; empty without IP."""
         return self._address(0)
 
     @property
     def destination(self) -> bytes:
-        """IP's destination: 4 or 16 bytes, none without IP. On a route it is the next stop."""
+        """IP's destination: 4 or 16 bytes; empty without IP. With a source route: the next stop."""
         return self._address(1)
 
     @property
@@ -137,7 +137,7 @@ class Headers:
 
     @property
     def may_go_on(self) -> bool:
-        """Whether a route in the packet may take it on from its destination."""
+        """Whether a source route in the packet may take it further than its destination."""
         if self.version == 4:
             return self.has_options
         start, end = self.at + self.network_at + IPV6_BYTES, self.at + min(self.end, self.size)
@@ -145,12 +145,12 @@ class Headers:
 
     @property
     def hop_limit(self) -> int:
-        """How many more routers may forward an IPv6 packet; 0 for all else."""
+        """How many more routers may forward an IPv6 packet; 0 for everything else."""
         return self.buffer[self.at + self.network_at + _HOP_LIMIT_AT] if self.version == 6 else 0
 
     @property
     def ports(self) -> tuple[int, int] | None:
-        """The source's and the destination's port; None without, and in later fragments."""
+        """Source port and destination port; None if there are none, and in later fragments."""
         is_readable = self.size >= self.transport_at + _PORTS_BYTES
         if self.protocol not in _WITH_PORTS or self.fragment & _FRAGMENT_OFFSET or not is_readable:
             return None
@@ -161,12 +161,12 @@ class Headers:
     def is_whole(self) -> bool:
         """Whether this is a whole TCP or UDP packet: its lengths agree, and its last stop is known.
 
-        No other frame can be cut, or have its checksum completed.
+        Only such a frame can be cut, or have its checksum completed.
         """
-        least_bytes = MIN_HEADER_BYTES.get(self.protocol)
-        if least_bytes is None or self.fragment or not self.last_stop_at:
+        min_bytes = MIN_HEADER_BYTES.get(self.protocol)
+        if min_bytes is None or self.fragment or not self.last_stop_at:
             return False
-        if self.end > self.size or self.transport_at + least_bytes > self.end:
+        if self.end > self.size or self.transport_at + min_bytes > self.end:
             return False
         length_at = self.at + self.transport_at + _UDP_LENGTH_AT
         length = (self.end - self.transport_at,)
@@ -199,7 +199,7 @@ class Headers:
             self.last_stop_at = network_at + ADDRESSES_AT[4] + ADDRESS_BYTES[4]
 
     def _is_source_routed(self) -> bool:
-        """Tell whether IPv4's options route the packet; when they cannot be read, they may."""
+        """Return whether IPv4's options route the packet; True also if they cannot be read."""
         start, end = self.at + self.network_at + IPV4_BYTES, self.at + self.transport_at
         return self.transport_at > self.size or ip_options.has_source_route(self.buffer, start, end)
 
@@ -229,8 +229,8 @@ class Headers:
 def flow_key(item: bytes, at: int) -> bytes:
     """Return what the frame from `at` to the end of `item` has in common with others of its flow.
 
-    For IP: protocol, addresses and, unless it is a fragment, ports. Else: the MACs and the type. A
-    queue that is backed up asks this of each frame, so it reads no more than that.
+    For IP: protocol, addresses and, unless it is a fragment, ports. Otherwise: the MACs and the
+    type. A queue that is backed up calls this for every frame, so it does not make a `Headers`.
     """
     kind, network_at = _read_type(item, at, len(item) - at)
     start = at + network_at
@@ -253,7 +253,7 @@ def flow_key(item: bytes, at: int) -> bytes:
 
 
 def is_shortest_ipv4(buffer: Buffer, at: int, size: int, protocol: int) -> bool:
-    """Tell in half the time of `Headers.is_whole` that a frame without tag and option is whole."""
+    """Return whether a frame without tags and options is whole, in half the time of `Headers`."""
     if size < _UDP4_BYTES:
         return False
     fields: tuple[int, ...] = _SHORTEST_IPV4.unpack_from(buffer, at)
@@ -269,7 +269,7 @@ def is_shortest_ipv4(buffer: Buffer, at: int, size: int, protocol: int) -> bool:
 
 
 def is_shortest_ipv6(buffer: Buffer, at: int, size: int, protocol: int) -> bool:
-    """Tell the same of IPv6: without tag, extension header and padding."""
+    """Return the same for IPv6: a whole frame without tags, extension headers and padding."""
     if size < _UDP6_BYTES:
         return False
     fields: tuple[int, ...] = _SHORTEST_IPV6.unpack_from(buffer, at)
@@ -284,7 +284,7 @@ def is_shortest_ipv6(buffer: Buffer, at: int, size: int, protocol: int) -> bool:
 
 
 def _read_type(buffer: Buffer, at: int, size: int) -> tuple[int, int]:
-    """Return the type behind the tags, and where that ends; 0 when the frame ends before it."""
+    """Return the type after the tags, and where it ends; type 0 if the frame ends before it."""
     network_at = HEADER_BYTES
     if size < network_at:
         return 0, network_at

@@ -1,4 +1,4 @@
-"""What may follow IP's own header: IPv4's options, IPv6's extension headers, and routes in them."""
+"""What may follow IP's own header: IPv4's options and IPv6's extension headers, with routes."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ if TYPE_CHECKING:
 
 ROUTING: Final = 43
 EXTENSIONS: Final = (0, ROUTING, 60)
-"""Options for each hop, a route, options for the destination (RFC 8200 4)."""
+"""Hop-by-hop options, routing header, destination options (RFC 8200 4)."""
 FRAGMENT: Final = 44
 MAX_EXTENSIONS: Final = 4
-"""IPv6 extension headers that are read: what RFC 8200 4.1 lists, without a fragment's and what
-encrypts. Behind more, nothing is offloaded."""
+"""IPv6 extension headers that are read: those that RFC 8200 4.1 lists, except for fragments and
+encryption. A packet with more is not offloaded."""
 
 _END_OF_OPTIONS: Final = 0
 _NO_OPERATION: Final = 1
 _SOURCE_ROUTES: Final = (131, 137)
 _UNIT_BYTES: Final = 8
-"""The shortest extension header; a longer one tells how many of these it has more."""
+"""The shortest extension header, and the unit in which each says how much longer it is."""
 _ROUTES_TO_FIRST: Final = (2, 4)
 """Mobile IPv6 (RFC 6275) and segment routing (RFC 8754): the first address is the last stop."""
 _ADDRESS_UNITS: Final = 2
 
 
 def has_source_route(buffer: Buffer, start: int, end: int) -> bool:
-    """Tell whether IPv4's options (RFC 791 3.1), from `start` to `end` in `buffer`, route the
-    packet, or cannot be read.
+    """Return whether IPv4's options route the packet, or cannot be read (RFC 791 3.1).
+
+    They are in `buffer` from `start` to `end`.
     """
     here = start
     while here < end and (kind := buffer[here]) != _END_OF_OPTIONS:
@@ -43,10 +44,10 @@ def has_source_route(buffer: Buffer, start: int, end: int) -> bool:
 def pass_extensions(
     buffer: Buffer, start: int, end: int, following: int
 ) -> tuple[int, int, int | None]:
-    """Go past IPv6's extension headers, which begin at `start` with one of the kind `following`.
+    """Skip IPv6's extension headers, which begin at `start` with one of the kind `following`.
 
-    Return what stands behind them, where that is, and where the route's last stop stands: `start`
-    when there is no route, None when the last stop is unknown. No header reaches past `end`.
+    Return what follows them, where that begins, and where the address of the route's last stop is:
+    `start` if there is no route, None if the last stop is unknown. No header reaches past `end`.
     """
     here = start
     last_stop_at: int | None = start
@@ -62,10 +63,10 @@ def pass_extensions(
 
 
 def may_route(buffer: Buffer, start: int, end: int, following: int) -> bool:
-    """Tell whether a routing header is among IPv6's extension headers, or may be where they end.
+    """Return whether there is, or may be, a routing header among IPv6's extension headers.
 
-    They begin at `start` with one of the kind `following`, and no header reaches past `end`. A host
-    puts fragments together before it reads on, so what is behind a fragment's header counts too.
+    They begin at `start` with one of the kind `following`; no header reaches past `end`. A host
+    puts fragments together before it reads on, so what follows a fragment header counts too.
     """
     here = start
     for _ in range(MAX_EXTENSIONS + 1):

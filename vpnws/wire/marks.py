@@ -1,4 +1,4 @@
-"""The mark by which a queue tells a transport to slow down (ECN, RFC 3168)."""
+"""The mark with which a queue tells a sender to slow down (ECN, RFC 3168)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Final
 from vpnws.wire.headers import Headers
 
 _CE: Final = 3
-"""Congestion experienced (RFC 3168 5); 1 and 2 say that the transport understands it."""
+"""Congestion experienced (RFC 3168 5); 1 and 2 mean that the transport understands it."""
 _IPV4_CHECKSUM_AT: Final = 10
 
 
 def mark_ce(item: bytes, at: int) -> bytes | None:
     """Return a copy of `item` whose frame, from `at` to the end, is marked CE (RFC 3168).
 
-    The item itself if it is marked already; None if its sender does not take marks, or it is no IP.
+    Return `item` itself if it is marked already; None if its sender does not understand marks, or
+    if it is not IP.
     """
     headers = Headers(item, at, len(item) - at)
     if headers.version == 4:
@@ -25,7 +26,7 @@ def mark_ce(item: bytes, at: int) -> bytes | None:
 
 
 def _mark_ipv4(item: bytes, at: int) -> bytes | None:
-    """Mark, and mend the checksum by the difference (RFC 1624): a wrong one stays wrong."""
+    """Mark, and update the checksum by the difference (RFC 1624): a wrong one stays wrong."""
     service = item[at + 1]
     if service & _CE in (0, _CE):
         return item if service & _CE else None
@@ -39,7 +40,7 @@ def _mark_ipv4(item: bytes, at: int) -> bytes | None:
 
 
 def _mark_ipv6(item: bytes, at: int) -> bytes | None:
-    """Mark the traffic class, which stands across the first two bytes (RFC 8200 3)."""
+    """Mark the traffic class, which spans the first two bytes (RFC 8200 3)."""
     code = item[at + 1] >> 4 & _CE
     if code in (0, _CE):
         return item if code else None

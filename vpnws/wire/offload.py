@@ -1,7 +1,7 @@
-"""What a record's virtio header leaves to be done, whether that is true of its frame, and doing it.
+"""A record's virtio header: whether it is true of its frame, and doing the work that it leaves.
 
-The header (virtio 1.2, 5.1.6) lets a frame be up to 64 KiB of TCP or UDP payload, to be cut into
-packets of `gso_size` bytes, or have a checksum that is not complete yet.
+With the header (virtio 1.2, 5.1.6) a frame may have up to 64 KiB of TCP or UDP payload, to be cut
+into packets of `gso_size` bytes, or a checksum that is not complete yet.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from vpnws.wire.buffer import Buffer
 
 MAX_SEGMENTS: Final = 128
-"""Packets that one record may become: as many as the kernel lets a UDP socket ask for
+"""How many packets one record may become: as many as a UDP socket may ask the kernel for
 (UDP_MAX_SEGMENTS). A record that would become more is not sound."""
 
 VNET: Final = Struct("<BBHHHH")
@@ -43,19 +43,19 @@ GSO_UDP_L4: Final = 5
 GSO_ECN: Final = 0x80
 
 _VALID: Final = VNET.pack(DATA_VALID, GSO_NONE, 0, 0, 0, 0)
-"""The virtio header of a frame that is complete, and whose checksum somebody has verified."""
+"""The virtio header of a complete frame whose checksum somebody has verified."""
 _COMPLETE: Final = (NOTHING_TO_DO, _VALID)
 MIN_GSO_BYTES: Final = 256
-"""Payload of each packet that a record is cut into; a record that would be cut finer is not sound.
-Cutting costs by the packet, and a stranger could ask for 128 packets of a byte each, a thousand
-times in one message. No path has a smaller MSS: IPv4 guarantees 536 bytes and IPv6 1,220."""
+"""Payload of each packet that a record is cut into. A record that asks for less is not sound:
+cutting costs by the packet, and a stranger could ask for 128 packets of one byte, a thousand times
+in one message. No path has a smaller MSS: IPv4 guarantees 536 bytes and IPv6 1,220."""
 _SEGMENTS: Final = range(2, MAX_SEGMENTS + 1)
 """How many packets a record that is cut may become. The kernel drops some that become only one."""
 _OWN_SEGMENTS: Final = range(1, MAX_FRAME_BYTES)
-"""The same for a frame from one's own kernel: any number, since `fit` cuts it."""
+"""The same for a frame from our own kernel: any number, because `fit` cuts it."""
 _MAX_PADDED_BYTES: Final = 60 + MAX_TAGS_BYTES
-"""The shortest frame of IEEE 802.3 without FCS, and its tags. A frame that is longer than its
-packet and than this is not sound."""
+"""The shortest frame of IEEE 802.3 without FCS, with tags. Only up to this length may a frame be
+longer than its packet; otherwise it is not sound."""
 _GSO_TYPES: Final = {
     (4, TCP): (GSO_TCPV4, GSO_TCPV4 | GSO_ECN),
     (6, TCP): (GSO_TCPV6, GSO_TCPV6 | GSO_ECN),
@@ -64,34 +64,34 @@ _GSO_TYPES: Final = {
 }
 
 
-def is_sound(vnet: bytes, buffer: Buffer, at: int, size: int, longest: int) -> bool:
-    """Tell whether `vnet` is true of the frame of `size` bytes that stands at `at` in `buffer`.
+def is_sound(vnet: bytes, buffer: Buffer, at: int, size: int, max_packet_bytes: int) -> bool:
+    """Return whether `vnet` is true of the frame of `size` bytes at `at` in `buffer`. Never raises.
 
-    `longest` bounds every packet that would come of it, in bytes with the Ethernet header. To cut a
-    sound record, or complete its checksum, changes no address and no port, and makes no more than
-    MAX_SEGMENTS packets. Fields that a record does not use are zero, as Linux writes them (virtio
-    1.2, 5.1.6.2). Never raises.
+    `max_packet_bytes` bounds every packet that the frame would become, Ethernet header included.
+    Cutting a sound record, or completing its checksum, changes no address and no port, and makes at
+    most MAX_SEGMENTS packets. Fields that a record does not use must be zero, as Linux writes them
+    (virtio 1.2, 5.1.6.2).
     """
     if not HEADER_BYTES <= size <= MAX_FRAME_BYTES or len(buffer) - at < size:
         return False
     if vnet in _COMPLETE:
-        return size <= longest
+        return size <= max_packet_bytes
     common = _COMMON.get(vnet)
     if common is not None:
         is_shortest, protocol = common
         if is_shortest(buffer, at, size, protocol):
-            return size <= longest
+            return size <= max_packet_bytes
     if len(vnet) != VNET_BYTES:
         return False
     _, gso_type, _, gso_size, _, _ = VNET.unpack(vnet)
     is_long = gso_type == GSO_NONE or gso_size >= MIN_GSO_BYTES
-    return is_long and _holds(vnet, buffer, at, size, longest, _SEGMENTS)
+    return is_long and _is_true(vnet, buffer, at, size, max_packet_bytes, _SEGMENTS)
 
 
 def segment_count(vnet: bytes, size: int) -> int:
-    """Return how many packets a sound record stands for; its frame has `size` bytes.
+    """Return how many packets a sound record becomes; its frame has `size` bytes.
 
-    TCP options are counted as payload, so the number may be too high, but never too low.
+    TCP options count as payload, so the number may be too high, but never too low.
     """
     if not vnet[1]:
         return 1
@@ -104,8 +104,8 @@ def segment_count(vnet: bytes, size: int) -> int:
 def plain_frames(vnet: bytes, frame: bytes) -> list[bytes]:
     """Return what `frame` is on a wire: cut into packets, with every checksum complete.
 
-    Call it only with what `is_sound` accepts. A partial checksum is not trusted but computed anew.
-    Raises ValueError when there is work left in something that is no whole TCP or UDP packet.
+    Call it only with what `is_sound` accepts. A partial checksum is not trusted; it is computed
+    again. Raises ValueError if work is left to do and the frame is not a whole TCP or UDP packet.
     """
     if vnet in _COMPLETE:
         return [frame]
@@ -116,29 +116,31 @@ def plain_frames(vnet: bytes, frame: bytes) -> list[bytes]:
     return [complete(frame, headers)] if gso_type == GSO_NONE else cut(frame, headers, gso_size)
 
 
-def fit(vnet: bytes, frame: bytes, longest: int) -> list[bytes]:
-    """Return the records for a frame that one's own kernel handed out with `vnet`.
+def fit(vnet: bytes, frame: bytes, max_packet_bytes: int) -> list[bytes]:
+    """Return the records for a frame that our own kernel handed out with `vnet`.
 
-    As a rule this is one record. Others would not take a frame of more than MAX_SEGMENTS packets,
-    or one whose checksum only the kernel knows (another protocol, a source route): such a frame
-    becomes complete ones. Empty when that fails, or when a packet is longer than `longest`.
+    Usually this is one record. Others do not accept a frame of more than MAX_SEGMENTS packets, or
+    one whose checksum only the kernel can place (another protocol, a source route): such a frame
+    becomes complete frames. Empty if that fails, or if a packet is longer than `max_packet_bytes`.
     """
     size = len(frame)
-    if is_sound(vnet, frame, 0, size, longest):
+    if is_sound(vnet, frame, 0, size, max_packet_bytes):
         return [encode_record(frame, vnet)]
     if len(vnet) != VNET_BYTES or not HEADER_BYTES <= size <= MAX_FRAME_BYTES:
         return []
-    if _holds(vnet, frame, 0, size, longest, _OWN_SEGMENTS):
-        return [encode_record(one) for one in plain_frames(vnet, frame)]
+    if _is_true(vnet, frame, 0, size, max_packet_bytes, _OWN_SEGMENTS):
+        return [encode_record(packet) for packet in plain_frames(vnet, frame)]
     flags, gso_type, _, _, start, offset = VNET.unpack(vnet)
     field = start + offset
-    if flags != NEEDS_CSUM or gso_type != GSO_NONE or field + 2 > size or size > longest:
+    if flags != NEEDS_CSUM or gso_type != GSO_NONE or field + 2 > size or size > max_packet_bytes:
         return []
     return [encode_record(complete_partial(frame, start, field))]
 
 
-def _holds(vnet: bytes, buffer: Buffer, at: int, size: int, longest: int, segments: range) -> bool:
-    """Look closely at a record that needs a checksum."""
+def _is_true(
+    vnet: bytes, buffer: Buffer, at: int, size: int, max_packet_bytes: int, segments: range
+) -> bool:
+    """Return whether `vnet`, which leaves a checksum to do, is true in every field."""
     flags, gso_type, headers_bytes, gso_size, start, offset = VNET.unpack(vnet)
     if flags != NEEDS_CSUM:
         return False
@@ -149,15 +151,15 @@ def _holds(vnet: bytes, buffer: Buffer, at: int, size: int, longest: int, segmen
         return False
     if gso_type == GSO_NONE:
         is_trimmed = headers.end == size or size <= _MAX_PADDED_BYTES
-        return is_trimmed and headers_bytes == gso_size == 0 and size <= longest
+        return is_trimmed and headers_bytes == gso_size == 0 and size <= max_packet_bytes
     payload_at = headers.payload_at
     return (
         gso_type in _GSO_TYPES[headers.version, headers.protocol]
         and headers.end == size > payload_at >= start + MIN_HEADER_BYTES[headers.protocol]
-        # The kernel counts what is in its first buffer, and puts a tag in after that.
+        # The kernel counts what is in its first buffer, and inserts a tag after that.
         and payload_at <= headers_bytes + TAG_BYTES
         and headers_bytes <= size
-        and 0 < gso_size <= longest - payload_at
+        and 0 < gso_size <= max_packet_bytes - payload_at
         and -(-(size - payload_at) // gso_size) in segments
     )
 
@@ -170,7 +172,7 @@ _COMMON: Final = {
     for ip_bytes, is_shortest in ((IPV4_BYTES, is_shortest_ipv4), (IPV6_BYTES, is_shortest_ipv6))
     for protocol in (TCP, UDP)
 }
-"""The virtio headers of nearly all frames that need a checksum, and what tells at a glance that
-such a frame is sound. When it does not, `_holds` looks closely."""
+"""The virtio headers of nearly all frames that need a checksum, each with a fast check that its
+frame is sound. When that says no, `_is_true` looks at every field."""
 COMMON_VNETS: Final = frozenset(_COMMON)
-"""These headers: a checksum of UDP or TCP is left to do, behind an IP header without options."""
+"""These headers: a TCP or UDP checksum is left to do, after an IP header without options."""

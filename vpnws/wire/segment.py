@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from vpnws.wire.headers import Headers
 
 CHECKSUM_AT: Final = {TCP: 16, UDP: 6}
-"""Where the checksum stands in a TCP (RFC 9293 3.1) and in a UDP header (RFC 768)."""
+"""Where the checksum is in a TCP header (RFC 9293 3.1) and in a UDP header (RFC 768)."""
 MAX_FOLDS: Final = 64
-"""Lengths of data whose folds are remembered. A full table is emptied, and folds are worked out
-anew."""
+"""Lengths of data whose folds are remembered. The ones used least recently are forgotten, and
+worked out again."""
 _BLOCK_BYTES: Final = 64
 _MODULUS: Final = 0xFFFF
-"""16-bit words added with the carry taken around (RFC 1071) are a sum modulo this."""
+"""Adding 16-bit words with end-around carry (RFC 1071) is adding modulo this."""
 _MANGLED: Final = 0xFFFF
-"""How UDP (RFC 768) and Linux, where it only completes a checksum, write a zero."""
+"""How UDP (RFC 768) writes a zero checksum, and Linux too where it only completes a checksum."""
 _IPV4_FIELDS: Final = Struct(">HH4sH")
 """Total length, identification, fragment to protocol, checksum: from the header's third byte."""
 _TCP_FIELDS: Final = Struct(">4sI5sB2sH")
@@ -36,7 +36,7 @@ _CWR: Final = 0x80
 
 
 def complete(frame: bytes, headers: Headers) -> bytes:
-    """Return `frame` with its TCP or UDP checksum computed anew."""
+    """Return `frame` with its TCP or UDP checksum computed from scratch."""
     field = headers.transport_at + CHECKSUM_AT[headers.protocol]
     segment = frame[headers.transport_at : headers.end]
     old = int.from_bytes(frame[field : field + 2], "big")
@@ -45,9 +45,9 @@ def complete(frame: bytes, headers: Headers) -> bytes:
 
 
 def complete_partial(frame: bytes, start: int, field: int) -> bytes:
-    """Return `frame` with the checksum at `field` computed over all from `start` on.
+    """Return `frame` with the checksum at `field` computed over everything from `start` on.
 
-    The field must have the pseudo-header's part of it, as virtio wants (1.2, 5.1.6.2).
+    The field must already hold the pseudo-header's sum, as virtio requires (1.2, 5.1.6.2).
     """
     total = _sum_words(frame[start:])
     return frame[:field] + (-total % _MODULUS or _MANGLED).to_bytes(2, "big") + frame[field + 2 :]
@@ -73,10 +73,10 @@ def cut(frame: bytes, headers: Headers, gso_size: int) -> list[bytes]:
 
 
 def _ipv4_heads(frame: bytes, headers: Headers, lengths: Iterable[int]) -> list[bytes]:
-    """Return what stands before the TCP or UDP header of each packet.
+    """Return what precedes the TCP or UDP header of each packet.
 
-    `lengths` are the bytes of each from that header on. Each has its own identification, even if it
-    must not be fragmented.
+    `lengths` are the bytes of each packet from that header on. Each packet has its own
+    identification, even if it must not be fragmented.
     """
     at, transport = headers.network_at, headers.transport_at
     total, number, fixed, check = _IPV4_FIELDS.unpack_from(frame, at + 2)

@@ -1,8 +1,8 @@
-"""Trains: frames that came in together, stand next to each other and go the same way.
+"""Trains: frames that came in together, one after the other, and go the same way.
 
-A frame travels through the switch in a train, alone or with others. What they share is both
-addresses, and in records the virtio header too. A train is read from what a port received and
-written as what another port takes: packets as they are on a wire, or records.
+Every frame travels through the switch in a train, alone or with others. All its frames have the
+same addresses; records also have the same virtio header. A train is read from what one port
+received, and written as what another port takes: packets as they are on a wire, or records.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vpnws.wire.records import (
     each_record,
     plain_prefix,
     sole_key,
-    walk,
+    walk_pieces,
 )
 
 if TYPE_CHECKING:
@@ -32,40 +32,40 @@ class Train(Protocol):
     """What the forwarding process asks of a train."""
 
     addresses: bytes
-    """Destination and source, 6 bytes each; fewer when a frame is too short to have them."""
+    """Destination and source, 6 bytes each; shorter if a frame is too short to have them."""
     count: int
     """How many frames it has."""
     size_bytes: int
-    """The bytes of its frames, without what stands before each in a record."""
+    """The bytes of its frames, without the prefixes of records."""
     is_plain: bool
-    """Whether its frames are complete: there is no virtio header, or one that asks for nothing."""
+    """Whether its frames are complete: no virtio header leaves anything to do."""
     label: bytes
-    """Where a train from another process came in; empty for every other."""
+    """Where a train from another process came in; empty for every other train."""
 
     def is_sound(self, max_frame_bytes: int) -> bool:
-        """Tell whether every frame is one, and no packet of it longer than `max_frame_bytes`."""
+        """Return whether every frame is sound, and none of its packets is longer than that."""
 
     def frames(self) -> list[bytes]:
-        """Return the frames as they came, each without its virtio header."""
+        """Return the frames as they came in, each without its virtio header."""
 
     def packets(self) -> list[bytes]:
         """Return the frames as they are on a wire: cut, with complete checksums."""
 
     def packet_count(self) -> int:
-        """Return how many frames that makes, or a few more."""
+        """Return how many packets there are, or a few too many."""
 
     def records(self) -> list[bytes]:
-        """Return the train as records: pieces of at most MAX_PIECE_BYTES or of one record."""
+        """Return the train as pieces: records, MAX_PIECE_BYTES together or one that is longer."""
 
     def pieces(self) -> list[Piece]:
-        """Return the same pieces, not joined yet."""
+        """Return the same pieces, each as parts that are not joined yet."""
 
     def split(self) -> Iterator[Train]:
         """Yield each frame as a train of its own."""
 
 
 Piece: TypeAlias = "tuple[Sequence[bytes], int, int]"
-"""Records as the parts that they are joined of, their length together, and how many they are."""
+"""(parts, size_bytes, count): the parts, joined, are `count` records of `size_bytes` together."""
 
 
 class PlainTrain:
@@ -79,7 +79,7 @@ class PlainTrain:
     def __init__(
         self, header: bytes, frames: list[bytes], size_bytes: int, longest_bytes: int
     ) -> None:
-        """`header` is what the frames begin with, `size_bytes` the length of all together."""
+        """All frames begin with `header`; together they have `size_bytes`."""
         self.addresses = header[:12]
         self.count = len(frames)
         self.size_bytes = size_bytes
@@ -88,7 +88,7 @@ class PlainTrain:
         self._frames = frames
 
     def is_sound(self, max_frame_bytes: int) -> bool:
-        """Tell whether every frame has a header and at most `max_frame_bytes`."""
+        """Return whether every frame has a header and at most `max_frame_bytes`."""
         return self._longest_bytes <= max_frame_bytes and len(self._header) == HEADER_BYTES
 
     def frames(self) -> list[bytes]:
@@ -104,11 +104,11 @@ class PlainTrain:
         return self.count
 
     def records(self) -> list[bytes]:
-        """Return the frames as records."""
+        """Return the frames as pieces of records, joined."""
         return [b"".join(parts) for parts, _size_bytes, _count in self.pieces()]
 
     def pieces(self) -> list[Piece]:
-        """Return the frames as records that are not joined yet."""
+        """Return the frames as pieces of records."""
         if self.count == 1:
             size_bytes = self.size_bytes
             return [((plain_prefix(size_bytes), *self._frames), PREFIX_BYTES + size_bytes, 1)]
@@ -133,7 +133,7 @@ class PlainTrain:
 
 
 Span: TypeAlias = "tuple[bytes, int, int, int]"
-"""A message, where in it records of one key start and stop, and how many they are."""
+"""(message, start, stop, count): `count` records of one key in a message: a piece, as it came."""
 
 
 class RecordTrain:
@@ -163,7 +163,7 @@ class RecordTrain:
         self.vnet = key[:VNET_BYTES]
         self.addresses = key[VNET_BYTES:]
         self.count = count
-        # A rest that is no record may be shorter than a prefix.
+        # A broken rest of a message may be shorter than a prefix.
         self.size_bytes = max(0, size_bytes - PREFIX_BYTES * count)
         self.is_plain = self.vnet == NOTHING_TO_DO
         self.label = label
@@ -171,7 +171,7 @@ class RecordTrain:
         self._longest_bytes = longest_bytes
 
     def is_sound(self, max_frame_bytes: int) -> bool:
-        """Tell whether the virtio header is true of every frame (see `offload.is_sound`)."""
+        """Return whether the virtio header is true of every frame (see `offload.is_sound`)."""
         if self.is_plain:
             return self._longest_bytes <= max_frame_bytes
         vnet = self.vnet
@@ -185,30 +185,30 @@ class RecordTrain:
         )
 
     def frames(self) -> list[bytes]:
-        """Return the frames as they came."""
+        """Return the frames, without prefixes."""
         if self.count == 1:
             message, start, stop, _count = self._spans[0]
             return [message[start + PREFIX_BYTES : stop]]
         return [message[at : at + size] for message, at, size in self._each_frame()]
 
     def packets(self) -> list[bytes]:
-        """Return the frames as they are on a wire; the train must be sound."""
+        """Return the frames as they are on a wire. The train must be sound."""
         if self.is_plain:
             return self.frames()
         return [packet for frame in self.frames() for packet in plain_frames(self.vnet, frame)]
 
     def packet_count(self) -> int:
-        """Return how many packets that makes, or a few more (see `offload.segment_count`)."""
+        """Return how many packets there are, or a few too many (see `offload.segment_count`)."""
         if self.is_plain:
             return self.count
         return sum(segment_count(self.vnet, size) for _message, _at, size in self._each_frame())
 
     def records(self) -> list[bytes]:
-        """Return the records."""
+        """Return the records as they came in, a piece for each span."""
         return [message[start:stop] for message, start, stop, _count in self._spans]
 
     def pieces(self) -> list[Piece]:
-        """Return the records, in one part each piece."""
+        """Return the records as they came in; each piece has one part."""
         return [
             ((message[start:stop],), stop - start, count)
             for message, start, stop, count in self._spans
@@ -230,7 +230,7 @@ class RecordTrain:
 
 
 def from_trunk(label: bytes, records: bytes, count: int) -> RecordTrain:
-    """Return the train of a trunk's item: `count` records that were a train when they were sent."""
+    """Return the train of a trunk's item: `count` records of one key."""
     size_bytes = len(records)
     key = records[LENGTH_BYTES : LENGTH_BYTES + KEY_BYTES]
     span = records, 0, size_bytes, count
@@ -238,7 +238,7 @@ def from_trunk(label: bytes, records: bytes, count: int) -> RecordTrain:
 
 
 def read_records(messages: Sequence[bytes]) -> Iterable[Train]:
-    """Return the trains in messages of records; see `walk` for one whose end is broken."""
+    """Return the trains in messages of records. A broken end is a train (see `walk_pieces`)."""
     if len(messages) == 1 and (key := sole_key(messages[0])):
         size_bytes = len(messages[0])
         return (
@@ -250,7 +250,7 @@ def read_records(messages: Sequence[bytes]) -> Iterable[Train]:
 
 
 def read_frames(frames: Sequence[bytes]) -> Iterable[Train]:
-    """Return the trains of plain frames that came in one after the other."""
+    """Return the trains of plain frames, which came in in this order."""
     if len(frames) == 1:
         size_bytes = len(frames[0])
         return (PlainTrain(frames[0][:HEADER_BYTES], [frames[0]], size_bytes, size_bytes),)
@@ -258,41 +258,41 @@ def read_frames(frames: Sequence[bytes]) -> Iterable[Train]:
 
 
 def _read_records(messages: Iterable[bytes]) -> Iterator[Train]:
-    train = b""
+    train_key = b""
     spans: list[Span] = []
-    frames = size_bytes = longest_bytes = 0
+    train_count = size_bytes = longest_bytes = 0
     for message in messages:
-        for key, count, longest, start, stop in walk(message, MAX_PIECE_BYTES):
-            if key == train and key:
+        for key, count, longest, start, stop in walk_pieces(message, MAX_PIECE_BYTES):
+            if key == train_key and key:
                 spans.append((message, start, stop, count))
-                frames += count
+                train_count += count
                 size_bytes += stop - start
                 if longest > longest_bytes:
                     longest_bytes = longest
                 continue
             if spans:
-                yield RecordTrain(train, spans, frames, size_bytes, longest_bytes)
-            train, spans = key, [(message, start, stop, count)]
-            frames, size_bytes, longest_bytes = count, stop - start, longest
+                yield RecordTrain(train_key, spans, train_count, size_bytes, longest_bytes)
+            train_key, spans = key, [(message, start, stop, count)]
+            train_count, size_bytes, longest_bytes = count, stop - start, longest
     if spans:
-        yield RecordTrain(train, spans, frames, size_bytes, longest_bytes)
+        yield RecordTrain(train_key, spans, train_count, size_bytes, longest_bytes)
 
 
 def _read_frames(frames: Iterable[bytes]) -> Iterator[Train]:
-    path = b""
-    train: list[bytes] = []
+    train_header = b""
+    members: list[bytes] = []
     size_bytes = longest_bytes = 0
     for frame in frames:
         size = len(frame)
         header = frame[:HEADER_BYTES]
-        if header == path and train:
-            train.append(frame)
+        if header == train_header and members:
+            members.append(frame)
             size_bytes += size
             if size > longest_bytes:
                 longest_bytes = size
             continue
-        if train:
-            yield PlainTrain(path, train, size_bytes, longest_bytes)
-        path, train, size_bytes, longest_bytes = header, [frame], size, size
-    if train:
-        yield PlainTrain(path, train, size_bytes, longest_bytes)
+        if members:
+            yield PlainTrain(train_header, members, size_bytes, longest_bytes)
+        train_header, members, size_bytes, longest_bytes = header, [frame], size, size
+    if members:
+        yield PlainTrain(train_header, members, size_bytes, longest_bytes)

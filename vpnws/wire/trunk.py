@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 _PREFIX: Final = Struct(">IHB")
 """The length of the records in bytes, how many they are, the length of the label."""
 MAX_LABEL_BYTES: Final = 255
-"""A label's length is written in one byte. Names of legal length never reach this."""
+"""The length of a label is one byte. Names of legal length stay below this."""
 
 
 def encode_label(kind: int, community: str, network: str) -> bytes:
-    """Write where a frame came in: its port's role and network."""
+    """Return the label of a port: its role and its network."""
     name = network.encode()
     label = bytes((kind, len(name))) + name + community.encode()
     if len(label) > MAX_LABEL_BYTES:
@@ -32,15 +32,15 @@ def decode_label(label: bytes) -> tuple[int, str, str]:
 
 
 def encode_item(label: bytes, records: Sequence[bytes], size_bytes: int, count: int) -> bytes:
-    """Write a train of `count` records with the label of where it came in.
+    """Return an item: a train of `count` records, with the label of the port where it came in.
 
-    `records` are joined; they have `size_bytes`. Items may follow each other in one bus message.
+    `records` are joined; together they have `size_bytes`. A bus message may hold several items.
     """
     return b"".join((_PREFIX.pack(size_bytes, count, len(label)), label, *records))
 
 
 def records_at(item: bytes) -> int:
-    """Return where the records begin in an item."""
+    """Return where the records of an item begin."""
     return _PREFIX.size + item[_PREFIX.size - 1]
 
 
@@ -51,7 +51,7 @@ def frames_of(item: Buffer) -> int:
 
 
 def decode_items(message: bytes) -> list[tuple[bytes, bytes, int]]:
-    """Return (label, records, how many) for each item of a bus message; a cut one is left out."""
+    """Return (label, records, count) for each item of a bus message; a broken rest is left out."""
     items = []
     start, end = 0, len(message)
     while end - start >= _PREFIX.size:

@@ -112,5 +112,5 @@ def read_close(content: bytes) -> Ending:
 
 
 def _may_be_sent(code: int) -> bool:
-    """Tell whether `code` may stand in a close frame (RFC 6455 7.4.1 and the IANA registry)."""
+    """Return whether `code` may stand in a close frame (RFC 6455 7.4.1 and the IANA registry)."""
     return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999

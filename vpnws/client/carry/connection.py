@@ -55,7 +55,7 @@ class Connection:
 
     @property
     def is_over(self) -> bool:
-        """Tell whether nothing more will be received."""
+        """Return whether nothing more will be received."""
         return bool(self.failure) or self._decoder.ending is not None
 
     @property

@@ -81,7 +81,7 @@ class RecordCarrier(Carrier):
         connection.flush()
 
     def _is_usual(self, start: int, size: int) -> bool:
-        """Tell whether the other end will take the record at `start` as the kernel made it.
+        """Return whether the other end will take the record at `start` as the kernel made it.
 
         Our own kernel is believed where it leaves a common checksum to do: a closer look costs half
         as much again as reading the frame.

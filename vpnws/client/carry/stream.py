@@ -70,7 +70,7 @@ class Stream:
         self.has_unsent = bool(self._written)
 
     def has_pending(self) -> bool:
-        """Tell whether there is something to read that the descriptor does not show."""
+        """Return whether there is something to read that the descriptor does not show."""
         return False
 
     def close(self) -> None:
@@ -153,7 +153,7 @@ class TlsStream(Stream):
             self._encrypt()
 
     def has_pending(self) -> bool:
-        """Tell whether there is something to read that the descriptor does not show."""
+        """Return whether there is something to read that the descriptor does not show."""
         return self._has_ended or self._incoming.pending > 0 or self._tls.pending() > 0
 
     def close(self) -> None:

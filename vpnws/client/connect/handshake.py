@@ -51,7 +51,7 @@ class Upgrade:
 
     @property
     def has_offload(self) -> bool:
-        """Tell whether the server has chosen vpnws.offload.1, which was offered."""
+        """Return whether the server has chosen vpnws.offload.1, which was offered."""
         return self._protocol.subprotocol == SUBPROTOCOL
 
     def feed(self, data: bytes | memoryview) -> bool:

@@ -67,10 +67,10 @@ def exit_code(error: VpnwsError) -> Exit:
 
 
 def is_login_refused(error: VpnwsError) -> bool:
-    """Tell whether the server turned this user or station away (401, 403)."""
+    """Return whether the server turned this user or station away (401, 403)."""
     return isinstance(error, RefusedError) and error.status in LOGIN_STATUSES
 
 
 def ends_first_attempt(error: ConnectError) -> bool:
-    """Tell whether `error` ends a program that was never connected: a retry would not help."""
+    """Return whether `error` ends a program that was never connected: a retry would not help."""
     return is_login_refused(error) or isinstance(error, TlsError)

@@ -28,10 +28,10 @@ class TapDevices(Protocol):
         """
 
     def exists(self, name: str) -> bool:
-        """Tell whether there is a network device `name`."""
+        """Return whether there is a network device `name`."""
 
     def is_up(self, name: str) -> bool:
-        """Tell whether there is a network device `name` and it is administratively up."""
+        """Return whether there is a network device `name` and it is administratively up."""
 
     def read_mac(self, name: str) -> str:
         """Return the MAC of the device `name` as text, empty when there is no such device.

@@ -164,12 +164,12 @@ class Uplink:
         self._retry = self._loop.after(RETRY_S, self._open)
 
 
-def read_message(tap: Tap, longest: int) -> bytes:
+def read_message(tap: Tap, max_packet_bytes: int) -> bytes:
     """Return the frames that `tap` has ready as records, TURN_FRAMES of them or about
     TURN_BYTES; empty when there are none. Raises OSError when the device is gone.
 
     A frame that stations would refuse in the form that the kernel gave it is changed into one that
-    they take (see offload.fit); `longest` bounds its packets in bytes.
+    they take (see offload.fit); `max_packet_bytes` bounds its packets in bytes.
     """
     at = 0
     try:
@@ -179,9 +179,11 @@ def read_message(tap: Tap, longest: int) -> bytes:
             size = stop - frame_at
             put_length(_buffer, at, size)
             vnet = bytes(_buffer[at + LENGTH_BYTES : frame_at])
-            if vnet != NOTHING_TO_DO and not is_sound(vnet, _buffer, frame_at, size, longest):
+            if vnet != NOTHING_TO_DO and not is_sound(
+                vnet, _buffer, frame_at, size, max_packet_bytes
+            ):
                 # As packets of their own they may take more room than the buffer has left.
-                fitting = b"".join(fit(vnet, bytes(_buffer[frame_at:stop]), longest))
+                fitting = b"".join(fit(vnet, bytes(_buffer[frame_at:stop]), max_packet_bytes))
                 return bytes(_buffer[:at]) + (fitting or bytes(_buffer[at:stop]))
             at = stop
             if at >= TURN_BYTES:

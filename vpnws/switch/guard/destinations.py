@@ -1,4 +1,4 @@
-"""Which networks a station may send to: its `VPNWS_ALLOW`."""
+"""The destinations that a station may send to: its `VPNWS_ALLOW`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 IpNetwork: TypeAlias = IPv4Network | IPv6Network
 MAX_DESTINATIONS: Final = 64
-"""Networks in one `VPNWS_ALLOW`, because each packet is compared with all of them. A longer list is
+"""Destinations in one `VPNWS_ALLOW`: each packet is compared with all of them. A longer list is
 refused with 500."""
 
 _ND_OF_HOSTS: Final = (ROUTER_SOLICITATION, NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT)
@@ -32,7 +32,7 @@ _ND_SCOPES: Final = (_LINK_GROUPS, b"\xfe\x80")
 
 
 class AllowedDestinations:
-    """Destinations a station may send to; its own needs (ARP, ND, DHCP) always pass."""
+    """Destinations a station may send to. What every host needs (ARP, ND, DHCP) always passes."""
 
     __slots__ = ("_four", "_six")
 
@@ -42,7 +42,7 @@ class AllowedDestinations:
         self._six = _as_numbers(networks, 6)
 
     def permits(self, frame: Buffer) -> bool:
-        """Tell whether the station may send `frame`. What is neither IP nor a need is refused."""
+        """Return whether the station may send `frame`. Other EtherTypes than IP and ARP may not."""
         headers = Headers(frame, 0, len(frame))
         version, protocol = headers.version, headers.protocol
         if version == 0:
@@ -71,14 +71,14 @@ def parse_destinations(text: str) -> tuple[IpNetwork, ...]:
 
 
 def _is_host_nd(headers: Headers) -> bool:
-    """Tell whether a host sends this ND message to its own link, to find its neighbors."""
+    """Return whether a host sends this ND message to its own link, to find its neighbors."""
     if headers.has_options or nd_type(headers) not in _ND_OF_HOSTS:
         return False
     return headers.destination.startswith(_ND_SCOPES)
 
 
 def _is_dhcp_request(headers: Headers) -> bool:
-    """Tell whether a host asks the DHCP servers of its own link."""
+    """Return whether a host asks the DHCP servers of its own link."""
     if headers.has_options or read_dhcp(headers) is not Dhcp.TO_SERVER:
         return False
     return headers.destination.startswith(_BROADCAST if headers.version == 4 else _LINK_GROUPS)

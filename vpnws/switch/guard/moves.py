@@ -10,21 +10,22 @@ TRUSTED: Final = b"\xff" * 8
 """The claim of a port that may bring any MAC: a TAP of the server. A station that bridges by right
 keeps its own claim, or it could take the gateway's MAC from behind the TAP."""
 MAX_MOVES: Final = 5
-"""A MAC that moves more often than this within `WINDOW_S` is in a loop or a fight and does not
-roam. It is held where it is (`move_guard`)."""
+"""A MAC that moves more often than this within `WINDOW_S` is in a loop, or two stations fight over
+it; it is not roaming. It is held where it is (`move_guard`)."""
 WINDOW_S: Final = 10.0
-"""Moves are counted for this long, then counted anew."""
+"""Moves are counted for this long, then counted from zero."""
 HOLD_S: Final = 10.0
 """A MAC that moved too often stays where it is for this long."""
 MAX_WATCHED_MACS: Final = 1024
-"""MACs whose moves are counted at once. A full table forgets all counts and no entry of the FDB."""
+"""MACs whose moves are counted at once. When the table is full all counts are forgotten; the FDB
+forgets nothing."""
 
 
 def may_claim(holder: bytes, claimant: bytes) -> bool:
-    """Tell whether a port with the claim `claimant` may take a MAC that `holder`'s port has.
+    """Return whether a port with the claim `claimant` may take a MAC from one with `holder`.
 
-    A claim is 8 bytes: a digest of who the station is, ANONYMOUS or TRUSTED. A named station's
-    MAC is its own until it ages out or its port goes; a trusted port's is too.
+    A claim is 8 bytes: a digest of the station's name, ANONYMOUS or TRUSTED. The MAC of a named
+    station stays its own until it ages out; so does that of a trusted port.
     """
     return claimant in (holder, TRUSTED) or holder == ANONYMOUS
 
@@ -38,7 +39,7 @@ class MoveGuard:
         self._moves: dict[bytes, tuple[int, float]] = {}
 
     def admit(self, mac: bytes, now: float) -> bool:
-        """Count one move of `mac` at `now` seconds; False while it is held."""
+        """Count one move of `mac` at `now` seconds; return False while it is held."""
         count, since_s = self._moves.get(mac, (0, now))
         if count >= MAX_MOVES:
             if now - since_s < HOLD_S:

@@ -31,10 +31,10 @@ ISOLATED = Role(Kind.ISOLATED)
 PROMISCUOUS = Role(Kind.PROMISCUOUS)
 
 
-def may_talk(one: Role, other: Role) -> bool:
-    """Tell whether ports with these roles may exchange frames; the order does not matter."""
-    if one is other:
-        return one.kind is not Kind.ISOLATED
-    if Kind.PROMISCUOUS in (one.kind, other.kind):
+def may_talk(a: Role, b: Role) -> bool:
+    """Return whether ports with these roles may exchange frames; the order does not matter."""
+    if a is b:
+        return a.kind is not Kind.ISOLATED
+    if Kind.PROMISCUOUS in (a.kind, b.kind):
         return True
-    return one.kind is Kind.COMMUNITY and one == other
+    return a.kind is Kind.COMMUNITY and a == b

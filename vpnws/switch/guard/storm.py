@@ -10,7 +10,7 @@ the same, so that a video stream does not cut its sender off from its neighbors.
 
 
 class _Bucket:
-    """A token bucket; a second's worth of tokens is in it at most."""
+    """A token bucket; it holds at most one second's worth of tokens."""
 
     __slots__ = ("_per_s", "_tokens", "_updated_s")
 
@@ -19,13 +19,13 @@ class _Bucket:
         self._tokens = float(per_s)
         self._updated_s = now
 
-    def take(self, count: int, at_least: int, now: float) -> bool:
-        """Take `count` tokens if there are `at_least` so many; what is missing is owed."""
+    def take(self, count: int, min_tokens: int, now: float) -> bool:
+        """Take `count` tokens if there are `min_tokens`; missing ones are owed."""
         tokens = min(self._per_s, self._tokens + (now - self._updated_s) * self._per_s)
         self._updated_s = now
-        is_there = tokens >= at_least
-        self._tokens = tokens - count if is_there else tokens
-        return is_there
+        is_enough = tokens >= min_tokens
+        self._tokens = tokens - count if is_enough else tokens
+        return is_enough
 
 
 class StormControl:
@@ -34,25 +34,25 @@ class StormControl:
     __slots__ = ("_discovery", "_frames")
 
     def __init__(self, rate: int, now: float) -> None:
-        """`rate` is in frames per second; one second's worth may come at once; 0 is no limit."""
+        """`rate` is in frames per second, 0 for no limit. A burst may be one second's worth."""
         self._frames = _Bucket(rate, now) if rate else None
         self._discovery = _Bucket(DISCOVERY_PER_S, now)
 
     def admit(self, packets: int, now: float) -> bool:
-        """Take what stands for `packets` frames at `now` seconds; False when it is too much.
+        """Take tokens for `packets` packets at `now` seconds; return False if none are left.
 
-        Several that come as one may take more than there is left: those after them pay for it.
+        A super-frame may take more tokens than there are; the frames after it pay for that.
         """
         return self._frames is None or self._frames.take(packets, 1, now)
 
     def admit_all(self, packets: int, now: float) -> bool:
-        """Take what stands for `packets` frames at `now` seconds, if there is that much left."""
+        """Take tokens for `packets` packets at `now` seconds, if there are as many."""
         return self._frames is None or self._frames.take(packets, packets, now)
 
     def admit_discovery(self, now: float) -> bool:
-        """Take a frame by which a host finds addresses, after `admit` has refused it."""
+        """Take a token for one frame of ARP, ND or DHCP, after `admit` has refused the frame."""
         return self._discovery.take(1, 1, now)
 
 
 UNLIMITED: Final = StormControl(0, 0.0)
-"""For a port without a limit: a TAP of the server, a trunk."""
+"""For ports without a limit: trunks and the server's TAPs."""

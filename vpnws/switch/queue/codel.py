@@ -1,4 +1,4 @@
-"""CoDel (RFC 8289): tells a standing queue, which must shrink, from a burst, which may pass."""
+"""CoDel (RFC 8289): tells a standing queue, which must shrink, from a burst, which is harmless."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ class Control:
     """How long frames may wait in a flow."""
 
     target_s: float
-    """Frames may wait this long all the time."""
+    """Frames may always wait this long."""
     interval_s: float
-    """Frames may wait longer than the target during this time: about the longest round trip."""
+    """Frames may wait longer than the target for this time: about the longest round trip."""
 
 
 TARGET_S = 0.005
 """A frame that waited longer than this has waited too long."""
 INTERVAL_S = 0.1
-"""When every frame of a flow has waited too long for this time, packets get a CE mark or are
+"""When every frame of a flow has waited too long, for as long as this, packets get a CE mark or are
 dropped (`standing_queue`)."""
 DEFAULT = Control(TARGET_S, INTERVAL_S)
 UNLIMITED = Control(inf, inf)
-"""No frame waits too long: flow queueing without CoDel."""
+"""No frame ever waits too long: flow queueing without CoDel."""
 
 _RECENT_INTERVALS = 16
-"""A queue that stands again within this many intervals is not treated as a new one."""
+"""If the queue stands again within this many intervals, dropping goes on at its last rate."""
 
 
 @dataclass(slots=True)
 class Codel:
-    """The state of one flow: plain data, so it can move to another process."""
+    """The state of one flow. It is plain data, so it can move to another process."""
 
     deadline_s: float = inf
-    """When the flow will have waited longer than the target for an interval."""
+    """When the flow's frames will have waited longer than the target for a whole interval."""
     dropping: bool = False
     next_s: float = -inf
-    """While dropping, when the next frame is dropped; otherwise, when it would have been."""
+    """When to drop the next frame; after dropping has stopped, when the next one was due."""
     count: int = 0
     last_count: int = 0
 
     def judge(self, sojourn_s: float, short: bool, now: float, control: Control) -> bool:
-        """Tell whether the frame that leaves the flow now is to be dropped or marked.
+        """Return whether to drop or mark the frame that leaves the flow now.
 
-        It waited for `sojourn_s`; `short` says that too little stands behind it to be a queue.
+        It waited for `sojourn_s`; `short` says that too little waits behind it to be a queue.
         Call it once for every frame.
         """
         if short or sojourn_s < control.target_s:
@@ -65,7 +65,7 @@ class Codel:
         return True
 
     def _start(self, now: float, interval_s: float) -> None:
-        """Begin to drop, about as often as it took the last time if that was not long ago."""
+        """Begin to drop; if the last time was not long ago, about as often as then."""
         grown = self.count - self.last_count
         recent = now - self.next_s < _RECENT_INTERVALS * interval_s
         self.count = self.last_count = grown if recent and grown > 1 else 1

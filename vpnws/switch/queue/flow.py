@@ -1,8 +1,8 @@
-"""Flow queueing (RFC 8290): who is next, flow by flow, and whose queue is the longest.
+"""Flow queueing (RFC 8290): which flow sends next, and which one has the longest queue.
 
-Flows take turns by deficit round robin; one that is new, or sends less than its share, goes first.
-No step costs more when there are more flows or items: flows are kept by the power of two of their
-bytes, so the fattest one is found without a search.
+Flows take turns by deficit round robin. A flow that is new, or sends less than its share, goes
+first. No step costs more when there are more flows or items: flows are grouped by the power of two
+of their bytes, so the fattest flow is found without a search.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 MAX_FLOWS = 256
-"""Buckets that the flows of one port are sorted into; more flows share them. A power of two."""
+"""Buckets into which the flows of one port are sorted; if there are more flows, some share one. A
+power of two."""
 QUANTUM_BYTES = 1514
 """A flow sends this much, then other flows have their turn."""
 MIN_ITEM_BYTES = 64
@@ -29,19 +30,19 @@ than its bytes."""
 def bucket_of(key: bytes) -> int:
     """Return the bucket of a flow's key: one of MAX_FLOWS.
 
-    Python keys its hash with a secret of the process, so no sender can aim at the bucket of another
-    flow.
+    Python's hash is keyed with a secret of the process, so no sender can aim at another flow's
+    bucket.
     """
     return hash(key) & (MAX_FLOWS - 1)
 
 
 class Flow:
-    """The items of one bucket, oldest first, each with the time at which it came."""
+    """The items of one bucket, oldest first, each with the time when it came."""
 
     __slots__ = ("bucket", "codel", "deficit_bytes", "items", "rank", "weight_bytes")
 
     def __init__(self, bucket: int) -> None:
-        """A new flow has one quantum."""
+        """Begin without items, and with one quantum to send."""
         self.bucket = bucket
         self.items: deque[tuple[bytes, float]] = deque()
         self.weight_bytes = 0
@@ -54,8 +55,8 @@ class Flow:
     def is_short(self) -> bool:
         """Whether too little waits to be called a queue: one item, or less than a packet.
 
-        RFC 8289 names the packet only. An item may have 64 KiB, and a sender always has two of
-        them under way to its receiver, so one that waits does not show a queue.
+        RFC 8289 names only the packet. But an item may have 64 KiB, and a sender always has two
+        items on their way to the receiver. So one waiting item does not show a queue.
         """
         return len(self.items) < 2 or self.weight_bytes <= QUANTUM_BYTES
 
@@ -66,16 +67,16 @@ class Flows:
     __slots__ = ("_flows", "_new", "_old", "_present", "_ranks", "count")
 
     def __init__(self) -> None:
-        """Begin without flows; a flow begins with its first item."""
+        """Begin without flows; each flow begins with its first item."""
         self.count = 0
-        """Items in all flows."""
+        """How many items are in all flows together."""
         self._flows: dict[int, Flow] = {}
         self._new: deque[Flow] = deque()
         self._old: deque[Flow] = deque()
         self._ranks: dict[int, dict[Flow, None]] = {}
-        """Flows by the number of bits of their weight."""
+        """Flows by rank: the number of bits of their weight."""
         self._present = 0
-        """A bit for every rank that has flows."""
+        """One bit for each rank that has flows."""
 
     def push(self, key: bytes, item: bytes, now: float) -> None:
         """Append `item` to the flow that `key` names."""
@@ -112,7 +113,7 @@ class Flows:
             else:
                 turn.popleft()
                 if turn is new:
-                    # It waits for its turn among the others, or it would be new again at once.
+                    # Were it removed, its next item would make it new again, and first in line.
                     old.append(flow)
                 else:
                     del self._flows[flow.bucket]
@@ -130,7 +131,7 @@ class Flows:
         return head
 
     def fattest(self) -> Flow:
-        """Return a flow that holds more than half of what any other does; there must be an item."""
+        """Return a flow that holds at least half as much as any other. There must be an item."""
         return next(iter(self._ranks[self._present.bit_length() - 1]))
 
     def state(self) -> list[FlowState]:
@@ -149,10 +150,10 @@ class Flows:
         ]
 
     def resume(self, states: Iterable[FlowState], key_of: Callable[[bytes], bytes]) -> None:
-        """Go on with the flows of another process; `key_of` returns the key of an item.
+        """Take over the flows of another process; `key_of` returns the flow key of an item.
 
-        Each process has buckets of its own: flows that shared one there may be apart here, and
-        others may share one.
+        Each process hashes with its own secret: flows that shared a bucket there may not share one
+        here, and others may.
         """
         for state in states:
             for item, came_s in zip(state.items, state.came_s, strict=True):
@@ -171,7 +172,7 @@ class Flows:
         self._rank(flow)
 
     def _skip_rounds(self) -> None:
-        """Pass over rounds in which no flow may send: give each flow its share of them at once."""
+        """Skip the rounds in which no flow may send: give each flow its quanta of them at once."""
         debt_bytes = min(-flow.deficit_bytes for flow in self._old)
         if debt_bytes > 0:
             share_bytes = debt_bytes // QUANTUM_BYTES * QUANTUM_BYTES
@@ -179,7 +180,7 @@ class Flows:
                 flow.deficit_bytes += share_bytes
 
     def _rank(self, flow: Flow) -> None:
-        """Move `flow` to the rank of its weight; one without items has none."""
+        """Move `flow` to the rank of its weight; a flow without items has no rank."""
         if flow.rank:
             peers = self._ranks[flow.rank]
             del peers[flow]
@@ -191,7 +192,7 @@ class Flows:
             self._present |= 1 << flow.rank
 
     def _forget(self) -> None:
-        """Remove all flows: when no item is left, debts of bytes mean nothing."""
+        """Remove all flows: when no item is left, their deficits mean nothing."""
         self._flows.clear()
         self._new.clear()
         self._old.clear()

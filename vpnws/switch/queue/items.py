@@ -1,4 +1,4 @@
-"""What a queue must know of its items: how they hold frames."""
+"""What a queue must know about its items: how they hold frames."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ class ItemFormat(Protocol):
     """How the items of a queue hold frames; a port's `Format` is one."""
 
     def frame_at(self, item: bytes) -> int:
-        """Return where in an item its first Ethernet frame begins."""
+        """Return where the first Ethernet frame of an item begins."""
 
     def split(self, item: bytes) -> Iterable[bytes]:
-        """Return an item of several frames as items of one frame each."""
+        """Split an item of several frames into items of one frame each."""
 
 
 class BareFrames:
-    """An item is a frame, and nothing else."""
+    """An item is one frame and nothing else."""
 
     def frame_at(self, _item: bytes) -> int:
         """Return 0."""

@@ -1,16 +1,16 @@
 """A port's egress queue: in order while the port keeps up, flow by flow when it does not.
 
 An item is what is written for one frame or for a train: a WebSocket message, records, a trunk's
-item, a frame. The port's format knows how its items hold frames.
+item, or a frame. The port's format knows how its items hold frames.
 
 The link writes `rest` first, then `controls`, then what `take` returns. When the socket is full,
-the link calls `keep` with what the socket did not take, and sets `backed_up`; only the queue ends
-that. From then on the link takes less at a time, because what was taken cannot be dropped any more.
-No item, control message or buffer of a rest is empty.
+the link calls `keep` with what the socket did not take, and sets `backed_up`; only the queue clears
+it. From then on the link takes less at a time, because what it has taken can no longer be dropped.
+No item, control message or buffer of `rest` is empty.
 
 While backed up, every item holds one frame and belongs to a flow (`flow.py`). A frame that waits
-too long is marked or dropped (`codel.py`). What is over the bounds is dropped from the fattest
-flow.
+too long is marked or dropped (`codel.py`). When the queue exceeds a bound, the fattest flow loses
+its oldest frames.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CONTROL_RESERVE_BYTES = 4096
-"""Pings and pongs have this much room of their own, so frames cannot crowd them out. What does not
-fit is not queued."""
+"""This much room is reserved for pings and pongs, so frames cannot crowd them out. A control
+message that does not fit is not queued."""
 
 
 class EgressQueue:
-    """What waits to be written to a port; an item that was begun is always finished."""
+    """What waits to be written to a port. Once an item is partly written, it is always finished."""
 
     __slots__ = (
         "_control",
@@ -65,19 +65,19 @@ class EgressQueue:
         self.limit_bytes = limit_bytes
         self.limit_items = max(1, limit_bytes // MIN_ITEM_BYTES)
         self.format = format_
-        """May be set later, before the first push."""
+        """It may be set again before the first push."""
         self.drops: Counter[Drop] = Counter()
-        """Frames dropped, by reason; the port counts in the same object."""
+        """Dropped frames by reason; the port counts in the same object."""
         self.counts = QueueCounts()
         self.size_bytes = 0
-        """All that waits, `rest` and `controls` with it."""
+        """Everything that waits, including `rest` and `controls`."""
         self.backed_up = False
-        """Whether the socket is full: the link sets it; an empty queue clears it."""
+        """Whether the socket is full. The link sets it; the queue clears it once it is empty."""
         self.controls: deque[bytes] = deque()
         self.rest: list[bytes | memoryview] = []
         """What the socket did not take of the last write. It is always written next; see `keep`."""
         self._fifo: deque[bytes] = deque()
-        """Items in order, not classified yet: all of them, unless backed up."""
+        """Items in order that belong to no flow yet: all items, unless backed up."""
         self._flows = Flows()
         self._control = control
         self._rest_bytes = 0
@@ -85,11 +85,10 @@ class EgressQueue:
         """The bytes of `rest` and `controls` together."""
 
     def push(self, items: Sequence[bytes], frames: int, size_bytes: int, now: float) -> None:
-        """Queue `items`, which hold `frames` frames of `size_bytes` in all.
+        """Queue `items`, which hold `frames` frames of `size_bytes` in all; `now` is in seconds.
 
-        What finds no room is dropped and counted. While backed up, frames of another flow may be
-        dropped instead.
-        `now` is in seconds.
+        Items that find no room are dropped and counted. While backed up, frames of another flow may
+        be dropped instead.
         """
         self.counts.offered_frames += frames
         self.counts.offered_bytes += size_bytes
@@ -106,9 +105,9 @@ class EgressQueue:
                 self._push_last(item)
 
     def push_control(self, message: bytes) -> bool:
-        """Put a control message before the frames: a slow station must not seem dead.
+        """Queue a control message before all frames: a slow station must not seem dead.
 
-        Return False, and do nothing, when it does not fit CONTROL_RESERVE_BYTES.
+        Return False, and do nothing, if it does not fit CONTROL_RESERVE_BYTES.
         """
         if self._controls_bytes() + len(message) > CONTROL_RESERVE_BYTES:
             return False
@@ -117,13 +116,13 @@ class EgressQueue:
         self.size_bytes += len(message)
         return True
 
-    def take(self, most_bytes: int, most_items: int, now: float) -> list[bytes]:
-        """Take the next items, together within both bounds, but at least one if there is one."""
+    def take(self, max_bytes: int, max_items: int, now: float) -> list[bytes]:
+        """Take the next items, within both bounds; if anything waits, at least one item."""
         if self.backed_up:
-            return self._take_fair(most_bytes, most_items, now)
+            return self._take_fair(max_bytes, max_items, now)
         fifo = self._fifo
-        if self.size_bytes > most_bytes or len(fifo) > most_items:
-            return self._take_front(fifo, most_bytes, most_items)
+        if self.size_bytes > max_bytes or len(fifo) > max_items:
+            return self._take_front(fifo, max_bytes, max_items)
         items = list(fifo)
         fifo.clear()
         self.size_bytes = self._other_bytes
@@ -140,7 +139,7 @@ class EgressQueue:
         return messages
 
     def keep(self, rest: Sequence[bytes | memoryview]) -> None:
-        """Make `rest` what the socket has not taken, in place of what it was before."""
+        """Replace `rest` by what the socket has not taken of the last write."""
         self.rest = list(rest)
         rest_bytes = sum(map(len, self.rest))
         self._other_bytes += rest_bytes - self._rest_bytes
@@ -160,7 +159,7 @@ class EgressQueue:
         )
 
     def resume(self, state: QueueState) -> None:
-        """Go on with the queue of another process; call it once, before the first push."""
+        """Take over the queue of another process. Call it once, before the first push."""
         self._fifo.extend(state.items)
         frame_at = self.format.frame_at
         self._flows.resume(state.flows, lambda item: flow_key(item, frame_at(item)))
@@ -172,7 +171,7 @@ class EgressQueue:
 
     @property
     def begun(self) -> bool:
-        """Whether something is half written: nothing else may be written before its end."""
+        """Whether an item is partly written: its rest must be written before anything else."""
         return self._rest_bytes > 0
 
     @property
@@ -184,10 +183,10 @@ class EgressQueue:
         return self._other_bytes - self._rest_bytes
 
     def _is_full(self, item: bytes) -> bool:
-        """Tell whether `item` exceeds a bound. Controls do not count; an empty queue has room."""
-        held_bytes = self.size_bytes - self._controls_bytes()
-        too_long = held_bytes + len(item) > self.limit_bytes
-        return held_bytes > 0 and (too_long or len(self._fifo) >= self.limit_items)
+        """Return whether `item` exceeds a bound. Controls do not count; an empty queue has room."""
+        waiting_bytes = self.size_bytes - self._controls_bytes()
+        too_long = waiting_bytes + len(item) > self.limit_bytes
+        return waiting_bytes > 0 and (too_long or len(self._fifo) >= self.limit_items)
 
     def _push_last(self, item: bytes) -> None:
         """Queue an item for which there may be no room."""
@@ -199,16 +198,16 @@ class EgressQueue:
             self.size_bytes += len(item)
 
     def _count_dropped(self, item: bytes, reason: Drop) -> None:
-        """Count the one frame of `item` as dropped."""
+        """Count the frame of `item`, which has only one, as dropped."""
         self.drops[reason] += 1
         self.counts.discarded_frames += 1
         self.counts.discarded_bytes += len(item) - self.format.frame_at(item)
 
-    def _take_front(self, fifo: deque[bytes], most_bytes: int, most_items: int) -> list[bytes]:
+    def _take_front(self, fifo: deque[bytes], max_bytes: int, max_items: int) -> list[bytes]:
         items: list[bytes] = []
         size_bytes = 0
-        while fifo and len(items) < max(1, most_items):
-            if items and size_bytes + len(fifo[0]) > most_bytes:
+        while fifo and len(items) < max(1, max_items):
+            if items and size_bytes + len(fifo[0]) > max_bytes:
                 break
             items.append(fifo.popleft())
             size_bytes += len(items[-1])
@@ -230,10 +229,13 @@ class EgressQueue:
         self._fifo.clear()
         self._trim()
 
-    def _enqueue(self, item: bytes, several: bool, now: float) -> None:
-        """Give `item`, which is in size_bytes, to its flow; each frame of a train to its own."""
+    def _enqueue(self, item: bytes, has_several: bool, now: float) -> None:
+        """Give `item` to its flow; split it first if it has several frames.
+
+        Its bytes are in size_bytes already.
+        """
         format_ = self.format
-        if not several:
+        if not has_several:
             self._flows.push(flow_key(item, format_.frame_at(item)), item, now)
             return
         self.size_bytes -= len(item)
@@ -242,34 +244,34 @@ class EgressQueue:
             self._flows.push(flow_key(part, format_.frame_at(part)), part, now)
 
     def _trim(self) -> None:
-        """Drop what is over the bounds, from the head of the fattest flow each time."""
+        """Drop items until both bounds hold, each from the head of the fattest flow."""
         flows = self._flows
-        least = 0 if self._rest_bytes else 1
+        min_items = 0 if self._rest_bytes else 1
         limit_bytes = self.limit_bytes + self._controls_bytes()
-        while flows.count > least and (
+        while flows.count > min_items and (
             flows.count > self.limit_items or self.size_bytes > limit_bytes
         ):
             self._discard(flows.pop(flows.fattest())[0], Drop.EGRESS_FULL)
 
     def _discard(self, item: bytes, reason: Drop) -> None:
-        """Drop `item`, which is in no flow any more and has one frame."""
+        """Drop `item`, which has left its flow and has one frame."""
         self.size_bytes -= len(item)
         self._count_dropped(item, reason)
 
-    def _take_fair(self, most_bytes: int, most_items: int, now: float) -> list[bytes]:
+    def _take_fair(self, max_bytes: int, max_items: int, now: float) -> list[bytes]:
         if self._fifo:
             self._classify(now)
-        items = self._take_flows(most_bytes, most_items, now)
+        items = self._take_flows(max_bytes, max_items, now)
         if not self.size_bytes:
             self.backed_up = False
         return items
 
-    def _take_flows(self, most_bytes: int, most_items: int, now: float) -> list[bytes]:
-        """Take what is next, flow by flow, within the bounds."""
+    def _take_flows(self, max_bytes: int, max_items: int, now: float) -> list[bytes]:
+        """Take the next items, flow by flow, within both bounds."""
         flows = self._flows
         items: list[bytes] = []
-        room_bytes = most_bytes
-        while len(items) < most_items or not items:
+        room_bytes = max_bytes
+        while len(items) < max_items or not items:
             flow = flows.next()
             if flow is None or (items and len(flow.items[0][0]) > room_bytes):
                 break
@@ -282,7 +284,7 @@ class EgressQueue:
         return items
 
     def _pop(self, flow: Flow, now: float) -> bytes | None:
-        """Take the first item of `flow`, marked where CoDel says so; None if it was dropped."""
+        """Take the first item of `flow`, marked if CoDel says so; None if it was dropped."""
         item, since_s = self._flows.pop(flow)
         if not flow.codel.judge(now - since_s, flow.is_short, now, self._control):
             return item

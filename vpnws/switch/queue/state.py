@@ -1,4 +1,4 @@
-"""What waits in an egress queue as plain data: all that another process needs to go on with it."""
+"""An egress queue as plain data: all that another process needs to take it over."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vpnws.switch.queue.codel import Codel
 
 @dataclass(slots=True)
 class FlowState:
-    """One flow with what waits in it."""
+    """One flow and its items."""
 
     items: list[bytes]
     """Oldest first; there is at least one."""
@@ -19,18 +19,18 @@ class FlowState:
     """When each item came, on the clock that all processes of a machine share."""
     deficit_bytes: int
     is_new: bool
-    """Whether it goes before the flows that have had a turn."""
+    """Whether it goes before the flows that have had their turn."""
     codel: Codel = field(default_factory=Codel)
 
 
 @dataclass(slots=True)
 class QueueCounts:
-    """What a queue was given, and what became of it."""
+    """How much a queue was given, and how much of that it dropped or marked."""
 
     offered_frames: int = 0
     offered_bytes: int = 0
     discarded_frames: int = 0
-    """Frames that were offered and dropped, at once or later."""
+    """Frames that were dropped, at once or later."""
     discarded_bytes: int = 0
     marked: int = 0
     """Frames marked CE instead of dropped."""
@@ -38,13 +38,13 @@ class QueueCounts:
 
 @dataclass(slots=True)
 class QueueState:
-    """An egress queue without the messages that belong to one connection: controls and rest."""
+    """An egress queue without what belongs to one connection: `controls` and `rest`."""
 
     items: list[bytes] = field(default_factory=list)
-    """Items in the order they came, given to no flow yet."""
+    """Items in the order they came that belong to no flow yet."""
     flows: list[FlowState] = field(default_factory=list)
     """Flows in the order of their turns."""
     backed_up: bool = False
     drops: Counter[Drop] = field(default_factory=Counter[Drop])
-    """Frames dropped, by reason."""
+    """Dropped frames by reason."""
     counts: QueueCounts = field(default_factory=QueueCounts)
