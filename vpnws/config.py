@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 from vpnws.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 PREFIX: Final = "vpnws-"
 DEFAULT_NETWORK: Final = "default"
 """The network of a station whose web server names none."""
 MAX_NETWORK_NAME_BYTES: Final = 32
 """A station whose web server gives it a longer network name is refused with 500."""
+_CLOSE: Final = 0.8
+"""How alike (0 to 1) a placeholder without our prefix must be to a setting to be a misspelling."""
 _UNIT_SUFFIXES: Final = {"s": "_s", "bytes": "_bytes"}
 
 
@@ -201,24 +203,40 @@ def read_settings(options: Mapping[str, str]) -> Settings:
     """Return the settings that `options`, uWSGI's placeholders, give.
 
     Raises ConfigError with the setting, its value and what is allowed, also for a name that
-    starts with `vpnws-` and is no setting, or for settings that contradict each other.
+    starts with `vpnws-` or nearly so and is no setting, or for settings that contradict each other.
     """
     known = placeholder_names()
     by_name = {item.name: item for item in fields(Settings)}
     values: dict[str, Any] = {}
     for name, text in options.items():
-        if not name.lower().replace("_", "-").startswith(PREFIX):
-            continue
-        if name not in known:
-            near = get_close_matches(name.lower().replace("_", "-"), known, n=3, cutoff=0.5)
-            raise ConfigError(
-                f"{name} is not a setting; did you mean {' or '.join(near) or 'another'}?"
-                " docs/settings.md has them all"
-            )
-        values[known[name]] = _parsed(name, text.strip(), by_name[known[name]])
+        if name in known:
+            values[known[name]] = _parsed(name, text.strip(), by_name[known[name]])
+        else:
+            _check_meant(name, text, known)
     settings = Settings(**values)
     _check_together(settings)
     return settings
+
+
+def _check_meant(name: str, text: str, known: Iterable[str]) -> None:
+    """See that `name`, which is no setting, was not meant to be one. Raises ConfigError."""
+    spelt = "-".join(name.lower().replace("_", "-").split())
+    if not spelt.startswith(PREFIX[0]):
+        return
+    is_ours = spelt.startswith(PREFIX)
+    # Nothing of uWSGI's that begins with a v is that much like a setting of ours.
+    near = get_close_matches(spelt, known, n=3 if is_ours else 1, cutoff=0.5 if is_ours else _CLOSE)
+    if name.strip() in known:
+        setting = name.strip()
+        raise ConfigError(
+            f"{name!r} is not a setting because of the blanks in it: leave none around the =, as in"
+            f" set-placeholder = {setting}={text.strip()}"
+        )
+    if near or is_ours:
+        raise ConfigError(
+            f"{name} is not a setting; did you mean {' or '.join(near) or 'another'}?"
+            " docs/settings.md has them all"
+        )
 
 
 def _check_together(settings: Settings) -> None:

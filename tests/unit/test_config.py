@@ -60,6 +60,27 @@ def test_a_name_that_is_no_setting_is_refused_with_those_that_are() -> None:
         read_settings({"vpnws-recevier": "stream"})
 
 
+@pytest.mark.parametrize(
+    "name", ["vpnw-mode", "vpns-mode", "vpnsw-mode", "vpn-ws-mode", "vpnws.mode", "VPNWS_MODE"]
+)
+def test_a_misspelt_prefix_is_noticed(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{name} is not a setting; did you mean vpnws-mode"):
+        read_settings({name: "bridge"})
+
+
+@pytest.mark.parametrize("name", ["vpnws-mode ", " vpnws-mode", "vpnws-mode\t"])
+def test_blanks_around_the_sign_are_named_with_the_remedy(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"blanks in it: .* set-placeholder = vpnws-mode=bridge$"):
+        read_settings({name: " bridge"})
+
+
+@pytest.mark.parametrize(
+    "name", ["vacuum", "voidify", "virtualenv", "puwsgi-socket", "http-decided", "venue", "mode"]
+)
+def test_what_others_name_is_no_setting_of_ours(name: str) -> None:
+    assert read_settings({name: "x"}) == Settings()
+
+
 def test_a_ping_must_come_before_death() -> None:
     with pytest.raises(ConfigError, match="vpnws-ping-every = 80 must be less"):
         read_settings({"vpnws-ping-every": "80"})

@@ -72,6 +72,13 @@ class TestWhatARequestMustHave:
         [
             ({"VPNWS_NETWORK": "a network"}, "VPNWS_NETWORK"),
             ({"VPNWS_NETWORK": "n" * 33}, "VPNWS_NETWORK"),
+            ({"VPNWS_NETWORK": ""}, "VPNWS_NETWORK = '' cannot name a network"),
+            ({"VPNWS_NETWROK": "blue"}, "VPNWS_NETWROK is not known; is VPNWS_NETWORK meant"),
+            ({"VPNWS_ALOW": ""}, "VPNWS_ALOW is not known; is VPNWS_ALLOW meant"),
+            ({"vpnws_role": "isolated"}, "vpnws_role is not known; is VPNWS_ROLE meant"),
+            ({"VPNWS-BRIDGE": "off"}, "VPNWS-BRIDGE is not known; is VPNWS_BRIDGE meant"),
+            ({"VPNW_NETWORK": "blue"}, "VPNW_NETWORK is not known; is VPNWS_NETWORK meant"),
+            ({"VPNWS_VLAN": "7"}, "VPNWS_VLAN is not known; is one of VPNWS_NETWORK, VPNWS_ROLE"),
             ({"VPNWS_ROLE": "king"}, "VPNWS_ROLE = 'king' is not"),
             ({"VPNWS_ALLOW": "everywhere"}, "VPNWS_ALLOW = 'everywhere' is not"),
             ({"VPNWS_BRIDGE": "maybe"}, "VPNWS_BRIDGE = 'maybe' is not"),
@@ -128,8 +135,20 @@ class TestWhatItBecomes:
         settings = Settings(mode="router", tap=(("default", "vpn0"),))
         assert read_request(GOOD, settings).rights.role == ISOLATED
 
+    def test_what_web_servers_send_besides_is_no_business_of_ours(self) -> None:
+        sent = {
+            "VHOST": "x",
+            "VPN_SITE": "here",
+            "HTTPS": "on",
+            "DOCUMENT_ROOT": "/var/www",
+            "UWSGI_ROUTER": "http",
+            "HTTP_VIA": "1.1 x",
+        }
+        assert read_request(GOOD | sent, Settings()).network == "default"
+
     def test_a_station_cannot_give_itself_rights(self) -> None:
-        claims = {f"HTTP_VPNWS_{name}": "promiscuous" for name in ("ROLE", "NETWORK", "ALLOW")}
+        names = ("ROLE", "NETWORK", "ALLOW", "NETWROK")
+        claims = {f"HTTP_VPNWS_{name}": "promiscuous" for name in names}
         session = read_request(GOOD | claims, Settings())
         assert (session.network, session.rights.role) == ("default", SAME_COMMUNITY)
 

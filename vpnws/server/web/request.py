@@ -9,14 +9,15 @@ from vpnws.config import DEFAULT_NETWORK, MAX_NETWORK_NAME_BYTES, is_network_nam
 from vpnws.errors import RightsError, UpgradeError
 from vpnws.server.port.session import Session
 from vpnws.server.web.identity import Environ, read_identity, text_of
-from vpnws.server.web.rights import ALLOW, BRIDGE, ROLE, read_rights
+from vpnws.server.web.rights import read_rights
+from vpnws.server.web.variables import KNOWN, NETWORK, check_names
 from vpnws.wire.ethernet import parse_mac
 from vpnws.wire.records import SUBPROTOCOL
 
 if TYPE_CHECKING:
     from vpnws.config import Settings
+    from vpnws.server.web.rights import Rights
 
-RIGHTS: Final = (ROLE, ALLOW, BRIDGE)
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{4,86}={0,2}")
 """RFC 6455 wants 16 bytes in base64; the C vpn-ws client sends 10."""
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
@@ -32,21 +33,7 @@ def read_request(environ: Environ, settings: Settings) -> Session:
     mac = parse_mac(mac_text) if mac_text else None
     if mac_text and mac is None:
         raise UpgradeError("400 Bad Request", "X-vpn-ws-MAC is not a MAC (aa:bb:cc:dd:ee:ff).")
-    network = text_of(environ, "VPNWS_NETWORK") or DEFAULT_NETWORK
-    if not is_network_name(network):
-        raise UpgradeError(
-            "500 Internal Server Error",
-            "The web server set VPNWS_NETWORK to something that cannot name a network: it must be"
-            f" 1 to {MAX_NETWORK_NAME_BYTES} letters, digits, dots, dashes and underscores.",
-        )
-    try:
-        rights = read_rights(
-            {name: text_of(environ, name) for name in RIGHTS if name in environ}, settings.mode
-        )
-    except RightsError as error:
-        raise UpgradeError(
-            "500 Internal Server Error", f"The web server grants a right wrongly: {error}."
-        ) from error
+    network, rights = _read_granted(environ, settings)
     return Session(
         read_identity(environ, settings),
         network=network,
@@ -58,6 +45,31 @@ def read_request(environ: Environ, settings: Settings) -> Session:
         announced_mac=mac,
         answers_pings=bool(text_of(environ, "HTTP_SEC_WEBSOCKET_VERSION")),
     )
+
+
+def _read_granted(environ: Environ, settings: Settings) -> tuple[str, Rights]:
+    """Return the network and the rights that the web server gives. Raises UpgradeError."""
+    try:
+        check_names(environ)
+        told: dict[str, str] = {name: text_of(environ, name) for name in KNOWN if name in environ}
+        return _read_network(told.get(NETWORK)), read_rights(told, settings.mode)
+    except RightsError as error:
+        raise UpgradeError(
+            "500 Internal Server Error", f"The web server grants a right wrongly: {error}."
+        ) from error
+
+
+def _read_network(text: str | None) -> str:
+    # Empty does not mean the default: a web server's map that matched nothing gives it.
+    if text is None:
+        return DEFAULT_NETWORK
+    if not is_network_name(text):
+        raise RightsError(
+            f"{NETWORK} = {text!r} cannot name a network: it must be 1 to {MAX_NETWORK_NAME_BYTES}"
+            f" letters, digits, dots, dashes and underscores ({DEFAULT_NETWORK} where a station is"
+            " on no special one)"
+        )
+    return text
 
 
 def _check_upgrade(environ: Environ) -> None:

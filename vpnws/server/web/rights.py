@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from vpnws.config import is_network_name
 from vpnws.errors import RightsError
+from vpnws.server.web.variables import ALLOW, BRIDGE, ROLE
 from vpnws.switch.guard.destinations import IpNetwork, parse_destinations
 from vpnws.switch.guard.roles import ISOLATED, PROMISCUOUS, SAME_COMMUNITY, Kind, Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ROLE: Final = "VPNWS_ROLE"
-ALLOW: Final = "VPNWS_ALLOW"
-BRIDGE: Final = "VPNWS_BRIDGE"
 STATION_ROLES: Final = {"switch": SAME_COMMUNITY, "bridge": SAME_COMMUNITY, "router": ISOLATED}
 """A station's role by the server's mode, where the web server names none."""
 

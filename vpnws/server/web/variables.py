@@ -1,0 +1,39 @@
+"""Which uwsgi vars tell vpnws what a station may do; one that is misspelt is found here."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
+
+from vpnws.errors import RightsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+NETWORK: Final = "VPNWS_NETWORK"
+ROLE: Final = "VPNWS_ROLE"
+ALLOW: Final = "VPNWS_ALLOW"
+BRIDGE: Final = "VPNWS_BRIDGE"
+KNOWN: Final = (NETWORK, ROLE, ALLOW, BRIDGE)
+_PREFIX: Final = "VPNWS"
+_HEADER: Final = "HTTP_"
+"""How uWSGI names a header of the request, which is the client's word and grants nothing."""
+_CLOSE: Final = 0.85
+"""How alike (0 to 1) a name without our prefix must be to one of ours to be a misspelling."""
+
+
+def check_names(names: Iterable[str]) -> None:
+    """See that each of a request's variables `names` that is meant for vpnws is one it knows.
+
+    Raises RightsError with the name and the nearest known one: a station must not get more than
+    it should because a right is misspelt.
+    """
+    for name in names:
+        # The cheap tests first: a request has some 40 variables.
+        if name in KNOWN or name.startswith(_HEADER) or name[:1] not in "Vv":
+            continue
+        spelt = name.upper().replace("-", "_")
+        near = get_close_matches(spelt, KNOWN, n=1, cutoff=_CLOSE)
+        if near or spelt.startswith(_PREFIX):
+            meant = near[0] if near else f"one of {', '.join(KNOWN)}"
+            raise RightsError(f"{name} is not known; is {meant} meant")
