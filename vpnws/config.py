@@ -97,22 +97,22 @@ def is_network_name(text: str) -> bool:
 
 
 def _for_ini(default: str, sentence: str) -> Any:
-    """Declare a placeholder that only uwsgi.ini itself reads."""
+    """Declare a setting that only uwsgi.ini itself reads."""
     return field(default=default, metadata={"unit": "", "sentence": sentence})
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The server's settings; a placeholder is `vpnws-` and the field's name less its unit."""
+    """The server's settings; a placeholder's name is `vpnws-` and the field without its unit."""
 
     receiver: str = _choice(
         "stream",
         ("stream", "native"),
-        "Who cuts a station's bytes into frames: our decoder, or uWSGI's own, which a hostile"
-        " station can crash; `native` is for trusted stations only.",
+        "What cuts a station's bytes into frames: our decoder, or uWSGI's own (`native`), which a"
+        " hostile station can crash; use that only for trusted stations.",
     )
     max_ports: int = _number(
-        1024, 1, 1_000_000, "", "Most stations at once on all workers; a further one gets 503."
+        1024, 1, 1_000_000, "", "Most stations at once on all workers; one more gets 503."
     )
     max_networks: int = _number(
         64, 1, 4096, "", "Most networks with a station at once, in one worker; more get 503."
@@ -140,7 +140,7 @@ class Settings:
         (),
         parse_addresses,
         "Addresses of the web servers on http-socket whose X-Forwarded-For, X-Forwarded-User and"
-        " X-Forwarded-DN are believed; nobody else's are.",
+        " X-Forwarded-DN are believed; all others are not.",
     )
     mode: str = _choice(
         "switch",
@@ -166,7 +166,7 @@ class Settings:
     )
     uplink_limit: int = _number(4096, 1, 1_000_000, "", "Most MACs learned behind one TAP.")
     station_limit: int = _number(
-        1, 1, 65536, "", "Most MACs learned on one port; frames from a further one are dropped."
+        1, 1, 65536, "", "Most MACs learned on one port; frames from one more are dropped."
     )
     storm_limit: int = _number(
         2000,
@@ -178,9 +178,9 @@ class Settings:
     )
     offload: bool = _switched(
         True,
-        "Let frames of up to 64 KiB cross at once between stations and TAPs that take them"
-        " (vpnws.offload.1): TCP is several times faster. All others work as before, and so does a"
-        " station with --no-offload.",
+        "Let frames of up to 64 KiB cross between stations and TAPs that can take them"
+        " (vpnws.offload.1), which makes TCP several times faster. Stations that cannot, or that"
+        " have --no-offload, get ordinary frames.",
     )
     egress_limit_bytes: int = _number(
         1_000_000, 65_536, 1 << 30, "bytes", "Longest egress queue of a station."
@@ -200,10 +200,10 @@ def placeholder_names() -> dict[str, str]:
 
 
 def read_settings(options: Mapping[str, str]) -> Settings:
-    """Return the settings that `options`, uWSGI's placeholders, give.
+    """Return the settings in `options`, which are uWSGI's options and placeholders.
 
-    Raises ConfigError with the setting, its value and what is allowed, also for a name that
-    starts with `vpnws-` or nearly so and is no setting, or for settings that contradict each other.
+    Raises ConfigError with the setting, its value and what is allowed. It also does so for a name
+    that begins (nearly) with `vpnws-` and is not a setting, and for contradicting settings.
     """
     known = placeholder_names()
     by_name = {item.name: item for item in fields(Settings)}

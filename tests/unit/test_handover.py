@@ -165,7 +165,7 @@ class TestRefused:
             def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
                 return pytest.fail, ("it ran",)
 
-        with pytest.raises(HandoverError, match="no handover"):
+        with pytest.raises(HandoverError, match="not the handover"):
             load(pickle.dumps(Harmful()))
 
     @pytest.mark.parametrize("version", [0, VERSION + 1, 65535])

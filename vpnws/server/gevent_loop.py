@@ -24,7 +24,7 @@ _for_good: list[Watcher] = []
 
 
 class GeventLoop:
-    """A `Loop`: the one that gevent has in the process that asks, so a fork may follow."""
+    """A `Loop`. It asks gevent for the loop of the current process, so a fork may follow."""
 
     now = staticmethod(time.monotonic)
 
@@ -53,25 +53,25 @@ class GeventLoop:
         return _wait(gevent.socket.wait_write, fd, timeout_s)
 
     def let_others_run(self) -> None:
-        """Give everything that is ready its turn before this greenlet goes on."""
+        """Let everything else that is ready have its turn before this greenlet goes on."""
         gevent.sleep(0)
 
     def on_reload(self, callback: Callable[[], None]) -> Watcher:
         """Call `callback` when SIGHUP asks this process to end for a reload.
 
-        The loop installs a signal's handler with its first watcher, and uWSGI installs another
-        one before the loop runs. Ours waits until the loop runs, so that uWSGI's own watcher is
-        the first.
+        The loop installs a handler for a signal with that signal's first watcher, and uWSGI
+        installs its own before the loop runs. Our watcher starts once the loop runs, so that
+        uWSGI's is the first.
         """
         watcher = get_hub().loop.signal(signal.SIGHUP, ref=False)
         return self.after(0.0, partial(watcher.start, callback))
 
     def catch_signals(self) -> Callable[[], int]:
-        """Catch SIGINT, SIGTERM and SIGHUP from here on.
+        """Catch SIGINT, SIGTERM and SIGHUP from now on.
 
-        What is returned waits for the first of them and returns its number. They stay caught,
-        without effect, after that: Ctrl-C comes from the terminal and again from uWSGI's master,
-        and the second must not cut off what the caller does at the end.
+        Return a function that waits for the first of them and returns its number. After that they
+        are still caught, but do nothing: Ctrl-C comes from the terminal and again from uWSGI's
+        master, and the second signal must not interrupt what the caller does at the end.
         """
         caught: AsyncResult[int] = AsyncResult()
         watchers = [

@@ -43,15 +43,15 @@ class Loop(Protocol):
         """Let others run until `fd` can be written; False if that takes more than `timeout_s`."""
 
     def let_others_run(self) -> None:
-        """Give everything that is ready its turn before the caller goes on."""
+        """Let everything else that is ready have its turn before the caller goes on."""
 
     def on_reload(self, callback: Callable[[], None]) -> Watcher:
         """Call `callback` when uWSGI asks this process to end for a reload (SIGHUP)."""
 
     def catch_signals(self) -> Callable[[], int]:
-        """Catch SIGINT, SIGTERM and SIGHUP from here on.
+        """Catch SIGINT, SIGTERM and SIGHUP from now on.
 
-        What is returned waits for the first of them and returns its number.
+        Return a function that waits for the first of them and returns its number.
         """
 
     def in_main_greenlet(self) -> bool:

@@ -1,4 +1,4 @@
-"""What all processes of one server share, made in the master before it forks."""
+"""Makes what all processes of one server share, in the master, before it forks."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ log = logging.getLogger("vpnws")
 
 
 class Server:
-    """What the master made, which every process has a copy of; each makes its node from it."""
+    """What the master has made. Every process has a copy of it, and makes its node from that."""
 
     def __init__(self, loop: Loop, uwsgi: Uwsgi, devices: TapDevices, settings: Settings) -> None:
-        """Make what the workers share, and the mule if there is an uplink.
+        """Make what the workers share, and the mule too if there is an uplink.
 
-        Raises ConfigError when that is more processes than the bus takes.
+        Raises ConfigError if there are more processes than the bus can join.
         """
         workers = uwsgi.workers()
         slots = workers + bool(settings.tap)
@@ -55,7 +55,7 @@ class Server:
         return self._node(worker - 1)
 
     def mule_node(self) -> Node:
-        """Begin to serve as the mule that has the uplinks; call it after the fork."""
+        """Begin to serve as the mule that owns the uplinks; call it after the fork."""
         log_as("mule")
         return self._node(self._workers)
 
@@ -64,9 +64,9 @@ class Server:
 
 
 def start(loop: Loop, uwsgi: Uwsgi, devices: TapDevices, environment: Mapping[str, str]) -> Server:
-    """Make the server from uWSGI's placeholders, and from what uwsgi.ini put in `environment`.
+    """Make the server from uWSGI's placeholders, and from what uwsgi.ini put into `environment`.
 
-    On a wrong setting it says so in one sentence and stops uWSGI's start.
+    If a setting is wrong, log one sentence and stop uWSGI's start.
     """
     log_as("start")
     try:
@@ -95,14 +95,14 @@ def start(loop: Loop, uwsgi: Uwsgi, devices: TapDevices, environment: Mapping[st
 
 
 def _release_taps(devices: TapDevices, text: str) -> None:
-    """Remove the TAPs that were made for this start, if the user that uWSGI now runs as may."""
+    """Remove the TAPs that were made for this start, if uWSGI's user is allowed to."""
     with contextlib.suppress(VpnwsError):
         for _, device in parse_taps(text):
             devices.release(device)
 
 
 def log_as(process: str) -> None:
-    """Write this process's log to stderr, which uWSGI makes its own log."""
+    """Log under the name `process` to stderr, which uWSGI writes to its own log."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         logging.Formatter(f"%(asctime)s vpnws[{process}] %(levelname)s %(message)s")

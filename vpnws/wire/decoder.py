@@ -1,15 +1,15 @@
 """Reads RFC 6455 data framing without I/O: received bytes become messages and control frames.
 
 Theory of operation. A connection's received bytes go through one decoder. It cuts frames off
-the front of the stream, unmasks them, puts fragments together and hands out whole binary
-messages. What it cannot cut yet stays in its `ReceiveState`, which is plain data. Another process
-needs nothing else to go on, once `ping`, `texts` and `ending` have been acted on. Control frames
-never reach the caller as messages: the payload of the newest unanswered ping stands in `ping`
-(RFC 6455 5.5.3 lets an endpoint answer only that one, which bounds what a flood of pings can make
-us send), a close or a violation in `ending`. Nothing is raised.
+the front of the stream, unmasks them, puts fragments together and returns whole binary messages.
+What it cannot cut yet stays in its `ReceiveState`, which is plain data. Another process needs
+nothing else to take over, once `ping`, `texts` and `ending` have been acted on. Control frames
+never reach the caller as messages. The payload of the newest unanswered ping is in `ping`: RFC 6455
+5.5.3 lets an endpoint answer only that one, which bounds what a flood of pings can make us send. A
+close or a violation is in `ending`. Nothing is raised.
 
-There are two decoders. `Decoder` copies: its messages are its caller's. `BorrowingDecoder` copies
-nothing that is not masked: its messages are parts of a buffer that its caller keeps and refills.
+There are two decoders. `Decoder` copies: its messages belong to its caller. `BorrowingDecoder`
+copies only what is masked: its messages are parts of a buffer that its caller keeps and refills.
 
 Both take masked and unmasked frames alike: the C vpn-ws client sends its pings unmasked.
 """
@@ -49,7 +49,7 @@ Unmasked = TypeVar("Unmasked", bound=Buffer)
 
 @dataclass(slots=True)
 class ReceiveState:
-    """What has been received and not yet handed out; plain data, kept apart so it can move."""
+    """What has been received and not yet returned: plain data that can move to another process."""
 
     uncut: bytearray = field(default_factory=bytearray)
     """Bytes after the last whole frame."""
@@ -61,7 +61,7 @@ class ReceiveState:
     """Sum of the lengths in `fragments`."""
 
     def forget_fragments(self) -> None:
-        """Be between two messages again."""
+        """Forget the unfinished message."""
         self.fragments.clear()
         self.fragments_opcode, self.fragments_bytes = None, 0
 
@@ -78,11 +78,11 @@ class _Decoder(Generic[Unmasked]):
         accept_text: bool = False,
         state: ReceiveState | None = None,
     ) -> None:
-        """`max_message_bytes` bounds a message, fragments together; `state` resumes a stream.
+        """`max_message_bytes` bounds a message with all its fragments; `state` resumes a stream.
 
-        With `accept_text` whole text messages are put into `texts`, which the caller empties;
-        without it a text message ends the stream with 1003. `state` holds less than
-        `max_message_bytes` and one control frame.
+        With `accept_text`, whole text messages are put into `texts`, which the caller empties;
+        without it, a text message ends the stream with 1003. `state` holds less than
+        `max_message_bytes` and one control frame together.
         """
         self._max_message_bytes = max_message_bytes
         self._accept_text = accept_text
@@ -90,7 +90,7 @@ class _Decoder(Generic[Unmasked]):
         self.ping: bytes | None = None
         self.texts: list[str] = []
         self.ending: Ending | None = None
-        self.others = 0  # Fragments and control frames; whoever counts them sets it back.
+        self.others = 0  # Fragments and control frames; the caller that counts them resets it.
 
     def take_ping(self) -> bytes | None:
         """Return the payload of the newest ping not yet answered, once."""
@@ -98,15 +98,15 @@ class _Decoder(Generic[Unmasked]):
         return payload
 
     def _unmasked(self, payload: memoryview) -> Unmasked:
-        """Return `payload` in the form in which this decoder hands it out."""
+        """Return `payload` as this decoder returns it."""
         raise NotImplementedError
 
     def _cut(self, view: memoryview, messages: list[bytes | Unmasked]) -> int:
-        """Cut whole frames off `view`; return how many bytes they took, at an ending all."""
+        """Cut whole frames off `view`; return how many bytes they had, all bytes at an ending."""
         start, end = 0, len(view)
         state = self.state
         room = self._max_message_bytes - state.fragments_bytes
-        # The first byte that needs no judging, while no message is unfinished.
+        # A frame with this first byte is legal and needs no further check.
         plain = _FIN_BINARY if state.fragments_opcode is None else None
         while end - start >= 2:
             first, second = view[start], view[start + 1]
@@ -122,7 +122,7 @@ class _Decoder(Generic[Unmasked]):
                     length = view[start + 2] << 8 | view[start + 3]
                 else:
                     length = int.from_bytes(view[start + 2 : body], "big")
-            # Before the body is here; a control frame is short and part of no message.
+            # Checked before the body is here. Control frames are short and not part of a message.
             if length > room and first & 0x0F < CLOSE:
                 code = PROTOCOL_ERROR if length >= 1 << 63 else MESSAGE_TOO_BIG
                 self._fail(code, f"a frame is longer than the {room} bytes its message may have")
@@ -148,7 +148,7 @@ class _Decoder(Generic[Unmasked]):
         return start
 
     def _legal(self, first: int, length: int) -> bool:
-        """Judge a frame by its first two bytes (RFC 6455 5.2, 5.4, 5.5); an illegal one ends."""
+        """Return whether a frame's first two bytes are legal (RFC 6455 5.2, 5.4, 5.5); else end."""
         opcode = first & 0x0F
         unfinished = self.state.fragments_opcode is not None
         if first & 0x70:
@@ -169,7 +169,7 @@ class _Decoder(Generic[Unmasked]):
         return not is_refused or self._fail(UNSUPPORTED_DATA, "text is not an Ethernet frame")
 
     def _take(self, first: int, content: bytes, messages: list[bytes | Unmasked]) -> None:
-        """Act on any whole frame but an unfragmented binary message."""
+        """Act on any whole frame except an unfragmented binary message."""
         self.others += 1
         opcode = first & 0x0F
         if opcode == PING:
@@ -212,27 +212,28 @@ class _Decoder(Generic[Unmasked]):
 
 
 class Decoder(_Decoder[bytes]):
-    """Hands out messages that are the caller's own."""
+    """Returns messages that belong to the caller."""
 
     __slots__ = ()
 
     def feed(self, data: Buffer) -> list[bytes]:
-        """Take the next received bytes; return the binary messages they completed.
+        """Take the next received bytes; return the binary messages that they complete.
 
-        `data` is not kept. Messages before a violation are returned; after it all is ignored.
+        `data` is not kept. Messages before a violation are returned; everything after it is
+        ignored.
         """
         uncut = self.state.uncut
         return self.feed_behind(memoryview(bytes(uncut) + data if uncut else data))
 
     def lay_out(self, buffer: memoryview) -> int:
-        """Put what is uncut at the front of `buffer`; return its length: read on behind it."""
+        """Put the uncut bytes at the front of `buffer`; return their length. Read on after them."""
         uncut = self.state.uncut
         if uncut:
             buffer[: len(uncut)] = uncut
         return len(uncut)
 
     def feed_behind(self, view: memoryview) -> list[bytes]:
-        """Do as `feed` does; in `view` stand what `lay_out` put there and the next bytes."""
+        """Do what `feed` does; `view` holds what `lay_out` put there, then the next bytes."""
         messages: list[bytes] = []
         if self.ending is None:
             cut, uncut = self._cut(view, messages), self.state.uncut
@@ -253,10 +254,10 @@ class BorrowingDecoder(_Decoder[Buffer]):
     __slots__ = ()
 
     def cut(self, view: memoryview) -> tuple[list[Buffer], int]:
-        """Return the binary messages that stand whole in `view`, and how many bytes they took.
+        """Return the binary messages that are whole in `view`, and how many bytes to drop from it.
 
-        Give it what is left again, with what follows. The messages are good until `view`'s bytes
-        change. After `ending` is set everything is ignored.
+        Pass in the rest again, with what follows it. The messages are valid until the bytes of
+        `view` change. Once `ending` is set everything is ignored.
         """
         messages: list[Buffer] = []
         if self.ending is not None:

@@ -1,4 +1,4 @@
-"""RFC 6455's numbers, and what a frame looks like: encoders, and the payload of a close.
+"""RFC 6455's numbers, encoders of frames, and the payload of a close frame.
 
 `wire/decoder` reads what these write.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 apply_mask: Final = cast("Callable[[Buffer, Buffer], bytes]", speedups.apply_mask)
 """apply_mask(data, key): return `data` masked, or unmasked, with the 4-byte `key` (RFC 6455 5.3).
-Its stub allows no memoryview as the key. Its C code takes one, which spares a copy."""
+Its stub does not allow a memoryview as the key. Its C code does, which saves a copy."""
 
 CONTINUATION: Final = 0x0
 TEXT: Final = 0x1
@@ -30,7 +30,8 @@ MASKED: Final = 0x80
 MAX_CONTROL_BYTES: Final = 125
 """A control frame with a longer payload ends the port with 1002 (RFC 6455 5.5)."""
 MAX_FRAGMENTS: Final = 1024
-"""A message of more ends the port with 1009: empty ones never reach the bound on its size."""
+"""A message of more fragments ends the port with 1009: empty ones never reach the bound on its
+size."""
 
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
@@ -46,7 +47,7 @@ TRY_AGAIN_LATER: Final = 1013
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why a stream of messages is over: a close code, a reason, and whose idea it was."""
+    """Why a stream of messages is over: a close code, a reason, and which side ended it."""
 
     code: int
     reason: str
@@ -72,7 +73,7 @@ _SHORT_HEADERS: Final = tuple(encode_header(BINARY, length) for length in range(
 
 
 def encode_binary(payload: bytes) -> bytes:
-    """Return `payload` as one unmasked binary message; the hot path of every egress port."""
+    """Return `payload` as one unmasked binary message; plain ports call it for every frame."""
     length = len(payload)
     if length < 2048:
         return _SHORT_HEADERS[length] + payload
@@ -85,7 +86,7 @@ def encode_masked(opcode: int, payload: bytes, key: bytes) -> bytes:
 
 
 def close_payload(code: int, reason: str) -> bytes:
-    """Return the payload of a close frame; the reason is cut to what fits (RFC 6455 5.5.1).
+    """Return the payload of a close frame; a long reason is cut off (RFC 6455 5.5.1).
 
     It is empty for a code that must not be sent, such as 1005 and 1006 (7.4.1).
     """
@@ -98,7 +99,8 @@ def close_payload(code: int, reason: str) -> bytes:
 def read_close(content: bytes) -> Ending:
     """Read the payload of a close frame (RFC 6455 5.5.1, 7.4).
 
-    The ending has the code that our answer has, too. When the payload breaks a rule, it is ours.
+    Our answer has the same code as the returned ending. A payload that breaks a rule gives an
+    ending of our own.
     """
     if not content:
         return Ending(NO_STATUS, "", by_peer=True)
@@ -112,5 +114,5 @@ def read_close(content: bytes) -> Ending:
 
 
 def _may_be_sent(code: int) -> bool:
-    """Return whether `code` may stand in a close frame (RFC 6455 7.4.1 and the IANA registry)."""
+    """Return whether `code` may be in a close frame (RFC 6455 7.4.1 and the IANA registry)."""
     return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999

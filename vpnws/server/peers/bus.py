@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from vpnws.switch.port import Trunk
 
 MAX_SLOTS: Final = 64
-"""Processes on one bus; a server with more does not start. The socket pairs and their descriptors
-grow with the square."""
+"""Processes on one bus; a server with more does not start. The number of socket pairs grows with
+the square of this."""
 MAX_MESSAGE_BYTES: Final = 128 * 1024
-"""Trains that are ready together share a message of at most this length; the next message takes the
-rest. A longer train goes alone."""
+"""Items that are ready together share a message of at most this length; the next message takes the
+rest. A longer item goes alone."""
 RECEIVE_BYTES: Final = MAX_MESSAGE_BYTES + 1024
 """The buffer for one message; no message is longer."""
 _SOCKET_BUFFER_BYTES: Final = 1 << 20
 
 
 class Bus:
-    """Every process's ends of the pairs; SEQPACKET keeps messages whole and queues by bytes."""
+    """All ends of all pairs. SEQPACKET keeps messages whole, and its queue is bounded in bytes."""
 
     def __init__(self, slots: int) -> None:
         """Make the pairs for processes at slots 0 to `slots` - 1."""
@@ -40,7 +40,7 @@ class Bus:
                 self._ends[low, high], self._ends[high, low] = near, far
 
     def ends(self, slot: int) -> dict[int, socket.socket]:
-        """Return the ends that the process at `slot` owns, by the slot they lead to."""
+        """Return the ends that the process at `slot` owns, by the slot that each leads to."""
         return {peer: end for (owner, peer), end in self._ends.items() if owner == slot}
 
     def keep_only(self, slot: int) -> None:
@@ -92,7 +92,7 @@ class TrunkLink:
         while queue.size_bytes:
             batch = queue.rest or gather(queue, MAX_MESSAGE_BYTES, MAX_WRITE_BUFFERS, now)
             if not batch:
-                break  # What waited was dropped for having waited too long.
+                break  # Every item had waited too long and was dropped.
             try:
                 self._end.sendmsg(batch)
             except BlockingIOError:

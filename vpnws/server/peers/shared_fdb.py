@@ -17,8 +17,6 @@ _VALUE: Final = struct.Struct("!BQ8s")
 BUMP_EVERY_S: Final = 0.05
 """The epoch moves at most this often, because each move makes every process read its busy MACs
 again. A later change waits for the end of the period."""
-
-
 COUNTED_PER_S: Final = 16384
 """The keys of the cache are counted at most this fast, because counting holds the cache's lock. A
 large cache is counted less often."""
@@ -27,7 +25,7 @@ SPARE_PART: Final = 16
 
 
 class SharedFdb:
-    """Location of each MAC by network; a `SharedTable` for the switch."""
+    """The `SharedTable` of the switch: the location of each MAC in each network."""
 
     def __init__(
         self, loop: Loop, uwsgi: Uwsgi, page: SharedPage, slot: int, *, age_s: int, items: int
@@ -50,7 +48,7 @@ class SharedFdb:
         self._pending: Watcher | None = None
 
     def get(self, network: str, mac: bytes) -> Location | None:
-        """Return where `mac` is; None when nobody knows."""
+        """Return where `mac` is; None if no process knows."""
         value = self._uwsgi.cache_get(mac + network.encode())
         return Location(*_VALUE.unpack(value)) if value is not None else None
 
@@ -84,7 +82,7 @@ class SharedFdb:
             self._uwsgi.cache_delete(key)
 
     def _entries(self) -> int:
-        """Return how many entries there are, counted lately; others may have added some since."""
+        """Return how many entries there were at the last count, and our own ones since then."""
         if self._loop.now() - self._counted_s >= self._count_every_s:
             self._counted_s = self._loop.now()
             self._count = len(self._uwsgi.cache_keys())
@@ -101,7 +99,7 @@ class SharedFdb:
             self._pending = self._loop.after(wait_s, self._bump_now)
 
     def purge_own(self) -> int:
-        """Remove what this slot's earlier process left behind; return how many entries it was."""
+        """Remove what this slot's previous process left; return how many entries that was."""
         purged = 0
         for key in self._uwsgi.cache_keys():
             mac, network = key[:6], key[6:].decode()

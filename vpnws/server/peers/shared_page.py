@@ -1,4 +1,4 @@
-"""A page of memory that every process of the server sees: epochs and how many ports each has."""
+"""Memory that all processes of the server share: each one's epoch and number of ports."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SharedPage:
         self._epochs = self._memory[: self._epochs_bytes]
 
     def epochs(self) -> bytes:
-        """Return all epochs; two calls are equal if nobody moved one in between."""
+        """Return all epochs; two results are equal if no process moved its epoch in between."""
         return self._epochs.tobytes()
 
     def bump_epoch(self, slot: int) -> None:
@@ -35,7 +35,7 @@ class SharedPage:
         _EPOCH.pack_into(self._memory, at, epoch + 1)
 
     def set_ports(self, slot: int, count: int) -> None:
-        """Say how many ports the process at `slot`, the caller, has."""
+        """Set how many ports the process at `slot`, the caller's own, has."""
         _COUNT.pack_into(self._memory, self._epochs_bytes + slot * _COUNT.size, count)
 
     def ports(self) -> int:

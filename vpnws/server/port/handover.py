@@ -1,11 +1,11 @@
-"""What one process hands over of a port and its link, as plain data and as bytes.
+"""A port and its link as one process hands them over to another: plain data, and its bytes.
 
 The bytes are MAGIC, VERSION, the length of a JSON text, the text, and then all byte strings of the
-handover. In the text only the length of a byte string stands, so frames need no encoding.
+handover. In the text each byte string is only its length, so frames need no encoding.
 
-JSON describes plain values only, and `load` builds from them what the types of the fields say. So
-no bytes can make it run code; pickle could not promise that. A handover of another version is
-refused, and its station connects again, as it does when the server restarts.
+JSON has plain values only, and `load` builds from them what the types of the fields say. So no
+bytes can make it run code; pickle could not promise that. A handover of another version is refused,
+and its station connects again, as it does when the server restarts.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 MAGIC: Final = b"vpnws-port"
 VERSION: Final = 1
-"""Raise it with every change of a handover's fields or of their meaning."""
+"""Increase it with every change to a handover's fields or to their meaning."""
 MAX_HANDOVER_BYTES: Final = 16 * 1024 * 1024
 """A port whose handover would be longer does not move: its station connects again."""
 _HEAD: Final = Struct(f">{len(MAGIC)}sHI")
@@ -91,7 +91,7 @@ def load(data: bytes) -> Handover:
     if len(data) > MAX_HANDOVER_BYTES:
         raise HandoverError(f"a handover of {len(data)} bytes is longer than {MAX_HANDOVER_BYTES}")
     if len(data) < _HEAD.size or not data.startswith(MAGIC):
-        raise HandoverError("these bytes are no handover of a port")
+        raise HandoverError("these bytes are not the handover of a port")
     _, version, text_bytes = _HEAD.unpack_from(data)
     if version != VERSION:
         raise HandoverError(f"a handover of version {version} cannot be read, only {VERSION}")
@@ -107,35 +107,36 @@ def load(data: bytes) -> Handover:
 
 
 def _plain(value: Any, contents: list[Buffer]) -> Any:
-    """Return `value` as JSON has it; its byte strings go to `contents`."""
+    """Return `value` as JSON values; append its byte strings to `contents`."""
     if isinstance(value, bytes | bytearray | memoryview):
         contents.append(value)
         return len(value)
     if is_dataclass(value):
-        return {one.name: _plain(getattr(value, one.name), contents) for one in fields(value)}
+        names = [item.name for item in fields(value)]
+        return {name: _plain(getattr(value, name), contents) for name in names}
     if isinstance(value, list | tuple):
-        return [_plain(one, contents) for one in value]
+        return [_plain(item, contents) for item in value]
     if isinstance(value, IPv4Network | IPv6Network):
         return str(value)
     return value
 
 
 class _Contents:
-    """The byte strings of a handover, one behind the other."""
+    """The byte strings of a handover, one after the other."""
 
     def __init__(self, data: bytes, at: int) -> None:
         self._data = data
         self._at = at
 
     def take(self, size_bytes: object) -> bytes:
-        """Return the next byte string. Raises HandoverError when that is not as long."""
+        """Return the next `size_bytes`. Raises HandoverError if there are not as many."""
         if type(size_bytes) is not int or not 0 <= size_bytes <= len(self._data) - self._at:
             raise HandoverError("a handover names bytes that it does not have")
         self._at += size_bytes
         return self._data[self._at - size_bytes : self._at]
 
     def check_end(self) -> None:
-        """Raise HandoverError when there is more."""
+        """Raise HandoverError if there are more bytes."""
         if self._at != len(self._data):
             raise HandoverError("a handover has bytes that it does not name")
 
@@ -150,7 +151,7 @@ def _build(kind: Any, plain: Any, contents: _Contents) -> Any:
     if origin is UnionType:
         return _build_union(inner, plain, contents)
     if origin in (list, tuple):
-        return origin(_build(inner[0], one, contents) for one in _checked(list, plain))
+        return origin(_build(inner[0], item, contents) for item in _checked(list, plain))
     if origin is Counter:
         counts = _checked(dict, plain).items()
         return Counter({_member(inner[0], key): _checked(int, count) for key, count in counts})
@@ -173,7 +174,7 @@ def _build_union(kinds: tuple[Any, ...], plain: Any, contents: _Contents) -> Any
         try:
             return ip_network(_checked(str, plain))
         except ValueError as error:
-            raise HandoverError("a handover names a network that there is not") from error
+            raise HandoverError("a handover has a destination that is not an IP network") from error
     return _build(kinds[0], plain, contents)
 
 
@@ -192,11 +193,11 @@ def _member(kind: type[Enum], value: Any) -> Enum:
     try:
         return kind(_checked(int if issubclass(kind, int) else str, value))
     except ValueError as error:
-        raise HandoverError(f"a handover has a {kind.__name__} that there is not") from error
+        raise HandoverError(f"a handover has an unknown {kind.__name__}") from error
 
 
 def _check(handover: Handover) -> None:
-    """Raise HandoverError when the values of `handover` do not go together."""
+    """Raise HandoverError if values of `handover` contradict each other."""
     if not all(_port_rules(handover.port)) or not all(_link_rules(handover.link)):
         raise HandoverError("a handover contradicts itself")
 

@@ -1,4 +1,4 @@
-"""A station's link: writes what its port has queued, watches over its life, ends it politely.
+"""A station's link: writes what its port has queued, pings a quiet station, and ends politely.
 
 `state.py` draws its states. Only the first event that ends a link counts: `end`, `answer_close` and
 `lose` do nothing once the link is not OPEN.
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
     from vpnws.wire.websocket import Ending
 
 BITE_BYTES: Final = 32768
-"""While a socket is full, one write offers it at most this much, or one item. What the socket does
-not take must be written before anything newer."""
+"""While a socket is full, one write offers it at most this much, or one longer item. What the
+socket does not take must be written before anything newer."""
 JOIN_BYTES: Final = 16384
-"""A write of at most this much is copied into one buffer first. That costs less than to name each
-of many small buffers to the kernel."""
+"""A write of at most this much is first copied into one buffer. That costs less than passing many
+small buffers to the kernel."""
 LINGER_S: Final = 2.0
-"""When we end a link, it waits at most this long for its station's answer. To close a socket with
-unread bytes resets the connection, and our close frame could be lost."""
+"""When we end a link, it waits at most this long for its station's answer. Closing a socket that
+has unread bytes resets the connection, and our close frame could be lost."""
 DISCARD_BYTES: Final = 65536
-"""A lingering link reads and forgets this much at a time."""
+"""A lingering link reads and discards this much at a time."""
 
 log = logging.getLogger("vpnws")
 
 
 class Link:
-    """One station's connection: all but reading, which a receiver (stream or native) does."""
+    """One station's connection. It does everything but read, which a receiver does."""
 
     def __init__(
         self,
@@ -54,11 +54,11 @@ class Link:
         on_end: Callable[[Link], bool],
         times: LinkTimes | None = None,
     ) -> None:
-        """Own `connection` from here on.
+        """Own `connection` from now on.
 
-        `on_end` is called once, when the link is not OPEN any more; it returns whether the
-        connection may linger for its station's answer. `times` are those of a link that another
-        process handed over. Raises OSError when the connection is gone already.
+        `on_end` is called once, when the link is no longer OPEN; it returns whether the connection
+        may linger for its station's answer. `times` are those of a link that another process
+        handed over. Raises OSError if the connection is gone already.
         """
         connection.setblocking(False)
         if connection.family in (socket.AF_INET, socket.AF_INET6):
@@ -68,7 +68,7 @@ class Link:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
         self.state = LinkState.OPEN
         self.reason = ""
-        """Why the link is not OPEN any more, for the log."""
+        """Why the link is no longer OPEN, for the log."""
         self.connection = connection
         self.session = session
         self.port = port
@@ -84,13 +84,13 @@ class Link:
         self._reader = self._loop.on_readable(self.connection.fileno(), callback)
 
     def flush(self, now: float) -> None:
-        """Write what is queued, as far as the socket takes it without waiting."""
-        # A link that has a writer goes on when its socket is not full any more.
+        """Write what is queued, as much as the socket takes without waiting."""
+        # A link with a writer continues when its socket has room again.
         if self._writer is None and self.state is LinkState.OPEN:
             self._write(now)
 
     def send_control(self, opcode: int, payload: bytes, now: float) -> None:
-        """Send a control frame before the frames that wait."""
+        """Send a control frame before the Ethernet frames that wait."""
         self.port.egress.push_control(websocket.encode(opcode, payload))
         self.flush(now)
 
@@ -105,16 +105,16 @@ class Link:
     def watch_over(self, now: float, ping_every_s: float, dead_after_s: float) -> None:
         """Ping a quiet station; end one that has been silent for `dead_after_s`.
 
-        The C vpn-ws client answers no ping, and sends its own only when nothing at all has come
-        for 17 s. Our pings would keep it from that, so it gets none. It counts as alive while it
-        takes what we write.
+        The C vpn-ws client does not answer pings, and sends its own only when nothing at all has
+        come for 17 s. Our pings would keep it from that, so it gets none. It counts as alive while
+        it takes what we write.
         """
-        asks = self.session.answers_pings
+        can_ping = self.session.answers_pings
         times = self.times
-        silent_s = now - (times.heard_s if asks else max(times.heard_s, times.wrote_s))
+        silent_s = now - (times.heard_s if can_ping else max(times.heard_s, times.wrote_s))
         if silent_s >= dead_after_s:
             self.end(websocket.GOING_AWAY, f"silent for {dead_after_s:.0f} s")
-        elif asks and min(silent_s, now - times.pinged_s) >= ping_every_s:
+        elif can_ping and min(silent_s, now - times.pinged_s) >= ping_every_s:
             times.pinged_s = now
             self.send_control(websocket.PING, b"vpnws", now)
 
@@ -145,9 +145,9 @@ class Link:
         self._close_connection()
 
     def hand_over(self) -> socket.socket:
-        """Let go of the connection, so that another link can go on with it; the caller owns it.
+        """Give the connection to the caller, so that another link can take it over.
 
-        `on_end` is not called. Raises LinkStateError when the link is not OPEN.
+        `on_end` is not called. Raises LinkStateError if the link is not OPEN.
         """
         self._move(LinkEvent.HAND_OVER)
         self._stop_watching()
@@ -156,20 +156,20 @@ class Link:
     def close(self) -> None:
         """Close the connection of a link that has ended, whether its station answered or not.
 
-        Raises LinkStateError when the link is OPEN.
+        Raises LinkStateError if the link is OPEN.
         """
         if self.state is not LinkState.CLOSED:
             self._move(LinkEvent.CLOSE)
             self._close_connection()
 
     def lingered(self, now: float) -> bool:
-        """Close a link that has waited long enough for its station's answer; True once closed."""
+        """Close the link once it has waited long enough; return whether it is closed."""
         if self.state is LinkState.LINGERING and now >= self._linger_until_s:
             self.close()
         return self.state is LinkState.CLOSED
 
     def _move(self, event: LinkEvent) -> None:
-        """Go where `event` leads. Raises LinkStateError when it leads nowhere from here."""
+        """Go where `event` leads. Raises LinkStateError if it leads nowhere from this state."""
         after = TRANSITIONS.get((self.state, event))
         if after is None:
             raise LinkStateError(f"a link that is {self.state.value} cannot {event.value}")
@@ -183,7 +183,7 @@ class Link:
         return self._on_end(self)
 
     def _send_close(self, code: int, reason: str) -> bool:
-        """Finish a half-written message and write a close frame; False if that fails."""
+        """Finish a partly written message and write a close frame; return False if that fails."""
         frame = websocket.encode(websocket.CLOSE, websocket.close_payload(code, reason))
         buffers = [*self.port.egress.rest, frame]
         try:
@@ -195,7 +195,7 @@ class Link:
 
     def _close_connection(self) -> None:
         self._stop_watching()
-        # This also wakes whoever waits for the connection on another descriptor, as `native` does.
+        # This also wakes `native`, which waits for the connection on another descriptor.
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
         self.connection.close()
@@ -220,7 +220,7 @@ class Link:
         self._write(self._loop.now())
 
     def _write(self, now: float) -> None:
-        """Write until nothing waits or the socket is full; then a watcher goes on."""
+        """Write until nothing waits, or until the socket is full; then a watcher continues."""
         queue = self.port.egress
         gather = self.port.format.gather
         buffers: list[bytes | memoryview] = []
@@ -229,7 +229,7 @@ class Link:
                 max_bytes = BITE_BYTES if queue.backed_up else WRITE_BYTES
                 buffers = queue.rest or gather(queue, max_bytes, MAX_WRITE_BUFFERS, now)
                 if not buffers:
-                    break  # All of it had waited too long and was dropped.
+                    break  # Every item had waited too long and was dropped.
                 size_bytes = sum(map(len, buffers))
                 written = _send(self.connection, buffers, size_bytes)
                 self.times.wrote_s = now
@@ -257,14 +257,14 @@ class Link:
 
 
 def _send(connection: socket.socket, buffers: Sequence[Buffer], size_bytes: int) -> int:
-    """Write `buffers` as far as the socket takes them; return how many bytes that was."""
+    """Write as much of `buffers` as the socket takes; return how many bytes that was."""
     if size_bytes <= JOIN_BYTES:
         return connection.send(b"".join(buffers))
     return connection.sendmsg(buffers)
 
 
 def _after(buffers: list[bytes | memoryview], count_bytes: int) -> list[bytes | memoryview]:
-    """Return what stands behind the first `count_bytes` of `buffers`."""
+    """Return what follows the first `count_bytes` of `buffers`."""
     for index, buffer in enumerate(buffers):
         if count_bytes < len(buffer):
             return [memoryview(buffer)[count_bytes:], *buffers[index + 1 :]]

@@ -1,4 +1,4 @@
-"""Moves a station's port from one process to another: takes what it is, and goes on with it."""
+"""Moves a station's port between processes: takes a snapshot in one, resumes it in another."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def snapshot(link: Link, stations: Iterable[bytes]) -> Handover:
-    """Return all that another process needs to go on with `link` and its port.
+    """Return all that another process needs to take over `link` and its port.
 
-    `stations` are the MACs that the switch has learned on the port.
-    Call it between two callbacks of the loop, when everything received has been acted on. The
-    receiver must be `stream`: with `native`, uWSGI keeps what it has read and not yet given out.
-    The handover does not change when the link goes on.
+    `stations` are the MACs that the switch has learned on the port. Call it between two callbacks
+    of the loop, when everything received has been acted on. The receiver must be `stream`: with
+    `native`, uWSGI may have read bytes that we do not have. The handover does not change when the
+    link goes on.
     """
     port, queue = link.port, link.port.egress
     return Handover(
@@ -42,10 +42,10 @@ def snapshot(link: Link, stations: Iterable[bytes]) -> Handover:
 
 
 def resume(handover: Handover, port: AccessPort) -> None:
-    """Give `port`, which is new, what the port of `handover` had, except for its stations.
+    """Give the new `port` what the port of `handover` had, except for its stations.
 
-    The port has the handover's id. Whoever attaches it announces the stations, so that this process
-    knows where they are.
+    `port` has the handover's id. The caller attaches it and announces the stations, so that this
+    process knows where they are.
     """
     was, queue = handover.port, port.egress
     port.rx_frames, port.rx_bytes = was.rx_frames, was.rx_bytes

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 MAX_RECEIVE_BYTES: Final = 256 * 1024
 """`stream`: one read takes at most this much, then other stations have their turn."""
 MIN_RECEIVE_BYTES: Final = 8 * 1024
-"""`stream`: the least that one read may take. A station that sends many small frames gets shorter
-reads than one that sends large ones, because its bytes cost more time."""
+"""`stream`: the smallest bound of one read. A station that sends many small frames gets shorter
+reads than one that sends large frames, because its bytes cost more time."""
 LARGE_FRAME_BYTES: Final = 256
 """`stream`: the next read is shorter when frames have fewer bytes than this on average."""
 MAX_BATCH_MESSAGES: Final = 256
@@ -63,14 +63,14 @@ class StreamReceiver:
             port.format.max_message_bytes(port.max_frame_bytes), state=link.session.received
         )
         self._size_bytes = MIN_RECEIVE_BYTES
-        """The next read takes at most this much."""
+        """How much the next read takes at most."""
 
     def read(self) -> None:
         """Read once and have the switch forward what is complete."""
         link, decoder = self._link, self._decoder
-        held = decoder.lay_out(_view)
+        uncut = decoder.lay_out(_view)
         try:
-            count = self._receive(_view[held:] if held else _view, self._size_bytes)
+            count = self._receive(_view[uncut:] if uncut else _view, self._size_bytes)
         except BlockingIOError:
             return
         except OSError as error:
@@ -80,7 +80,7 @@ class StreamReceiver:
             link.lose("the connection was closed without a close frame")
             return
         link.times.heard_s = now = self._loop.now()
-        messages = decoder.feed_behind(_view[: held + count])
+        messages = decoder.feed_behind(_view[: uncut + count])
         frames = decoder.others
         if messages:
             frames += self._switch.receive(self._port, messages, now)

@@ -1,4 +1,4 @@
-"""What a station's connection needs to be served by any process: plain records."""
+"""What any process needs to serve a station's connection, as plain data."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from vpnws.wire.records import MAX_RECORDS_BYTES
 
 MAX_UNCUT_BYTES: Final = 2 * MAX_RECORDS_BYTES
 """`stream`: bytes that wait for the rest of their message. They never reach this: the longest
-message and a control frame are shorter, with their headers."""
+message and one control frame, with their headers, are shorter."""
 
 
 @dataclass(slots=True)
 class Session:
-    """What the handshake settled, and what has been received since and is not yet complete.
+    """What the handshake has settled, and what has been received since then and is incomplete.
 
     Nothing here refers to a loop, a greenlet, a descriptor or a port.
     """
@@ -29,9 +29,10 @@ class Session:
     announced_mac: bytes | None = None
     rights: Rights = field(default_factory=Rights)
     answers_pings: bool = True
-    """The C vpn-ws client does not, and is known by naming no Sec-WebSocket-Version."""
+    """False for the C vpn-ws client, which is recognised because it sends no
+    Sec-WebSocket-Version."""
     wants_bridge: bool = False
-    """Whether the station says that more stations are behind it: a request, not a right."""
+    """Whether the station says that other stations are behind it: a request, not a right."""
     received: ReceiveState = field(default_factory=ReceiveState)
     """Bytes not yet cut into frames, and the fragments of an unfinished message."""
 

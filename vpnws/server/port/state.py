@@ -1,4 +1,4 @@
-"""The states of a link and every way from one to the next.
+"""The states of a link, and every way from one to another.
 
 A link goes one way through three states (RFC 6455 7.1.1 has the connection closed after the closing
 handshake; a station that does not answer is not waited for longer than LINGER_S):
@@ -9,8 +9,8 @@ handshake; a station that does not answer is not waited for longer than LINGER_S
        +--------------------------------------------+
             answer_close, lose, hand_over
 
-OPEN       The port is on the switch; frames are read and written.
-LINGERING  The port is off the switch and our close frame is sent; what still comes is discarded.
+OPEN       The port is attached to the switch; frames are read and written.
+LINGERING  The port is detached and our close frame is sent; what still comes is discarded.
 CLOSED     The connection is closed, or another process has it.
 
 `TRANSITIONS` is this picture as a table.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class LinkStateError(Exception):
-    """A link was asked for a transition that there is not: the caller has a mistake."""
+    """A link was asked for a transition that does not exist: the caller is wrong."""
 
 
 class LinkState(Enum):
@@ -54,4 +54,4 @@ TRANSITIONS: Final[Mapping[tuple[LinkState, LinkEvent], LinkState]] = {
     (LinkState.OPEN, LinkEvent.HAND_OVER): LinkState.CLOSED,
     (LinkState.LINGERING, LinkEvent.CLOSE): LinkState.CLOSED,
 }
-"""Every transition there is; any other is refused."""
+"""Every allowed transition; any other is refused."""

@@ -21,10 +21,10 @@ class TapDevices(Protocol):
     """The network devices of a machine; the module `vpnws.tap.linux` has those of this one."""
 
     def open_tap(self, name: str, *, create: bool = True, offload: bool = False) -> MachineTap:
-        """Open the TAP `name`, and make it if need be and `create`.
+        """Open the TAP `name`; with `create`, make it if it does not exist.
 
-        With `offload` each frame has a virtio header. Raises TapPermissionError when this user
-        may not, TapError for everything else.
+        With `offload` each frame has a virtio header. Raises TapPermissionError if this user may
+        not, TapError for everything else.
         """
 
     def exists(self, name: str) -> bool:
@@ -40,7 +40,7 @@ class TapDevices(Protocol):
         """
 
     def mark_as_ours(self, name: str) -> None:
-        """Note at the device that we made it, for whoever ends the server. Raises TapError."""
+        """Mark the device as made by us, so that we may remove it at the end. Raises TapError."""
 
     def release(self, name: str) -> None:
-        """Remove a device that we made, and leave any other alone. Raises TapError."""
+        """Remove a device that we made; leave any other alone. Raises TapError."""

@@ -1,4 +1,4 @@
-"""Runs the admin's commands when a TAP comes up and when it goes."""
+"""Runs the admin's commands when a TAP comes up and when it goes down."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def run_hook(
     mac: str,
     timeout_s: float = HOOK_S,
 ) -> None:
-    """Run `commands`, the setting `name`, in a shell that stops at the first failure.
+    """Run `commands`, the value of the setting `name`, in a shell that stops at the first failure.
 
-    They find the TAP in VPNWS_TAP, VPNWS_NETWORK and VPNWS_MAC. What they print goes to stderr,
-    uWSGI's log. A program that they leave in the background lives on. Raises HookError.
+    VPNWS_TAP, VPNWS_NETWORK and VPNWS_MAC tell them about the TAP. What they print goes to stderr,
+    which is uWSGI's log. A program that they leave in the background lives on. Raises HookError.
     """
     environment = {
         **os.environ,
@@ -61,7 +61,7 @@ def run_hook(
 
 
 def _run(commands: str, environment: Mapping[str, str], output: IO[bytes], timeout_s: float) -> int:
-    """Return the shell's status. Past `timeout_s` kill all it started, raise TimeoutExpired."""
+    """Return the shell's status. After `timeout_s`, kill its session and raise TimeoutExpired."""
     # In a session of its own: Ctrl-C in uWSGI's terminal is not for these commands.
     shell = subprocess.Popen(
         ["/bin/sh", "-ec", commands],

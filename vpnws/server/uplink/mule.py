@@ -29,7 +29,7 @@ class Mule:
         self._devices = server.devices
 
     def __call__(self) -> None:
-        """Serve the uplinks until a signal ends the mule; without uplinks, only wait for it."""
+        """Serve the uplinks until a signal ends the mule; without uplinks, just wait for one."""
         wait_for_signal = self._loop.catch_signals()
         settings = self._server.settings
         uplinks: list[Uplink] = []
@@ -45,7 +45,7 @@ class Mule:
         self._server.uwsgi.end_process()
 
     def _take_down(self) -> None:
-        """Run vpnws-exec-down for each TAP and remove the ones that the start made."""
+        """Run vpnws-exec-down for each TAP, and remove the TAPs that we made."""
         commands = self._server.settings.exec_down
         until_s = self._loop.now() + HOOK_S
         for network, device in self._server.settings.tap:

@@ -1,7 +1,7 @@
 """Makes the server's TAPs before uWSGI drops its privileges: uwsgi.ini runs it as a program.
 
-Its settings come in the environment, as uwsgi.ini saw them. A device that is there already is
-taken as it is, whether an admin, systemd or an earlier start made it.
+Its settings come in the environment, as uwsgi.ini saw them. A device that exists already is used
+as it is, whether an admin, systemd or an earlier start made it.
 """
 
 from __future__ import annotations
@@ -36,11 +36,10 @@ def main() -> int:
 
 
 def set_up(environment: Mapping[str, str], devices: TapDevices, own_uid: int) -> None:
-    """Make the TAPs and run vpnws-exec for each, but not again in a reload.
+    """Make the TAPs and, unless this is a reload, run vpnws-exec for each.
 
-    `own_uid` is the user that this program runs as: only root makes devices.
-
-    When that fails, what it had made goes away again. Raises ConfigError, TapError or HookError.
+    `own_uid` is the user that this program runs as: only root makes devices. If something fails,
+    the devices that were made are removed. Raises ConfigError, TapError or HookError.
     """
     is_reload = environment.get(RELOADS, "0") != "0"
     uid = _uid(ini.seen(environment, "uid") or "")
@@ -63,12 +62,12 @@ def set_up(environment: Mapping[str, str], devices: TapDevices, own_uid: int) ->
 
 
 def _make(devices: TapDevices, device: str, uid: int | None, made: list[str]) -> None:
-    """See that `device` is there, up and open to `uid`; note it in `made` if it was not there."""
+    """Make sure that `device` exists, is up and is `uid`'s; if it is new, add it to `made`."""
     is_new = not devices.exists(device)
     tap = devices.open_tap(device)
     try:
         if is_new:
-            # Marked before it persists: if that fails, the device goes with this process.
+            # The mark first: if that fails, the device ends with this process.
             devices.mark_as_ours(device)
             tap.set_persistent(True)
             made.append(device)
@@ -80,7 +79,7 @@ def _make(devices: TapDevices, device: str, uid: int | None, made: list[str]) ->
 
 
 def _check_usable(devices: TapDevices, device: str, own_uid: int) -> None:
-    """See that this process, which is not root, may open `device`; warn if the device is down."""
+    """Check that this process, which is not root, may open `device`; warn if it is down."""
     try:
         devices.open_tap(device).close()
     except TapPermissionError as error:
@@ -103,7 +102,7 @@ def _user_name(uid: int) -> str:
 
 
 def _uid(text: str) -> int | None:
-    """Read uWSGI's uid option: a number or a name; None where it is not set."""
+    """Read uWSGI's uid option, a number or a name; None if it is not set."""
     if not text:
         return None
     try:

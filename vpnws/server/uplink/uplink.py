@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from vpnws.wire.buffer import Buffer
 
 ANNOUNCE_S: Final = 5.0
-"""The MACs of the server itself are learned anew this often; `vpnws-age` is at least twice that."""
+"""The server's own MACs are learned again this often; `vpnws-age` is at least twice that."""
 RETRY_S: Final = 1.0
-"""A TAP that went away is looked for this often."""
+"""A TAP that has gone away is looked for this often."""
 _buffer = memoryview(bytearray(TURN_BYTES + LENGTH_BYTES + READ_BYTES))
 
 log = logging.getLogger("vpnws")
 
 
 class Uplink:
-    """One network's TAP as a port of the switch, through the device's own life and death."""
+    """One network's TAP as a port of the switch; the device may go away and come back."""
 
     def __init__(self, node: Node, devices: TapDevices, network: str, device: str) -> None:
         """Attach `device` to `network` now, or as soon as it can be opened."""
@@ -52,7 +52,7 @@ class Uplink:
         self._open()
 
     def flush(self, now: float) -> None:
-        """Write what is queued for the device; a frame that it refuses is dropped and counted."""
+        """Write what is queued to the device; drop and count the frames that it refuses."""
         if self._port is None or self._tap is None:
             return
         port, tap = self._port, self._tap
@@ -116,14 +116,14 @@ class Uplink:
         )
 
     def _announce(self) -> None:
-        """Learn the server's own MACs, the TAP's and its bridge's, though it may be silent."""
+        """Learn the server's own MACs, those of the TAP and its bridge; they may never send."""
         for name in (self._device, f"{self._device}/master"):
             mac = parse_mac(self._devices.read_mac(name))
             if self._port is not None and mac is not None:
                 self._node.announce(self._port, mac)
 
     def _read_records(self) -> None:
-        """Read frames behind each other, as the records of one message."""
+        """Read frames one after the other, as the records of one message."""
         if self._tap is None or self._port is None:
             return
         try:
@@ -153,7 +153,7 @@ class Uplink:
         if self._devices.exists(self._device):
             self._wait(f"the TAP device {self._device} failed: {error.strerror}")
         else:
-            # Opening fails with a better reason, and always with the same one: it is logged once.
+            # Opening fails with a better reason. It is always the same one, so it is logged once.
             self._open()
 
     def _wait(self, sentence: str) -> None:
@@ -165,11 +165,11 @@ class Uplink:
 
 
 def read_message(tap: Tap, max_packet_bytes: int) -> bytes:
-    """Return the frames that `tap` has ready as records, TURN_FRAMES of them or about
-    TURN_BYTES; empty when there are none. Raises OSError when the device is gone.
+    """Return the frames that `tap` has ready, as records; empty if there are none.
 
-    A frame that stations would refuse in the form that the kernel gave it is changed into one that
-    they take (see offload.fit); `max_packet_bytes` bounds its packets in bytes.
+    They are TURN_FRAMES or about TURN_BYTES at most. A frame that stations would refuse as the
+    kernel made it is changed so that they accept it (see `offload.fit`); no packet of it is longer
+    than `max_packet_bytes`. Raises OSError when the device is gone.
     """
     at = 0
     try:
@@ -182,7 +182,7 @@ def read_message(tap: Tap, max_packet_bytes: int) -> bytes:
             if vnet != NOTHING_TO_DO and not is_sound(
                 vnet, _buffer, frame_at, size, max_packet_bytes
             ):
-                # As packets of their own they may take more room than the buffer has left.
+                # They may need more room than the buffer has left.
                 fitting = b"".join(fit(vnet, bytes(_buffer[frame_at:stop]), max_packet_bytes))
                 return bytes(_buffer[:at]) + (fitting or bytes(_buffer[at:stop]))
             at = stop

@@ -34,7 +34,7 @@ class Application:
     """The WSGI application of one server."""
 
     def __init__(self, server: Server) -> None:
-        """Bind it to the lives of `server`'s workers: each gets its node after the fork."""
+        """Prepare in the master; each worker gets its node after the fork."""
         self._server = server
         self._settings = server.settings
         self._loop = server.loop

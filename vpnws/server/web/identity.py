@@ -1,4 +1,4 @@
-"""Who a station is: what the web server says of it in the uwsgi variables."""
+"""Who a station is: what the web server says about it in uwsgi variables."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Environ: TypeAlias = "dict[str, Any]"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the web server says the station is; all of it comes from the proxy's uwsgi vars."""
+    """Who the web server says the station is."""
 
     remote_user: str = ""
     dn: str = ""
     remote_addr: str = ""
 
     def claim(self) -> bytes:
-        """Return 8 bytes that stand for a named station; ANONYMOUS for one without a name."""
+        """Return 8 bytes that identify a named station; ANONYMOUS for one without a name."""
         if not self.remote_user and not self.dn:
             return ANONYMOUS
         user, dn = (name.encode(errors="surrogateescape") for name in (self.remote_user, self.dn))
@@ -42,11 +42,11 @@ def read_identity(environ: Environ, settings: Settings) -> Identity:
         dn=raw_of(environ, "HTTPS_DN") or raw_of(environ, "DN"),
         remote_addr=_unmapped(text_of(environ, "REMOTE_ADDR")),
     )
-    # A variable is the web server's own word. A header beside it may be the station's: nginx
+    # Only the web server can set a variable. A header beside it may come from the station: nginx
     # passes headers on unread.
     if told.remote_user or told.dn or not _is_trusted(told.remote_addr, settings):
         return told
-    # A proxy appends the address that it sees. Whatever stands before that came with the request.
+    # A proxy appends the address that it sees. Anything before that came with the request.
     forwarded_for = text_of(environ, "HTTP_X_FORWARDED_FOR").split(",")[-1].strip()
     return Identity(
         remote_user=raw_of(environ, "HTTP_X_FORWARDED_USER"),
@@ -56,7 +56,7 @@ def read_identity(environ: Environ, settings: Settings) -> Identity:
 
 
 def _unmapped(address: str) -> str:
-    """Return an IPv4 address that came in over an IPv6 socket as itself (RFC 4291 2.5.5.2)."""
+    """Return an IPv4-mapped IPv6 address (RFC 4291 2.5.5.2) as the IPv4 address that it is."""
     return address.removeprefix("::ffff:") if "." in address else address
 
 
@@ -69,14 +69,14 @@ def _is_trusted(address: str, settings: Settings) -> bool:
 
 
 def text_of(environ: Environ, name: str) -> str:
-    """Return a variable as text without the white space around it; empty if it is not there."""
+    """Return a variable as text without white space around it; empty if it is not set."""
     return raw_of(environ, name).strip()
 
 
 def raw_of(environ: Environ, name: str) -> str:
     """Return a variable as text: PEP 3333 gives its bytes as Latin-1, and they are read as UTF-8.
 
-    Bytes that are not UTF-8 stay distinct, so that two names never become one.
+    Bytes that are not UTF-8 stay distinct, so that two different names never become the same.
     """
     value: str = environ.get(name, "")
     return value.encode("latin-1").decode("utf-8", "surrogateescape")

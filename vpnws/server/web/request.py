@@ -1,4 +1,4 @@
-"""Judges a handshake: from a request's variables to the session that it asks for."""
+"""Judges a handshake: turns a request's variables into the session that it asks for."""
 
 from __future__ import annotations
 
