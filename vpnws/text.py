@@ -22,7 +22,7 @@ def log_value(text: str, *, keep: str = "") -> str:
     return "".join(c if c.isprintable() and c not in replaced else "?" for c in shown)
 
 
-def one_line(text: str) -> str:
+def one_line(text: str, *, max_characters: int = MAX_LINE_CHARACTERS) -> str:
     """Return `text` as one line: control characters become '?', a long text ends in '...'."""
-    shown = "".join(c if c.isprintable() else "?" for c in text[:MAX_LINE_CHARACTERS])
-    return shown if len(text) <= MAX_LINE_CHARACTERS else shown + "..."
+    shown = "".join(c if c.isprintable() else "?" for c in text[:max_characters])
+    return shown if len(text) <= max_characters else shown + "..."

@@ -87,6 +87,14 @@ def test_a_network_that_cannot_be_named_is_the_web_servers_mistake(either: TwoWo
         answer = client.ask({"VPNWS_NETWORK": "no/name"})
     assert answer.status == 500
     assert b"VPNWS_NETWORK" in answer.body
+    either.wait_for_log("a request was refused with 500 (user=- dn=- addr=-): The web server")
+
+
+def test_a_misspelt_right_lets_nobody_in(either: TwoWorkers) -> None:
+    with UwsgiClient(either.socket_path) as client:
+        answer = client.ask({"VPNWS_NETWROK": "blue"})
+    assert answer.status == 500
+    assert b"VPNWS_NETWROK is not known; is VPNWS_NETWORK meant" in answer.body
 
 
 def test_past_the_bound_of_ports_there_is_503_until_one_goes() -> None:

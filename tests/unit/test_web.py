@@ -11,7 +11,8 @@ from tests.fakes.wire import Wire
 from tests.support.frames import mac
 from vpnws.config import Settings
 from vpnws.errors import UpgradeError
-from vpnws.server.web.app import RETRY_AFTER_S
+from vpnws.server.web.app import LOOK_EVERY_S, RETRY_AFTER_S
+from vpnws.server.web.refusals import LOG_AGAIN_S
 from vpnws.server.web.request import choose_subprotocol, read_request
 from vpnws.switch.guard.roles import ISOLATED, PROMISCUOUS, SAME_COMMUNITY
 from vpnws.wire.ethernet import format_mac
@@ -192,10 +193,23 @@ class TestApplication:
         assert station.request.is_over
         assert station.is_hung_up
 
-    def test_a_browser_is_told_to_upgrade(self, house: House) -> None:
-        station = house.connect(HTTP_UPGRADE="", HTTP_SEC_WEBSOCKET_KEY="")
+    @pytest.mark.parametrize(
+        ("protocol", "upgrade"),
+        [
+            ("HTTP/1.1", "websocket"),
+            ("HTTP/1.0", "websocket"),
+            ("HTTP/2.0", None),
+            ("HTTP/3.0", None),
+        ],
+    )
+    def test_a_browser_is_told_to_upgrade_if_its_version_of_http_can(
+        self, house: House, protocol: str, upgrade: str | None
+    ) -> None:
+        station = house.connect(
+            HTTP_UPGRADE="", HTTP_SEC_WEBSOCKET_KEY="", SERVER_PROTOCOL=protocol
+        )
         assert station.status == "426 Upgrade Required"
-        assert dict(station.request.headers)["Upgrade"] == "websocket"
+        assert dict(station.request.headers).get("Upgrade") == upgrade
 
     def test_a_full_server_says_when_to_come_back(self, house: House) -> None:
         house.connect()
@@ -203,6 +217,46 @@ class TestApplication:
         assert station.status == "503 Service Unavailable"
         assert dict(station.request.headers)["Retry-After"] == str(RETRY_AFTER_S)
         assert body_of(station).endswith("there are 1 stations already\n")
+
+    def test_a_refusal_is_logged_with_who_and_why_and_a_burst_is_folded(
+        self, house: House, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("WARNING")
+        for _ in range(5):
+            house.connect(VPNWS_ROLE="isolatd", REMOTE_USER="al ice", REMOTE_ADDR="192.0.2.1")
+        why = "The web server grants a right wrongly: VPNWS_ROLE = 'isolatd' is not"
+        (line,) = caplog.messages
+        assert line.startswith(
+            f"a request was refused with 500 (user=al?ice dn=- addr=192.0.2.1): {why}"
+        )
+        house.loop.advance(LOG_AGAIN_S + LOOK_EVERY_S)
+        assert [message.partition(" (")[0] for message in caplog.messages[1:]] == [
+            "4 more requests were refused with 500"
+        ]
+
+    def test_a_full_server_is_logged_too(
+        self, house: House, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("WARNING")
+        house.connect()
+        house.connect(REMOTE_ADDR="192.0.2.2")
+        who = "user=- dn=- addr=192.0.2.2"
+        assert caplog.messages == [
+            f"a request was refused with 503 ({who}): there are 1 stations already"
+        ]
+
+    def test_who_only_looks_is_not_logged_but_a_client_without_its_upgrade_is(
+        self, house: House, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("WARNING")
+        looks = house.connect(
+            HTTP_UPGRADE="", HTTP_SEC_WEBSOCKET_KEY="", HTTP_SEC_WEBSOCKET_VERSION=""
+        )
+        assert (looks.status, caplog.messages) == ("426 Upgrade Required", [])
+        asks = house.connect(HTTP_UPGRADE="", HTTP_SEC_WEBSOCKET_KEY="")
+        assert asks.status == "426 Upgrade Required"
+        (line,) = caplog.messages
+        assert line.startswith("a request was refused with 426")
 
     def test_before_the_fork_nobody_is_served(self, house: House) -> None:
         process = house.processes[1]

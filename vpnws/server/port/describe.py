@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vpnws.server.port.session import Session
+    from vpnws.server.web.identity import Identity
 
 
 def describe(session: Session) -> str:
@@ -18,7 +19,7 @@ def describe(session: Session) -> str:
     mac = format_mac(session.announced_mac) if session.announced_mac else ""
     return _in_words(
         network=session.network,
-        **_names(session),
+        **_names(session.identity),
         mac=mac,
         rights=describe_rights(session),
         subprotocol=session.subprotocol,
@@ -28,7 +29,7 @@ def describe(session: Session) -> str:
 def describe_briefly(session: Session, stations: Iterable[bytes]) -> str:
     """Write who a station is, and its MAC or one of the `stations` learned on its port."""
     mac = session.announced_mac or min(stations, default=None)
-    return _in_words(**_names(session), mac=format_mac(mac) if mac else "")
+    return _in_words(**_names(session.identity), mac=format_mac(mac) if mac else "")
 
 
 def describe_rights(session: Session) -> str:
@@ -45,8 +46,12 @@ def describe_rights(session: Session) -> str:
     return ",".join(words)
 
 
-def _names(session: Session) -> dict[str, str]:
-    identity = session.identity
+def describe_identity(identity: Identity) -> str:
+    """Write who somebody is who has not become a station."""
+    return _in_words(**_names(identity))
+
+
+def _names(identity: Identity) -> dict[str, str]:
     return {"user": identity.remote_user, "dn": identity.dn, "addr": identity.remote_addr}
 
 

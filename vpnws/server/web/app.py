@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from websockets.utils import accept_key
 
 from vpnws.errors import CapacityError, UpgradeError
+from vpnws.server.port.describe import describe_identity
 from vpnws.server.port.receiver import receive_native, receive_stream
-from vpnws.server.web.identity import text_of
-from vpnws.server.web.request import read_request
+from vpnws.server.web.identity import read_identity, text_of
+from vpnws.server.web.refusals import Refusal, Refusals
+from vpnws.server.web.request import UPGRADE_REQUIRED, asks_for_more, read_request
+from vpnws.text import one_line
 
 if TYPE_CHECKING:
     from vpnws.server.node import Node
@@ -26,6 +29,10 @@ StartResponse: TypeAlias = Callable[[str, "list[tuple[str, str]]"], Callable[[by
 
 RETRY_AFTER_S: Final = 10
 """A station that finds no room is told to come back after this time."""
+MAX_SENTENCE_CHARACTERS: Final = 400
+"""A longer sentence of a refusal is cut off in the log."""
+LOOK_EVERY_S: Final = 1.0
+"""So often it is seen whether a burst of refusals is to be logged."""
 
 log = logging.getLogger("vpnws")
 
@@ -40,6 +47,7 @@ class Application:
         self._loop = server.loop
         self._uwsgi = server.uwsgi
         self._node: Node | None = None
+        self._refusals = Refusals()
         self._uwsgi.on_fork(self._begin)
         self._uwsgi.on_exit(self._end)
 
@@ -49,11 +57,11 @@ class Application:
             session = read_request(environ, self._settings)
             return self._upgrade(session, partial(_answer, self._uwsgi, environ, start_response))
         except CapacityError as error:
-            headers = [("Retry-After", str(RETRY_AFTER_S))]
-            return refuse(start_response, "503 Service Unavailable", str(error), headers)
+            status, sentence = "503 Service Unavailable", str(error)
         except UpgradeError as error:
-            headers = [("Upgrade", "websocket")] if error.status.startswith("426") else []
-            return refuse(start_response, error.status, str(error), headers)
+            status, sentence = error.status, str(error)
+        self._log_refusal(environ, status, sentence)
+        return refuse(start_response, status, sentence, _headers_of(status, environ))
 
     def _begin(self) -> None:
         """Start to serve in this process; uWSGI calls it after each fork, of mules too."""
@@ -61,6 +69,7 @@ class Application:
             self._node = self._server.worker_node(self._uwsgi.worker_id())
             # The garbage collector need not look again at what lives as long as the process.
             gc.freeze()
+            self._log_ticker = self._loop.every(LOOK_EVERY_S, self._log_refusals)
             # uWSGI waits for requests under way, and a station on `native` is one.
             self._reload = self._loop.on_reload(self._node.stop)
 
@@ -68,6 +77,23 @@ class Application:
         """Close all ports. uWSGI may call this when a request ends, too: then it does nothing."""
         if self._node is not None and self._loop.in_main_greenlet():
             self._node.stop()
+
+    def _log_refusal(self, environ: Environ, status: str, sentence: str) -> None:
+        if status == UPGRADE_REQUIRED and not asks_for_more(environ):
+            # Somebody looks at the page with a browser.
+            return
+        refusal = Refusal(
+            describe_identity(read_identity(environ, self._settings)),
+            status[:3],
+            one_line(sentence.partition("\n")[0], max_characters=MAX_SENTENCE_CHARACTERS),
+        )
+        line = self._refusals.note(refusal, self._loop.now())
+        if line:
+            log.warning("%s", line)
+
+    def _log_refusals(self) -> None:
+        for line in self._refusals.look(self._loop.now()):
+            log.warning("%s", line)
 
     def _upgrade(self, session: Session, answer: Callable[[str], None]) -> Iterable[bytes]:
         node = self._node
@@ -106,6 +132,15 @@ def refuse(
     ]
     start_response(status, fixed + headers)
     return (body,)
+
+
+def _headers_of(status: str, environ: Environ) -> list[tuple[str, str]]:
+    if status.startswith("503"):
+        return [("Retry-After", str(RETRY_AFTER_S))]
+    # HTTP/2 and later forbid the header (RFC 9113 8.2.2); 1.1 wants it (RFC 9110 15.5.22).
+    if status == UPGRADE_REQUIRED and text_of(environ, "SERVER_PROTOCOL").startswith("HTTP/1"):
+        return [("Upgrade", "websocket")]
+    return []
 
 
 def _answer(

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from vpnws.config import Settings
     from vpnws.server.web.rights import Rights
 
+UPGRADE_REQUIRED: Final = "426 Upgrade Required"
+"""The answer to somebody who does not ask for a WebSocket."""
+_MEANT_FOR_US: Final = ("HTTP_SEC_WEBSOCKET_", "HTTP_X_VPN_WS_")
+"""Headers that a browser does not send when somebody only looks."""
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{4,86}={0,2}")
 """RFC 6455 wants 16 bytes in base64; the C vpn-ws client sends 10."""
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
@@ -78,7 +82,7 @@ def _check_upgrade(environ: Environ) -> None:
     method = environ.get("REQUEST_METHOD")
     if not wants and not key and method in ("GET", "HEAD"):
         raise UpgradeError(
-            "426 Upgrade Required",
+            UPGRADE_REQUIRED,
             "This is a vpnws switch: a layer-2 VPN that speaks WebSocket. Join it with\n\n"
             "    vpnws-client tap0 wss://THIS-HOST/THIS-PATH\n\n"
             "(ws:// where a browser would need http://)\n"
@@ -97,6 +101,11 @@ def _check_upgrade(environ: Environ) -> None:
         raise UpgradeError("400 Bad Request", "Origin has characters that no origin has.")
     if _KEY.fullmatch(key) is None:
         raise UpgradeError("400 Bad Request", "Sec-WebSocket-Key is missing or not base64.")
+
+
+def asks_for_more(environ: Environ) -> bool:
+    """Tell whether a request without an upgrade comes from a client that wanted one."""
+    return any(value for name, value in environ.items() if name.startswith(_MEANT_FOR_US))
 
 
 def choose_subprotocol(offer: str, *, offload_allowed: bool) -> str:
