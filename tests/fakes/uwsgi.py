@@ -31,7 +31,7 @@ CACHE_ITEMS: Final = 16384
 GOOD_OPTIONS: Final[Mapping[str, Option]] = {
     "master": True,
     "gevent": b"256",
-    "cache2": b"name=fdb,items=16384,keysize=40,blocksize=32",
+    "cache2": b"name=fdb,items=16384,keysize=16,blocksize=32",
     "mule": b"vpnws_app:mule",
     "websockets-pong-tolerance": b"2147483647",
 }

@@ -7,7 +7,7 @@ import pytest
 from tests.fakes.manual_loop import ManualLoop
 from tests.fakes.uwsgi import FakeMaster, FakeUwsgi
 from tests.support.frames import mac
-from vpnws.server.peers.shared_fdb import BUMP_EVERY_S, SharedFdb
+from vpnws.server.peers.shared_fdb import BUMP_EVERY_S, KEY_BYTES, SharedFdb
 from vpnws.server.peers.shared_page import SharedPage
 from vpnws.switch.guard.moves import ANONYMOUS
 from vpnws.switch.location import NOWHERE, Location
@@ -76,6 +76,26 @@ class TestEntries:
         fdb.put("blue", mac(1), THERE)
         fdb.reserve("blue", mac(1), NAMED)
         assert fdb.get("blue", mac(1)) == Location(NOWHERE, 0, NAMED)
+
+
+class TestKeys:
+    def test_nobody_outside_can_foresee_them(self, bed: Bed) -> None:
+        keys = set()
+        for _ in range(2):
+            other = Bed()
+            other.tables[0].put("blue", mac(1), HERE)
+            (key,) = other.uwsgi.cache_keys()
+            assert len(key) == KEY_BYTES
+            assert mac(1) not in key
+            keys.add(key)
+        assert len(keys) == 2
+
+    def test_a_mac_and_a_network_are_not_mistaken_for_others(self, fdb: SharedFdb) -> None:
+        fdb.put("blue", mac(1), HERE)
+        fdb.put("blue", mac(2), THERE)
+        fdb.put("blues", mac(1), THERE)
+        assert fdb.get("blue", mac(1)) == HERE
+        assert fdb.get("red", mac(1)) is None
 
 
 class TestWhenItIsFull:

@@ -11,6 +11,7 @@ from tests.support.frames import SOLICITATION, arp, frame, mac, neighbor
 from vpnws.errors import CapacityError
 from vpnws.switch.drop import Drop
 from vpnws.switch.fdb import MISS_S, RECHECK_S, REPLACE_IDLE_S
+from vpnws.switch.guard.bucket import TokenBucket
 from vpnws.switch.guard.destinations import AllowedDestinations, parse_destinations
 from vpnws.switch.guard.moves import HOLD_S, MAX_MOVES, TRUSTED
 from vpnws.switch.guard.roles import ISOLATED, PROMISCUOUS, Kind, Role
@@ -125,6 +126,29 @@ class TestStep4Learn:
         fabric.send(a, *[frame(mac(2), mac(1))] * 500)
         fabric.send(a, *[frame(mac(99), mac(1))] * 500)
         assert fabric.table.reads - reads <= 3
+
+    def test_a_flood_of_sources_costs_no_look_ups(self, fabric: Fabric) -> None:
+        port = fabric.attach(station_limit=1)
+        learn(fabric, port, 1)
+        fabric.send(port, frame(BROADCAST, mac(2)))
+        reads = fabric.table.reads
+        fabric.send(port, *(frame(BROADCAST, mac(number)) for number in range(3, 1000)))
+        assert fabric.table.reads == reads
+        assert port.drops == {Drop.STATION_LIMIT: 998}
+
+    def test_unknown_destinations_ask_the_shared_table_within_a_bound(self, fabric: Fabric) -> None:
+        port, other = fabric.attach(0), fabric.attach(1)
+        port.look_ups = TokenBucket(100, fabric.now)
+        learn(fabric, port, 1)
+        learn(fabric, other, 2)
+        reads = fabric.table.reads
+        fabric.send(port, *(frame(mac(number), mac(1)) for number in range(3, 1000)))
+        at_home = sum(1 for _ in fabric.received(other))
+        assert fabric.table.reads - reads <= 100 + at_home
+        assert at_home == 997, "what is not looked up is flooded"
+        fabric.now += 1.0
+        fabric.send(port, frame(mac(2), mac(1)))
+        assert len(fabric.received(other)) == 1
 
     def test_the_station_limit_holds_and_is_counted(self, fabric: Fabric) -> None:
         port, other = fabric.attach(station_limit=2), fabric.attach()

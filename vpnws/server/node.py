@@ -14,6 +14,7 @@ from vpnws.server.port.link import Link
 from vpnws.server.reports import Reports
 from vpnws.switch.format import TRUNK_ITEMS, for_station
 from vpnws.switch.forwarding import Switch
+from vpnws.switch.guard.bucket import TokenBucket
 from vpnws.switch.guard.destinations import AllowedDestinations
 from vpnws.switch.guard.moves import TRUSTED
 from vpnws.switch.guard.roles import PROMISCUOUS
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 TICK_S: Final = 1.0
 """A process checks on its links this often."""
 AGE_EVERY_TICKS: Final = 5
+LOOK_UPS_PER_S: Final = 1000
+"""A station's frames to MACs that its worker does not know ask the shared FDB at most this often;
+past it they are flooded within the storm limit."""
 MAX_LINGERING_LINKS: Final = 256
 """Links that have ended and wait for their station's answer; a further one is closed at once."""
 BRIDGE_REFUSED: Final = (
@@ -122,6 +126,7 @@ class Node:
             claim=session.identity.claim(),
             destinations=AllowedDestinations(rights.allow) if rights.allow is not None else None,
         )
+        port.look_ups = TokenBucket(LOOK_UPS_PER_S, self.loop.now())
         link = Link(self.loop, connection, session, port, self._detach)
         self.links[port.id] = port.outlet = link
         self.switch.attach(port)

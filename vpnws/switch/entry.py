@@ -20,6 +20,10 @@ class LocalPort:
     full_until_s: float = -inf
     """Before this time, no MAC of the full port has been quiet long enough to be replaced."""
 
+    def is_full(self, now: float) -> bool:
+        """Tell whether the port has all its MACs, and none that gives way yet."""
+        return len(self.stations) >= self.port.station_limit and now < self.full_until_s
+
 
 @dataclass(slots=True, eq=False)
 class Entry:

@@ -21,6 +21,7 @@ from vpnws.switch.location import Location
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from vpnws.switch.guard.bucket import TokenBucket
     from vpnws.switch.location import SharedView
     from vpnws.switch.port import AccessPort, Port, Trunk
 
@@ -113,8 +114,12 @@ class Fdb:
             return None
         return self._learn_slowly(port, mac, now)
 
-    def find(self, mac: bytes, now: float) -> Port | None:
-        """Return the port that leads to `mac`, or None if it is unknown."""
+    def find(self, mac: bytes, now: float, look_ups: TokenBucket | None = None) -> Port | None:
+        """Return the port that leads to `mac`, or None if it is unknown.
+
+        `look_ups` bounds how often the shared table is asked. When they are used up, what is not
+        known here counts as unknown.
+        """
         entry = self._entries.get(mac)
         if (
             entry is not None
@@ -122,7 +127,7 @@ class Fdb:
             and (entry.local is not None or now < entry.refresh_s)
         ):
             return entry.port
-        return self._find_slowly(mac, now)
+        return self._find_slowly(mac, now, look_ups)
 
     def forget_port(self, port: AccessPort) -> None:
         """Remove every MAC learned on `port`, here and in the shared table.
@@ -147,6 +152,10 @@ class Fdb:
         verdict = self._verdicts.get(mac)
         if verdict is not None and verdict[0] is port and now < verdict[2]:
             return verdict[1]
+        local = self._local(port)
+        if mac not in local.stations and local.is_full(now):
+            # Said without a look at the shared table: a flood of sources costs its sender only.
+            return Drop.STATION_LIMIT
         mine = self._location(port)
         there = self._table.get(self._network, mac)
         refused = self._refusal(port, mac, mine, there, now)
@@ -205,7 +214,7 @@ class Fdb:
         """Return whether a port may learn one more MAC; if it is full, forget a quiet one first."""
         if len(local.stations) < local.port.station_limit:
             return True
-        if now < local.full_until_s:
+        if local.is_full(now):
             return False
         entries = self._entries
         oldest = min(local.stations, key=lambda mac: entries[mac].seen_s)
@@ -215,8 +224,10 @@ class Fdb:
         self._forget(oldest, local)
         return True
 
-    def _find_slowly(self, mac: bytes, now: float) -> Port | None:
+    def _find_slowly(self, mac: bytes, now: float, look_ups: TokenBucket | None) -> Port | None:
         if now < self._misses.get(mac, -inf):
+            return None
+        if look_ups is not None and not look_ups.take(1, 1, now):
             return None
         there = self._table.get(self._network, mac)
         epoch, entry = self._shared.epoch, self._entries.get(mac)

@@ -36,10 +36,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vpnws.switch.format import Format, Written
+    from vpnws.switch.guard.storm import StormControl
     from vpnws.switch.location import Location, SharedTable
     from vpnws.switch.port import Origin, Port, Trunk
     from vpnws.wire.train import Train
 
+MAX_DISCOVERY_LOOKS: Final = 16
+"""Frames of one train that are too much and are looked at, in search of ARP, ND and DHCP. The rest
+of the train is dropped unseen, so that a flood costs its sender only."""
 _PER_FRAME: Final = frozenset((Drop.LENGTH, Drop.OFFLOAD, Drop.NOT_ALLOWED))
 """Reasons that may hold for one frame of a train and not for the next: the train is split."""
 
@@ -175,7 +179,7 @@ class Switch:
             else:
                 ingress.drops[refusal] += train.count
             return
-        egress = self._networks[origin.network].fdb.find(destination, now)
+        egress = self._networks[origin.network].fdb.find(destination, now, ingress.look_ups)
         if egress is None:
             self._flood(origin, ingress, train, now)
         # 7 Egress rules
@@ -191,17 +195,19 @@ class Switch:
 
     def _flood(self, origin: Origin, ingress: Port, train: Train, now: float) -> None:
         # 6 Storm control: the whole train if there are tokens for it, or frame by frame
-        storm = ingress.storm
-        if storm.admit_all(train.packet_count(), now):
+        if ingress.storm.admit_all(train.packet_count(), now):
             self._deliver_all(origin, ingress, train, now)
             return
-        for part in train.split():
-            if storm.admit(part.packet_count(), now) or (
-                is_discovery(part.frames()[0]) and storm.admit_discovery(now)
-            ):
+        storm, looks, passed = ingress.storm, MAX_DISCOVERY_LOOKS, 0
+        for part in (train,) if train.count == 1 else train.split():
+            is_within = storm.admit(part.packet_count(), now)
+            if is_within or _is_spared(storm, part, now):
+                passed += 1
                 self._deliver_all(origin, ingress, part, now)
-            else:
-                ingress.drops[Drop.STORM] += part.count
+            elif not (looks := looks - 1):
+                break
+        if passed < train.count:
+            ingress.drops[Drop.STORM] += train.count - passed
 
     def _deliver_all(self, origin: Origin, ingress: Port, train: Train, now: float) -> None:
         """Queue a train at every port it may go to. It is written once for each format."""
@@ -221,3 +227,9 @@ class Switch:
         frames = max(len(items), train.count)
         egress.egress.push(items, frames, size_bytes, now)
         self._backlog[egress] = None
+
+
+def _is_spared(storm: StormControl, train: Train, now: float) -> bool:
+    """Tell whether a frame that is too much may pass all the same: one that finds addresses."""
+    is_group = bool(train.addresses[0] & 1)
+    return is_group and is_discovery(train.frames()[0]) and storm.admit_discovery(now)

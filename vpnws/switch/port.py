@@ -12,6 +12,7 @@ from vpnws.switch.guard.storm import UNLIMITED, StormControl
 if TYPE_CHECKING:
     from vpnws.switch.drop import Drop
     from vpnws.switch.format import Format
+    from vpnws.switch.guard.bucket import TokenBucket
     from vpnws.switch.guard.destinations import AllowedDestinations
     from vpnws.switch.queue.queue import EgressQueue
 
@@ -51,6 +52,7 @@ class Port:
         "egress",
         "format",
         "id",
+        "look_ups",
         "max_frame_bytes",
         "outlet",
         "rx_bytes",
@@ -77,6 +79,8 @@ class Port:
         self.max_frame_bytes = max_frame_bytes
         self.outlet: Outlet = NO_OUTLET
         self.storm = storm
+        self.look_ups: TokenBucket | None = None
+        """Bounds how often frames that come in here may ask the shared FDB; None is no bound."""
         self.rx_frames = 0
         self.rx_bytes = 0
         self.drops = egress.drops

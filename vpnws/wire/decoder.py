@@ -140,7 +140,7 @@ class _Decoder(Generic[Unmasked]):
             if first == plain:
                 messages.append(content)
                 continue
-            self._take(first, bytes(content), messages)
+            self._take(first, content, messages)
             if self.ending is not None:
                 return end
             room = self._max_message_bytes - state.fragments_bytes
@@ -168,16 +168,18 @@ class _Decoder(Generic[Unmasked]):
         is_refused = opcode == TEXT and not self._accept_text
         return not is_refused or self._fail(UNSUPPORTED_DATA, "text is not an Ethernet frame")
 
-    def _take(self, first: int, content: bytes, messages: list[bytes | Unmasked]) -> None:
+    def _take(
+        self, first: int, content: bytes | Unmasked, messages: list[bytes | Unmasked]
+    ) -> None:
         """Act on any whole frame except an unfragmented binary message."""
         self.others += 1
         opcode = first & 0x0F
         if opcode == PING:
-            self.ping = content
+            self.ping = bytes(content)
         elif opcode == CLOSE:
-            self._end(read_close(content))
+            self._end(read_close(bytes(content)))
         elif opcode != PONG:
-            self._take_fragment(first, content, messages)
+            self._take_fragment(first, bytes(content), messages)
 
     def _take_fragment(self, first: int, content: bytes, messages: list[bytes | Unmasked]) -> None:
         state, opcode = self.state, first & 0x0F

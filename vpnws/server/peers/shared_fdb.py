@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from vpnws.switch.guard.moves import ANONYMOUS
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from vpnws.server.peers.shared_page import SharedPage
     from vpnws.server.uwsgi import Uwsgi
 
+KEY_BYTES: Final = 16
+"""A key is a digest, long enough that no two entries have the same one."""
 _VALUE: Final = struct.Struct("!BQ8s")
 BUMP_EVERY_S: Final = 0.05
 """The epoch moves at most this often, because each move makes every process read its busy MACs
@@ -49,12 +52,12 @@ class SharedFdb:
 
     def get(self, network: str, mac: bytes) -> Location | None:
         """Return where `mac` is; None if no process knows."""
-        value = self._uwsgi.cache_get(mac + network.encode())
+        value = self._uwsgi.cache_get(self._key(network, mac))
         return Location(*_VALUE.unpack(value)) if value is not None else None
 
     def put(self, network: str, mac: bytes, location: Location) -> bool:
         """Write an entry that lasts for one ageing time; False when the table is full."""
-        key = mac + network.encode()
+        key = self._key(network, mac)
         # uWSGI logs every write that finds no room, so a full table is not written to.
         is_new = self._uwsgi.cache_get(key) is None
         if is_new and self._entries() >= self._max_entries:
@@ -68,18 +71,29 @@ class SharedFdb:
 
     def delete(self, network: str, mac: bytes) -> None:
         """Remove an entry."""
-        self._uwsgi.cache_delete(mac + network.encode())
+        self._uwsgi.cache_delete(self._key(network, mac))
 
     def reserve(self, network: str, mac: bytes, claim: bytes) -> None:
         """Keep `mac` for the station that has `claim`, for one ageing time.
 
         At most half of the table is kept for stations that are away; past that `mac` is deleted.
         """
-        key = mac + network.encode()
+        self._reserve(self._key(network, mac), claim)
+
+    def _reserve(self, key: bytes, claim: bytes) -> None:
         if self._entries() < self._max_entries // 2:
             self._uwsgi.cache_put(key, _VALUE.pack(NOWHERE, 0, claim), self._age_s)
         else:
             self._uwsgi.cache_delete(key)
+
+    def _key(self, network: str, mac: bytes) -> bytes:
+        """Return the key of an entry.
+
+        uWSGI's hash has no secret, so a station could choose MACs that meet in one chain of its
+        table. With a secret of ours nobody can.
+        """
+        name = mac + network.encode()
+        return blake2b(name, digest_size=KEY_BYTES, key=self._page.secret).digest()
 
     def _entries(self) -> int:
         """Return how many entries there were at the last count, and our own ones since then."""
@@ -102,15 +116,17 @@ class SharedFdb:
         """Remove what this slot's previous process left; return how many entries that was."""
         purged = 0
         for key in self._uwsgi.cache_keys():
-            mac, network = key[:6], key[6:].decode()
-            there = self.get(network, mac)
-            if there is None or there.slot != self._slot:
+            value = self._uwsgi.cache_get(key)
+            if value is None:
+                continue
+            there = Location(*_VALUE.unpack(value))
+            if there.slot != self._slot:
                 continue
             purged += 1
             if there.claim == ANONYMOUS:
-                self.delete(network, mac)
+                self._uwsgi.cache_delete(key)
             else:
-                self.reserve(network, mac, there.claim)
+                self._reserve(key, there.claim)
         self._bump_now()
         return purged
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 from typing import Final
 
+SECRET_BYTES: Final = 16
 _EPOCH: Final = struct.Struct("@Q")
 _COUNT: Final = struct.Struct("@Q")
 
@@ -19,6 +21,8 @@ class SharedPage:
 
     def __init__(self, slots: int) -> None:
         """`slots` is how many processes there can be."""
+        self.secret = os.urandom(SECRET_BYTES)
+        """Known to all processes of the server and to nobody else."""
         self._slots = slots
         self._epochs_bytes = slots * _EPOCH.size
         self._memory = memoryview(mmap.mmap(-1, self._epochs_bytes + slots * _COUNT.size))

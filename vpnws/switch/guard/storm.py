@@ -4,28 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from vpnws.switch.guard.bucket import TokenBucket
+
 DISCOVERY_PER_S: Final = 100
 """ARP, ND and DHCP of a port that has used up its storm limit: this many frames a second pass all
 the same, so that a video stream does not cut its sender off from its neighbors."""
-
-
-class _Bucket:
-    """A token bucket; it holds at most one second's worth of tokens."""
-
-    __slots__ = ("_per_s", "_tokens", "_updated_s")
-
-    def __init__(self, per_s: int, now: float) -> None:
-        self._per_s = per_s
-        self._tokens = float(per_s)
-        self._updated_s = now
-
-    def take(self, count: int, min_tokens: int, now: float) -> bool:
-        """Take `count` tokens if there are `min_tokens`; missing ones are owed."""
-        tokens = min(self._per_s, self._tokens + (now - self._updated_s) * self._per_s)
-        self._updated_s = now
-        is_enough = tokens >= min_tokens
-        self._tokens = tokens - count if is_enough else tokens
-        return is_enough
 
 
 class StormControl:
@@ -35,8 +18,8 @@ class StormControl:
 
     def __init__(self, rate: int, now: float) -> None:
         """`rate` is in frames per second, 0 for no limit. A burst may be one second's worth."""
-        self._frames = _Bucket(rate, now) if rate else None
-        self._discovery = _Bucket(DISCOVERY_PER_S, now)
+        self._frames = TokenBucket(rate, now) if rate else None
+        self._discovery = TokenBucket(DISCOVERY_PER_S, now)
 
     def admit(self, packets: int, now: float) -> bool:
         """Take tokens for `packets` packets at `now` seconds; return False if none are left.
