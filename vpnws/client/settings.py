@@ -56,7 +56,7 @@ class TlsSettings:
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """The settings of one run; the command line makes them, or a test."""
+    """The settings of one run; the command line or a test makes them."""
 
     tap_name: str
     url: ServerUrl

@@ -1,4 +1,4 @@
-"""Where the client waits, except in the pump: a signal ends each wait at once."""
+"""All waits of the client outside the pump: a signal ends each of them at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-class Stopped(Exception):  # noqa: N818 - being told to stop is no error
+class Stopped(Exception):  # noqa: N818 - being told to stop is not an error
     """The program was told to stop: it cleans up and ends."""
 
 

@@ -1,4 +1,4 @@
-"""Says what ports drop while it happens: one line in the log, and a notice to the station."""
+"""Reports what ports drop while it happens: a line in the log, and a notice to the station."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Reports:
         self._watches: dict[Port, DropWatch] = {}
 
     def forget(self, port: Port) -> None:
-        """Stop to watch `port`, which has gone."""
+        """Stop watching `port`, which has gone."""
         self._watches.pop(port, None)
 
     def look(self, port: Port, name: str, now: float) -> list[str]:
@@ -54,7 +54,7 @@ class Reports:
         source = f" of {format_mac(mac)}" if mac is not None else ""
         why = explain(reason, holder)
         log.warning("%s drops %d frames%s (%s): %s", name, count, source, reason, why)
-        # Which port has the MAC is the operator's to know.
+        # Only the operator is told which port has the MAC.
         return f"frames{source} are dropped ({reason}): {explain(reason, 'another station')}"
 
     def _holder(self, port: AccessPort, mac: bytes | None) -> str:

@@ -1,4 +1,4 @@
-"""The contract of a TAP device: what every kind of TAP can do, and how each call can fail."""
+"""The contract of a TAP device: what every kind of TAP can do, and how each call may fail."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
 READ_BYTES: Final = VNET_BYTES + MAX_FRAME_BYTES
 """One read takes one frame and its virtio header; a TAP gives nothing longer."""
 FRAME_ERRORS: Final = (errno.EIO, errno.EINVAL, errno.ENOBUFS, errno.ENOMEM)
-"""A write that fails with one of these lost its frame only: the device is down (EIO), or refuses
+"""A write that fails with one of these loses only its frame: the device is down (EIO), or refuses
 this frame. The next write may succeed."""
 DELETED_ERROR: Final = errno.EBADFD
-"""Reads and writes fail with this once the device was deleted."""
+"""Reads and writes fail with this once the device has been deleted."""
 
 
 class Tap(Protocol):
-    """An open TAP device: it has one end of an Ethernet link, the machine's kernel has the other.
+    """An open TAP device: one end of an Ethernet link whose other end is the machine's kernel.
 
-    Each read and each write is one whole frame, and neither ever waits. A virtio header (virtio
-    1.2, 5.1.6; 10 bytes, little-endian) stands before each frame if `has_vnet`.
+    Each read and each write is one whole frame, and neither ever waits. If `has_vnet`, a virtio
+    header (virtio 1.2, 5.1.6; 10 bytes, little-endian) precedes each frame.
     """
 
     @property
     def fd(self) -> int:
         """The descriptor to poll; -1 once the device is closed.
 
-        It is readable while a frame is ready. A poller reports a deleted device even if it was
-        asked for no event.
+        It is readable while a frame is ready. A poller reports a deleted device even if it does not
+        wait for any event.
         """
 
     @property
@@ -44,13 +44,13 @@ class Tap(Protocol):
 
     @property
     def has_vnet(self) -> bool:
-        """Whether a virtio header stands before each frame (Linux: IFF_VNET_HDR)."""
+        """Whether a virtio header precedes each frame (Linux: IFF_VNET_HDR)."""
 
     def set_mac(self, mac: bytes) -> None:
         """Give the device the 6-byte `mac`. Raises TapError."""
 
     def set_mtu(self, mtu_bytes: int) -> None:
-        """Set the device's MTU. Raises TapError when the kernel does not take it."""
+        """Set the device's MTU. Raises TapError if the kernel does not accept it."""
 
     def up(self) -> None:
         """Bring the device up. Raises TapError."""
@@ -58,7 +58,7 @@ class Tap(Protocol):
     def set_offload(self, on: bool) -> bool:
         """Have the kernel leave segmentation and checksums to us, or complete every frame itself.
 
-        Return whether the kernel now leaves them to us. It never does without `has_vnet`. Frames
+        Return whether the kernel now leaves them to us; without `has_vnet` it never does. Frames
         that were queued before the call keep their headers.
         """
 
@@ -90,4 +90,4 @@ class Tap(Protocol):
         """
 
     def close(self) -> None:
-        """Close the device; to close it again does nothing. A device that persists stays."""
+        """Close the device; closing it again does nothing. A persistent device stays."""

@@ -31,7 +31,7 @@ _UDP: Final = 0x20 | 0x40
 """TUN_F_USO4 and _USO6, which Linux has since 6.2."""
 _IFF_UP: Final = 1
 MAX_NAME_BYTES: Final = 15
-"""A longer device name is refused: IFNAMSIZ less its closing zero."""
+"""A longer device name is refused: IFNAMSIZ without its final zero byte."""
 
 
 class LinuxTap:
@@ -42,7 +42,7 @@ class LinuxTap:
         self.fd: int = device.fileno()
         self.name: str = device.name
         self.has_vnet = has_vnet
-        """Whether a virtio header stands before each frame at the descriptor (IFF_VNET_HDR)."""
+        """Whether a virtio header precedes each frame at the descriptor (IFF_VNET_HDR)."""
         os.set_blocking(self.fd, False)
         os.set_inheritable(self.fd, False)
 
@@ -56,7 +56,7 @@ class LinuxTap:
         self._set("hwaddr", mac, "MAC")
 
     def set_mtu(self, mtu_bytes: int) -> None:
-        """Set the device's MTU. Raises TapError when the kernel does not take it."""
+        """Set the device's MTU. Raises TapError if the kernel does not accept it."""
         self._set("mtu", mtu_bytes, "MTU")
 
     def up(self) -> None:
@@ -83,8 +83,8 @@ class LinuxTap:
     def set_offload(self, on: bool) -> bool:
         """Have the kernel leave segmentation and checksums to us, or complete every frame itself.
 
-        Return whether it now leaves them to us: never without `has_vnet`, nor on a kernel that
-        cannot. Frames that it queued before keep their headers.
+        Return whether the kernel now leaves them to us; without `has_vnet`, or if it cannot, it
+        does not. Frames that were queued before the call keep their headers.
         """
         if on and self.has_vnet:
             for features in (_CHECKSUM_AND_TCP | _UDP, _CHECKSUM_AND_TCP):
@@ -120,14 +120,14 @@ class LinuxTap:
             os.write(self.fd, frame)
 
     def write_record(self, vnet_and_frame: Buffer) -> None:
-        """Hand one frame to the kernel, its virtio header before it; only with `has_vnet`.
+        """Hand one frame and the virtio header before it to the kernel; only with `has_vnet`.
 
         Raises as `write` does, with EINVAL also for a header that is not true of its frame.
         """
         os.write(self.fd, vnet_and_frame)
 
     def close(self) -> None:
-        """Close the device; to close it again does nothing. It goes away unless it persists."""
+        """Close the device; closing it again does nothing. It goes away unless it is persistent."""
         self._device.close()
         # The kernel may reuse the number for another file, which must get no frames.
         self.fd = -1
@@ -158,7 +158,7 @@ def exists(name: str) -> bool:
 
 
 def read_mac(name: str) -> str:
-    """Return the MAC of the network device `name` as text, empty when there is no such device."""
+    """Return the MAC of the network device `name` as text; empty if there is no such device."""
     try:
         return (_DEVICES / name / "address").read_text().strip()
     except OSError:
@@ -174,7 +174,7 @@ def is_up(name: str) -> bool:
 
 
 def mark_as_ours(name: str) -> None:
-    """Mark the device as ours, so that the end of the server can remove it. Raises TapError."""
+    """Mark the device as ours, so that the server may remove it at its end. Raises TapError."""
     try:
         (_DEVICES / name / "ifalias").write_text(_OURS)
     except OSError as error:
@@ -182,9 +182,9 @@ def mark_as_ours(name: str) -> None:
 
 
 def release(name: str) -> None:
-    """Have a device that is ours go away with its last descriptor; leave any other alone.
+    """Have a device of ours go away with its last descriptor; leave any other alone.
 
-    Raises TapError when it is ours and may not be opened.
+    Raises TapError if it is ours and may not be opened.
     """
     try:
         ours = (_DEVICES / name / "ifalias").read_text().strip() == _OURS
@@ -227,7 +227,7 @@ def open_tap(name: str, *, create: bool = True, offload: bool = False) -> LinuxT
             _agree_on_header(tap.fd)
     except (pytun.Error, OSError) as error:
         raise _explained(error, name, "open") from error
-    # A device that persists may still be as another program left it.
+    # A persistent device may still be as another program left it.
     tap.set_offload(on=False)
     return tap
 

@@ -1,9 +1,9 @@
 """A TAP in memory, for tests and tools: it keeps the contract without a kernel and without root.
 
-Theory of operation. Two bounded queues stand for the kernel's: frames the host sends, and frames
-the program wrote. One byte lies in a socket pair while a frame is ready, so the descriptor polls
-like a real one; deleting the device closes the far end, which every poller reports. A lock lets
-the host's side be in another thread.
+Theory of operation. Two bounded queues take the place of the kernel's: frames that the host sends,
+and frames that the program wrote. While a frame is ready, one byte is in a socket pair, so the
+descriptor polls like a real one. Deleting the device closes the far end, which every poller
+reports. With a lock, the host's side may be in another thread.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CHECKSUM_BYTES: Final = 2
 
 
 class MemoryTap:
-    """A Tap. Its methods named `host_...` stand for the machine's kernel and programs."""
+    """A Tap. Its methods named `host_...` play the machine's kernel and programs."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class MemoryTap:
         can_offload: bool = True,
         queue_frames: int = MAX_QUEUE_FRAMES,
     ) -> None:
-        """Make the device, which is down. Without `can_offload` no frame comes with work left."""
+        """Make the device, which is down. Without `can_offload` every frame comes complete."""
         self.name = name
         self.mac = mac
         self.mtu_bytes = 1500
@@ -104,7 +104,7 @@ class MemoryTap:
         self._write(bytes(vnet_and_frame))
 
     def close(self) -> None:
-        """Close the device; to close it again does nothing."""
+        """Close the device; closing it again does nothing."""
         self._near.close()
         self._far.close()
 
@@ -137,14 +137,14 @@ class MemoryTap:
         self.is_up = False
 
     def host_fail_reads(self, code: int) -> None:
-        """Let every read fail with the errno `code`, until 0 is set; the device polls readable."""
+        """Make every read fail with the errno `code`, until 0 is set; the device polls readable."""
         with self._changed:
             was_ready = self._is_ready()
             self._read_error = code
             self._show_ready(was_ready)
 
     def host_fail_writes(self, code: int) -> None:
-        """Let every write fail with the errno `code`, until 0 is set; EAGAIN is a full queue."""
+        """Make every write fail with the errno `code`, until 0 is set; EAGAIN is a full queue."""
         self._write_error = code
 
     def host_delete(self) -> None:
@@ -206,7 +206,7 @@ def _error(code: int) -> OSError:
 
 
 def _is_acceptable(data: bytes) -> bool:
-    """Return whether Linux takes this virtio header and frame, by what it checks in a write."""
+    """Return whether Linux accepts this virtio header and frame, by the checks of its write."""
     size = len(data) - VNET_BYTES
     if size < HEADER_BYTES:
         return False

@@ -1,4 +1,4 @@
-"""What all carriers share: the way of frames between a TAP and a connection."""
+"""What all carriers share: how frames go between a TAP and a connection."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Carrier(ABC):
         write: Callable[[Buffer], None],
         room: memoryview,
     ) -> None:
-        """Borrow everything.
+        """Borrow everything: the caller closes it.
 
-        `write` is the method of `tap` that takes received data; the first frame of each turn is
+        `write` is the method of `tap` that takes received data. The first frame of each turn is
         read into `room`.
         """
         self._tap = tap
@@ -46,7 +46,7 @@ class Carrier(ABC):
 
     @abstractmethod
     def deliver(self, messages: list[Buffer]) -> None:
-        """Write received messages to the TAP; drop and count what must not reach the kernel.
+        """Write received messages to the TAP; drop and count frames that the kernel must not get.
 
         Raises TapError when the device failed.
         """
@@ -54,7 +54,7 @@ class Carrier(ABC):
     def take(self, max_frames: int) -> int:
         """Send the frames that the TAP has ready; return how many it had.
 
-        It takes `max_frames` at most, and stops after TURN_BYTES. Call it only while the connection
+        It takes at most `max_frames`, and stops after TURN_BYTES. Call it only while the connection
         has nothing unsent. Raises TapError when the device failed.
         """
         read_into = self._tap.read_into
@@ -77,7 +77,7 @@ class Carrier(ABC):
 
     @abstractmethod
     def _add(self, length: int) -> memoryview:
-        """Take the `length` bytes that were read into the room; return the next room."""
+        """Take the `length` bytes that were read into the room; return where to read the next."""
 
     @abstractmethod
     def _send(self) -> None:
@@ -90,7 +90,7 @@ class Carrier(ABC):
         self._counters.frames_sent -= 1
 
     def _put(self, data: Buffer) -> None:
-        """Write to the TAP; count what it does not take. Raises TapError when the device failed."""
+        """Write to the TAP; count a refused frame. Raises TapError when the device failed."""
         try:
             self._write(data)
         except BlockingIOError:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_MESSAGE_BYTES: Final = 131072
 """Twice the longest Ethernet frame. A longer message ends the connection with 1009."""
 RECEIVE_BYTES: Final = 2 * MAX_MESSAGE_BYTES
-"""The buffer for received bytes: the longest message, and as much behind it."""
+"""The buffer for received bytes: the longest message, and as much again."""
 
 
 class Connection:
@@ -34,17 +34,17 @@ class Connection:
         self.fd = stream.fd
         self.has_offload = has_offload
         self.received_bytes = 0
-        """Bytes read so far; the server lives while this grows."""
+        """Bytes read so far; the server is alive while this grows."""
         self.failure = ""
         """Why the stream can no longer be used; empty while it can."""
         self.has_pending = stream.has_pending
-        """Tells whether received bytes wait where the descriptor does not show them."""
+        """Returns whether received bytes wait where the descriptor does not show them."""
         self._stream = stream
         self._decoder = BorrowingDecoder(MAX_MESSAGE_BYTES, accept_text=has_offload)
         self._keys = MaskKeys()
         self._buffer = memoryview(bytearray(RECEIVE_BYTES))
         self._buffer[: len(early)] = early
-        # The received bytes that are not decoded yet stand in the buffer from start to end.
+        # The received bytes that are not decoded yet are in the buffer from start to end.
         self._start, self._end = 0, len(early)
         self._close_sent = False
 
@@ -60,7 +60,7 @@ class Connection:
 
     @property
     def has_unsent(self) -> bool:
-        """Whether bytes are still unsent: those of a batch and a control frame at most."""
+        """Whether bytes are still unsent: at most those of a batch and a control frame."""
         return self._stream.has_unsent
 
     @property
@@ -69,7 +69,7 @@ class Connection:
         return self._stream.unsent_bytes
 
     def take_early(self) -> list[Buffer]:
-        """Return the messages that arrived whole after the handshake's response."""
+        """Return the messages that are complete in the early bytes."""
         return self._cut()
 
     def take_texts(self) -> list[str]:
@@ -109,7 +109,7 @@ class Connection:
         self._write(encode_masked_room(room, self._keys.take()))
 
     def ping(self) -> None:
-        """Send a ping, unless bytes are unsent: it would only wait behind them."""
+        """Send a ping, unless bytes are unsent: the ping would only wait behind them."""
         if not self.has_unsent:
             self._send(encode_masked(PING, b"", self._keys.take()))
 

@@ -1,4 +1,4 @@
-"""Counts the frames that crossed, and by reason those that were dropped."""
+"""Counts the frames that crossed, and those that were dropped, by reason."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ class ClientDrop(Enum):
     SHORT = "too short"
     """The frame is shorter than a header."""
     OVERSIZE = "longer than the MTU allows"
-    """The frame is longer than MTU, header and two tags."""
+    """The frame is longer than MTU, header and two tags together."""
     RECORD = "record does not fit its frame"
     """A record from the server is cut short, or its virtio header is not true of its frame; or a
     frame of the TAP cannot be sent in any form."""
     TAP_FULL = "device queue full"
-    """The kernel takes no more at the moment."""
+    """The kernel accepts no more frames at the moment."""
     TAP_REFUSED = "refused by the device"
-    """The kernel refused this frame, because the device is down for example."""
+    """The kernel refused this frame, for example because the device is down."""
     STALE = "queued while not connected"
-    """The frame waited in the TAP during an outage, or before the first connection: one or two at
-    the start are usual."""
+    """The frame waited in the TAP during an outage, or before the first connection. One or two at
+    the start are normal."""
 
 
 @dataclass(slots=True)
 class Counters:
-    """The counts of one run, over all its connections."""
+    """The counts of one run of the client, over all its connections."""
 
     frames_sent: int = 0
     frames_received: int = 0

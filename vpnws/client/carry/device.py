@@ -1,4 +1,4 @@
-"""What a failure of the TAP means, and how stale frames are dropped."""
+"""Drops stale frames of the TAP, and explains its failures."""
 
 from __future__ import annotations
 

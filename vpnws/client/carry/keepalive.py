@@ -1,4 +1,4 @@
-"""Decides when to ping the server and when to give it up; `now` is an argument."""
+"""Decides when to ping the server and when to give up on it; `now` is an argument."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 PING_AFTER_S: Final = 20.0
 """A server that is silent for this long is pinged. nginx hangs up on a silent server after 60 s."""
 DEAD_AFTER_S: Final = 60.0
-"""A server that is silent for this long, two pings unanswered, is given up."""
+"""When a server is silent for this long, with two pings unanswered, the connection is given up."""
 
 
 class Due(Enum):
@@ -20,9 +20,9 @@ class Due(Enum):
 
 
 class Keepalive:
-    """Any received byte proves that the server lives, not only a pong.
+    """Any received byte proves that the server is alive, not only a pong.
 
-    The C vpn-ws server answers no ping. On a network without traffic it is therefore given up.
+    The C vpn-ws server does not answer pings, so without traffic its connection is given up.
     """
 
     def __init__(self, now: float) -> None:

@@ -13,7 +13,7 @@ HEAD_ROOM_BYTES: Final = 14
 """The longest header of a message, its mask key included."""
 
 _COPIED_BYTES: Final = 8192
-"""Up to this length, a copy of the payload costs less than masking the header too."""
+"""Up to this length, copying the payload costs less than masking the header with it."""
 
 
 class MaskKeys:
@@ -36,8 +36,8 @@ class MaskKeys:
 def encode_masked_room(room: memoryview, key: bytes) -> bytes:
     """Return a payload as a final binary frame, masked with the 4-byte `key`.
 
-    `room` is HEAD_ROOM_BYTES that may be overwritten, then the payload. In front of a long payload
-    the header is written masked, so masking everything copies the payload and restores the header.
+    `room` is HEAD_ROOM_BYTES that may be overwritten, then the payload. Masking copies. So a long
+    payload gets a masked header in front, and masking both together makes the header plain again.
     """
     header = encode_header(BINARY, len(room) - HEAD_ROOM_BYTES, masked=True) + key
     if len(room) <= _COPIED_BYTES:

@@ -2,10 +2,10 @@
 
 Theory of operation. One level-triggered epoll set watches three descriptors: the stop request, the
 connection and the TAP. Frames that are ready together go to the server in one write. While the
-stream has not taken them all, the TAP is not read: its own short queue fills, and the kernel drops
-there, at the sender. Frames for the TAP never wait: one that the device does not take at once is
-dropped and counted. A read that finds nothing costs more than a turn. So a turn reads one frame
-from the TAP, and a batch only after a turn that found more frames there at once.
+stream has not taken them all, the TAP is not read. Its own short queue fills, and the kernel drops
+frames there, at the sender. Frames for the TAP never wait: a frame that the device does not take at
+once is dropped and counted. A read that finds nothing costs more than a turn. So a turn reads one
+frame from the TAP, and a batch only if the previous turn found several frames at once.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ class Pump:
         self._wake_at_s = self._keepalive.next_at_s()
         self._poller = select.epoll()
         self.is_paused = False
-        """Whether the TAP is not read because the stream has not taken all yet."""
+        """Whether the TAP is not read because the stream has not taken everything yet."""
         self._max_frames = 1
 
     def run(self) -> NoReturn:
         """Carry frames until something ends it.
 
         Raises ConnectError with the reason when the connection ended, TapError when the device
-        failed, Stopped when told to stop. The server is sent a close frame if that is possible.
+        failed, Stopped when told to stop. If possible the server gets a close frame.
         """
         with self._poller:
             self._poller.register(self._waiter.stop.fd, select.EPOLLIN)
@@ -113,10 +113,10 @@ class Pump:
         return now
 
     def _serve_tap(self, events: int, has_delivered: bool) -> None:
-        """Read the TAP if it may have frames and nothing is unsent; `events` is what it reported.
+        """Read the TAP if it may have frames and nothing is unsent; `events` are those it reported.
 
         `has_delivered` says that frames were just written to it. The kernel answers many frames
-        while they are written: an ACK, an echo, the next data.
+        during the write: with an ACK, an echo, the next data.
         """
         if has_delivered:
             self._max_frames = TURN_FRAMES
@@ -124,7 +124,7 @@ class Pump:
             self._max_frames = 1
         has_failed = events & ~select.EPOLLIN
         may_have_frames = has_delivered or events
-        # A failure is reported even while the TAP is not watched; reading tells which one.
+        # A failure is reported even while the TAP is not watched; the read says which failure.
         if has_failed or (may_have_frames and not self._connection.has_unsent):
             # One frame; a batch if the TAP had more right after the last one.
             count = self._carrier.take(self._max_frames)
@@ -156,13 +156,13 @@ class Pump:
             raise ConnectError(f"nothing was heard from the server for {DEAD_AFTER_S:.0f} s")
 
     def _pause(self, is_paused: bool) -> None:
-        """Watch the connection for room instead of the TAP, or the TAP again."""
+        """Stop watching the TAP until the connection has room, or watch it again."""
         self.is_paused = is_paused
         self._poller.modify(self._connection.fd, self._connection.events())
         self._poller.modify(self._tap_fd, 0 if is_paused else select.EPOLLIN)
 
     def _finish(self) -> NoReturn:
-        """Answer the server's close, or close because it broke the protocol; raise ConnectError."""
+        """Answer the server's close frame, or its breach of the protocol; raise ConnectError."""
         ending = self._connection.ending
         if ending is None:
             raise ConnectError(self._connection.failure)

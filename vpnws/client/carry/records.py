@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from vpnws.wire.buffer import Buffer
 
 MESSAGE_BYTES: Final = 16384 - 8
-"""Records share a message of at most this length, which with its header fills one TLS record; a
-longer record goes alone. On a slow path the other end need not wait for more."""
+"""Records share a message of at most this length; with its header it fills one TLS record. A longer
+record goes alone. On a slow path the other end need not wait for more than that."""
 _FULL: Final = HEAD_ROOM_BYTES + MESSAGE_BYTES
 
 
@@ -43,7 +43,7 @@ class RecordCarrier(Carrier):
         room = self._buffer[HEAD_ROOM_BYTES + LENGTH_BYTES :]
         super().__init__(tap, connection, counters, mtu_bytes, tap.write_record, room)
         self._end = HEAD_ROOM_BYTES
-        """Where the records end that are not written yet, and the next one begins."""
+        """Where the unwritten records end and the next one begins."""
 
     def deliver(self, messages: list[Buffer]) -> None:
         """Write received records to the TAP; drop and count what must not reach the kernel.
@@ -53,7 +53,7 @@ class RecordCarrier(Carrier):
         put, max_frame_bytes = self._put, self._max_frame_bytes
         for message in messages:
             for vnet, at, size in each_record(message):
-                # What is cut short at the end has an empty header, and is not sound either.
+                # A broken rest of a message has an empty header, so it is not sound either.
                 is_complete = vnet == NOTHING_TO_DO and size <= max_frame_bytes
                 if is_complete or is_sound(vnet, message, at, size, max_frame_bytes):
                     put(message[at - VNET_BYTES : at + size])
@@ -81,19 +81,19 @@ class RecordCarrier(Carrier):
         connection.flush()
 
     def _is_usual(self, start: int, size: int) -> bool:
-        """Return whether the other end will take the record at `start` as the kernel made it.
+        """Return whether the other end will accept the record at `start` as the kernel made it.
 
-        Our own kernel is believed where it leaves a common checksum to do: a closer look costs half
-        as much again as reading the frame.
+        If it has a common header, our own kernel is trusted: checking it would cost half as much as
+        reading the frame.
         """
         at = start + PREFIX_BYTES
         vnet = bytes(self._memory[start + LENGTH_BYTES : at])
         return vnet in COMMON_VNETS or is_sound(vnet, self._memory, at, size, self._max_frame_bytes)
 
     def _replace(self, start: int, end: int) -> None:
-        """Replace the record from `start` to `end` by records that the other end takes.
+        """Replace the record from `start` to `end` by records that the other end accepts.
 
-        A frame of which none can be made is dropped and counted.
+        If that is not possible, the frame is dropped and counted.
         """
         record = bytes(self._memory[start:end])
         vnet, frame = record[LENGTH_BYTES:PREFIX_BYTES], record[PREFIX_BYTES:]
@@ -114,7 +114,7 @@ class RecordCarrier(Carrier):
         write, buffer = self._connection.write_message, self._buffer
         if start > HEAD_ROOM_BYTES:
             write(buffer[:start])
-        # What stood before the record is written; that memory is free now.
+        # Everything before the record is written, so that memory is free now.
         if end - start >= MESSAGE_BYTES:
             write(buffer[start - HEAD_ROOM_BYTES : end])
             self._end = HEAD_ROOM_BYTES

@@ -2,7 +2,7 @@
 
 Theory of operation. TLS works on two buffers in memory (ssl.MemoryBIO), not on the socket. One recv
 brings in many TLS records, and one send takes many out. TLS itself never waits for the socket, so
-the caller waits for two events only: the descriptor is readable, or it has room for unsent bytes.
+the caller waits for only two events: the descriptor is readable, or it has room for unsent bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vpnws.wire.buffer import Buffer
 
 RECEIVE_BYTES: Final = 131072
-"""With TLS one read takes at most this much from the socket, then the TAP has its turn."""
+"""With TLS, one read takes at most this much from the socket; then the TAP has its turn."""
 _NOTHING: Final = memoryview(b"")
 
 
@@ -101,7 +101,7 @@ class TlsStream(Stream):
 
     @property
     def unsent_bytes(self) -> int:
-        """How many bytes were written and not yet sent, encrypted ones as such."""
+        """How many bytes were written and not yet sent; encrypted bytes count as encrypted."""
         return super().unsent_bytes + self._outgoing.pending
 
     def handshake(self) -> bool:
@@ -204,7 +204,7 @@ class TlsStream(Stream):
         return at
 
     def _encrypt(self) -> None:
-        """Encrypt what was written. In a renegotiation (TLS 1.2) some of it waits for a read."""
+        """Encrypt what was written. In a renegotiation (TLS 1.2), some of it waits for a read."""
         written = self._written
         while written:
             rest = memoryview(written[0])

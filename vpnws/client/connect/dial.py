@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 TCP_TIMEOUT_S: Final = 5.0
 """An address that takes longer to connect is given up, and the next one is tried."""
 HANDSHAKE_TIMEOUT_S: Final = 10.0
-"""The attempt has failed when TLS and the upgrade together take longer."""
+"""If TLS and the upgrade together take longer, the attempt has failed."""
 _TLS_ENDED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
-"""What TLS raises when the connection just ended."""
+"""What TLS raises when the connection ended without an error."""
 
 
 def connect(
@@ -120,7 +120,7 @@ def _upgrade(
 
 
 def _read(stream: Stream, buffer: memoryview, waiter: Waiter, until_s: float) -> int:
-    """Fill `buffer` with what comes next; return its length, 0 at the end."""
+    """Read the next bytes into `buffer`; return how many there are, 0 at the end."""
     while (count := stream.read_into(buffer)) is None:
         waiter.wait(stream.fd, select.POLLIN, until_s)
     return count

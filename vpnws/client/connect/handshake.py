@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vpnws.client.settings import ClientSettings
 
 MAX_HEAD_BYTES: Final = 16384
-"""A web server's answer with a longer head is refused; usual ones have some hundred bytes."""
+"""A web server's answer with a longer head is refused; most have a few hundred bytes."""
 SWITCHING_PROTOCOLS: Final = 101
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: |\r)")
@@ -57,7 +57,7 @@ class Upgrade:
     def feed(self, data: bytes | memoryview) -> bool:
         """Take received bytes; return whether the connection is a WebSocket now.
 
-        Raises RefusedError on any status but 101, ConnectError on what is not an upgrade.
+        Raises RefusedError for any status but 101, ConnectError if the answer is not an upgrade.
         """
         self._received += data
         head, end, rest = self._received.partition(_END_OF_HEAD)

@@ -1,4 +1,4 @@
-"""Looks up a host in a thread, so that a signal need not wait for the resolver."""
+"""Looks up a host in a thread, so that a signal does not have to wait for the resolver."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from vpnws.client.waiting import Waiter
 
 LOOKUP_TIMEOUT_S: Final = 20.0
-"""The attempt has failed when the resolver needs longer."""
+"""If the resolver needs longer, the attempt has failed."""
 MAX_ADDRESSES: Final = 8
-"""Addresses of one host that one attempt tries; further ones are left out."""
+"""How many addresses of one host one attempt tries; further ones are left out."""
 
 Address: TypeAlias = "tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]"
 
@@ -45,7 +45,7 @@ class _Lookup:
 def resolve(host: str, port: int, waiter: Waiter) -> list[Address]:
     """Return the addresses of `host` in the resolver's order, at most MAX_ADDRESSES.
 
-    Raises ConnectError when there is none, Stopped when told to stop.
+    Raises ConnectError if there is none, Stopped when told to stop.
     """
     lookup = _Lookup(host, port)
     try:

@@ -1,4 +1,4 @@
-"""How the client uses TLS (verified, 1.2 or newer), and what its failures mean in plain words."""
+"""How the client uses TLS (verified, 1.2 or newer), and its failures in plain words."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def parse_url(text: str) -> ServerUrl:
 
 
 def hide_userinfo(text: str) -> str:
-    """Return `text` with *** in place of what may be the user and the password of a URL."""
+    """Return `text` with *** in place of anything that may be a URL's user and password."""
     return _USERINFO.sub("//***@", text)
 
 

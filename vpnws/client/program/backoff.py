@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt to connect: doubled each time, capped, jittered."""
+"""How long to wait before the next attempt to connect: doubled each time, capped, with jitter."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ FACTOR: Final = 2.0
 CAP_S: Final = 30.0
 """The longest wait between two attempts."""
 FLOOR_S: Final = 0.1
-"""The shortest wait between two attempts: an attempt at once would help nobody."""
+"""The shortest wait between two attempts: an immediate attempt would help nobody."""
 STABLE_AFTER_S: Final = 30.0
-"""A connection that lived this long makes the next wait short again; one that flaps does not."""
+"""After a connection that lasted this long the next wait is short again; a flapping one does not
+count."""
 
 
 class Backoff:

@@ -1,4 +1,4 @@
-"""The program vpnws-client: from a command line to an exit code, one line for each event."""
+"""The program vpnws-client: from the command line to the exit code, with one line per event."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _tls_context(settings: ClientSettings) -> ssl.SSLContext | None:
 def _run_device(
     settings: ClientSettings, context: ssl.SSLContext | None, waiter: Waiter
 ) -> NoReturn:
-    """Hold the device for as long as the station lives. Raises Stopped, VpnwsError."""
+    """Keep the device open for as long as the station lives. Raises Stopped, VpnwsError."""
     with closing(open_tap(settings.tap_name, offload=settings.offload)) as tap:
         interface.set_up(tap, settings)
         # Jitter must differ between stations; it need not be secret.

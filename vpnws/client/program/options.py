@@ -18,9 +18,9 @@ from vpnws.wire.ethernet import is_station_address, parse_mac
 
 PROGRAM: Final = "vpnws-client"
 MIN_MTU_BYTES: Final = 68
-"""The least MTU of IPv4 (RFC 791); a lower `--mtu` is refused."""
+"""The smallest MTU of IPv4 (RFC 791); a lower `--mtu` is refused."""
 MAX_MTU_BYTES: Final = 65521
-"""With an Ethernet header, the 65,535 bytes that Linux allows a TAP; a higher `--mtu` is
+"""Together with an Ethernet header, the 65,535 bytes that Linux allows a TAP; a higher `--mtu` is
 refused."""
 MAX_PASSWORD_FILE_BYTES: Final = 4096
 """The first line of a password file is read up to here."""

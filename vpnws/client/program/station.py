@@ -1,4 +1,4 @@
-"""Keeps a TAP connected: attempt, carry frames, say why it ended, wait, attempt again."""
+"""Keeps a TAP connected: connects, carries frames, says why that ended, waits, connects again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class Station:
-    """The life of one TAP, over as many connections as it takes."""
+    """The life of one TAP, over any number of connections."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Station:
     def _run_connection(self) -> NoReturn:
         """Connect, and carry frames until the connection ends."""
         connection = self._connect()
-        # What lives until the program ends need not be visited by the garbage collector.
+        # The garbage collector need not visit what lives until the program ends.
         gc.freeze()
         try:
             # From here on the TAP queues frames in the form that this connection carries.
@@ -102,7 +102,7 @@ class Station:
 
 
 def _supported(settings: ClientSettings, tap: Tap) -> ClientSettings:
-    """Return `settings`, without offload if the kernel cannot leave work to us."""
+    """Return `settings`, without offload if the kernel cannot leave the work to us."""
     if not settings.offload or tap.set_offload(on=True):
         return settings
     log.warning("this kernel completes the frames of %s itself: offload is not offered", tap.name)

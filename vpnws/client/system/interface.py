@@ -1,4 +1,4 @@
-"""Sets the TAP up: MAC, MTU, queue, bridge, addresses; iproute2 does what no TAP call can."""
+"""Sets the TAP up: MAC, MTU, queue, bridge, addresses; iproute2 does what TAP calls cannot do."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 IP_TIMEOUT_S: Final = 5.0
 """The client ends with exit code 5 when `ip` takes longer."""
 TX_QUEUE_FRAMES: Final = 256
-"""Frames that the kernel may hold for us; it drops what comes beyond. A longer queue would only add
+"""Frames that the kernel may queue for us; it drops further ones. A longer queue would only add
 latency under load."""
 _SEARCH_PATH: Final = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 
 def set_up(tap: Tap, settings: ClientSettings) -> None:
-    """Configure `tap` as told and bring it up.
+    """Configure `tap` as `settings` say and bring it up.
 
     Raises TapError (TapPermissionError among them) with a sentence that says what to do.
     """
@@ -44,7 +44,7 @@ def set_up(tap: Tap, settings: ClientSettings) -> None:
 def _bound_segments(tap: Tap) -> None:
     """Have the kernel put no more packets into one frame than one record may become.
 
-    An old `ip` cannot do this, and nothing is lost: `records` cuts such a frame.
+    An old `ip` cannot do this. Nothing is lost then: `carry/records` cuts such a frame.
     """
     program = _find_ip()
     if tap.has_vnet and program is not None:

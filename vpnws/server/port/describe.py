@@ -1,4 +1,4 @@
-"""Writes in words of a log line who a station is and what it may do."""
+"""Says in the words of a log line who a station is and what it may do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def describe(session: Session) -> str:
-    """Write who and where a station is, in one line that a station cannot forge or break."""
+    """Return who and where a station is, in one line that a station cannot forge or break."""
     mac = format_mac(session.announced_mac) if session.announced_mac else ""
     return _in_words(
         network=session.network,
@@ -27,13 +27,13 @@ def describe(session: Session) -> str:
 
 
 def describe_briefly(session: Session, stations: Iterable[bytes]) -> str:
-    """Write who a station is, and its MAC or one of the `stations` learned on its port."""
+    """Return who a station is, and its MAC or one of the `stations` learned on its port."""
     mac = session.announced_mac or min(stations, default=None)
     return _in_words(**_names(session.identity), mac=format_mac(mac) if mac else "")
 
 
 def describe_rights(session: Session) -> str:
-    """Write what a station may do, and whether it asked for more."""
+    """Return what a station may do, and whether it asked for more."""
     rights = session.rights
     role = rights.role.kind.name.lower() + (rights.role.community and f":{rights.role.community}")
     words = [role]
@@ -47,7 +47,7 @@ def describe_rights(session: Session) -> str:
 
 
 def describe_identity(identity: Identity) -> str:
-    """Write who somebody is who has not become a station."""
+    """Return who sent a request that did not become a station."""
     return _in_words(**_names(identity))
 
 

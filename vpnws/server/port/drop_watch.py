@@ -1,8 +1,8 @@
-"""Decides when a port's drops are said, and in which words: at once, then folded.
+"""Decides when a port's drops are reported, and in which words: at once, then folded.
 
-The first drop for a reason is said at the next look. Those that follow are counted, and said
-together when `SAY_AGAIN_S` has passed. A queue that is full for a moment is nobody's concern, so
-drops at egress are said only when they have lasted.
+The first drop for a reason is reported at the next look. Those that follow are counted, and
+reported together when `SAY_AGAIN_S` has passed. A queue that is full for a moment does no harm, so
+drops at egress are reported only when they last.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from collections import Counter
 
 SAY_AGAIN_S: Final = 60.0
-"""A port's drops for one reason are said at most this often."""
+"""A port's drops for one reason are reported at most this often."""
 LASTING_S: Final = 10.0
-"""Drops at a station's queue are said when they have gone on for this long."""
+"""Drops at a station's queue are reported when they have gone on for this long."""
 SAY_LASTING_AGAIN_S: Final = 600.0
-"""They are said at most this often: a slow path drops all the time."""
+"""Such lasting drops are reported at most this often: a slow path drops all the time."""
 
 LASTING: Final = frozenset((Drop.EGRESS_FULL, Drop.CODEL))
 UNSAID: Final = frozenset((Drop.RESERVED, Drop.FILTERED, Drop.NO_BROADCAST, Drop.NO_MULTICAST))
-"""What the standard or a setting asks for is no fault of anybody's."""
+"""These are not faults: the standard or a setting asks for them."""
 OF_A_MAC: Final = frozenset((Drop.MAC_TAKEN, Drop.MOVE_GUARD, Drop.STATION_LIMIT))
 """Reasons that are about the frame's source."""
 
 WHY: Final = {
     Drop.LENGTH: "frames are too long or too short: see vpnws-max-frame, and the MTU of the TAP",
     Drop.OFFLOAD: "records are not true of their frames: the client is faulty; --no-offload helps",
-    Drop.SOURCE: "frames come from a group's address or from zero, which no station has",
+    Drop.SOURCE: "frames come from a group address or from zero, which no station has",
     Drop.NOT_ALLOWED: "VPNWS_ALLOW in the web server does not allow where frames go",
     Drop.STATION_LIMIT: "the port has all the MACs that it may have; a bridge needs VPNWS_BRIDGE on"
     " in the web server, others a higher vpnws-station-limit",
@@ -41,16 +41,16 @@ WHY: Final = {
     Drop.MOVE_GUARD: "the MAC moves too often between this port and {holder}: one LAN is joined"
     " twice, or two stations have one MAC",
     Drop.STORM: "broadcast, multicast and unknown unicast exceed vpnws-storm-limit",
-    Drop.EGRESS_FULL: "more is sent there than the path takes: the queue is full",
-    Drop.CODEL: "more is sent there than the path takes: a queue is standing",
-    Drop.DEVICE: "the kernel refuses frames: see that the TAP is up (ip link)",
+    Drop.EGRESS_FULL: "more is sent there than the path can take: the queue is full",
+    Drop.CODEL: "more is sent there than the path can take: there is always a queue",
+    Drop.DEVICE: "the kernel refuses frames: check that the TAP is up (ip link)",
 }
 """Why frames are dropped and what to do, for the log and for the station."""
 
 
 @dataclass(slots=True)
 class _Burst:
-    """What was seen and said of the drops for one reason."""
+    """How many drops for one reason were seen and reported, and when."""
 
     seen: int = 0
     said: int = 0
@@ -60,7 +60,7 @@ class _Burst:
 
 
 class DropWatch:
-    """Looks at one port's counts of drops."""
+    """Watches one port's counts of drops."""
 
     __slots__ = ("_bursts", "_said", "_seen")
 
@@ -70,7 +70,7 @@ class DropWatch:
         self._seen = self._said = 0
 
     def look(self, drops: Counter[Drop], now: float) -> list[tuple[Drop, int]]:
-        """Return the reasons to say now, each with the frames dropped since it was said last.
+        """Return the reasons to report now, each with the frames dropped since its last report.
 
         Call it every second or so; `now` is in seconds.
         """
