@@ -97,6 +97,8 @@ class FakeMaster:
         cache_items: int = CACHE_ITEMS,
     ) -> None:
         self.workers = workers
+        self.engine = "gevent"
+        self.cores = 256
         self.options = dict(options)
         self.cache = FakeCache(loop.now, cache_items)
         self.is_stopped = False
@@ -171,6 +173,14 @@ class FakeUwsgi:
     def workers(self) -> int:
         """Return how many worker processes there are."""
         return self.master.workers
+
+    def engine(self) -> str:
+        """Return the name of the loop engine that the workers run."""
+        return self.master.engine
+
+    def cores(self) -> int:
+        """Return how many requests each worker can hold at once."""
+        return self.master.cores
 
     def worker_id(self) -> int:
         """Return this worker's number from 1; 0 in the master and in mules."""

@@ -3,6 +3,8 @@ from typing import Literal
 
 opt: dict[str, bytes | Literal[True]]
 numproc: int
+loop: bytes | None
+cores: int
 post_fork_hook: Callable[[], None]
 atexit: Callable[[], None]
 

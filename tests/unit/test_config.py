@@ -103,7 +103,6 @@ def test_every_setting_is_documented() -> None:
     ("change", "sentence"),
     [
         ({"https-socket": ":443"}, r"https-socket puts TLS inside the worker.*https router.*nginx"),
-        ({"gevent": None}, "gevent is not set"),
         ({"lazy-apps": "true"}, "lazy-apps is set"),
         ({"master": None}, "master is not set"),
         ({"cache2": "name=other"}, "no cache for the FDB"),

@@ -6,7 +6,8 @@ import pytest
 
 from vpnws.config import Settings
 from vpnws.errors import ConfigError
-from vpnws.server.preflight import check_options
+from vpnws.server.preflight import check_engine, check_options
+from vpnws.server.recycling import REFUSED, WARNED, warnings
 
 GOOD = {
     "gevent": "256",
@@ -37,11 +38,61 @@ def test_an_application_loaded_after_the_fork_is_refused(option: str) -> None:
     check_options(GOOD | {option: "false"}, Settings(), {})
 
 
-@pytest.mark.parametrize("option", ["gevent", "master"])
-def test_what_is_needed_is_missed(option: str) -> None:
-    options = {name: value for name, value in GOOD.items() if name != option}
-    with pytest.raises(ConfigError, match=f"^{option} is not set"):
+def test_what_is_needed_is_missed() -> None:
+    options = {name: value for name, value in GOOD.items() if name != "master"}
+    with pytest.raises(ConfigError, match=r"^master is not set"):
         check_options(options, Settings(), {})
+
+
+@pytest.mark.parametrize(
+    ("cores", "options"), [(256, {}), (64, {"async": "64"}), (256, {"threads": "1"})]
+)
+def test_a_running_gevent_passes(cores: int, options: dict[str, str]) -> None:
+    check_engine("gevent", cores, GOOD | options)
+
+
+@pytest.mark.parametrize(
+    ("engine", "cores", "options", "says"),
+    [
+        ("", 1, {}, "^gevent is not set"),
+        ("simple", 256, {"loop": "simple"}, "^uWSGI's loop engine is simple and"),
+        ("gevent", 2, {"threads": "2"}, "^each worker has 2 cores .* remove threads"),
+        ("gevent", 256, {"threads": "256"}, "^each worker has 256 cores .* remove threads"),
+        ("gevent", 1, {"async": "1"}, "^gevent = 1 is less than the 2"),
+    ],
+)
+def test_what_runs_is_looked_at(
+    engine: str, cores: int, options: dict[str, str], says: str
+) -> None:
+    with pytest.raises(ConfigError, match=says):
+        check_engine(engine, cores, GOOD | options)
+
+
+@pytest.mark.parametrize("option", REFUSED)
+def test_what_cuts_stations_off_for_nothing_is_refused(option: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{option} would cut stations off: .*; remove it$"):
+        check_options(GOOD | {option: "5"}, Settings(), {})
+    check_options(GOOD | {option: "0"}, Settings(), {})
+
+
+def test_harakiri_kills_with_native_only() -> None:
+    options = GOOD | {"harakiri": "30", "websockets-pong-tolerance": "9999"}
+    check_options(options, Settings(), {})
+    with pytest.raises(ConfigError, match=r"^harakiri would cut stations off: with .* native"):
+        check_options(options, Settings(receiver="native"), {})
+
+
+def test_a_cache_that_forgets_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^cache-no-expire is set"):
+        check_options(GOOD | {"cache-no-expire": "true"}, Settings(), {})
+
+
+def test_what_cuts_stations_off_for_a_reason_is_warned_of() -> None:
+    assert warnings(GOOD) == []
+    for option in WARNED:
+        check_options(GOOD | {option: "100"}, Settings(), {})
+        (warning,) = warnings(GOOD | {option: "100"})
+        assert warning.startswith(f"{option} is set: ")
 
 
 def test_only_native_needs_uwsgis_pongs() -> None:

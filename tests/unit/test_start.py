@@ -48,6 +48,13 @@ class TestGoodOptions:
         server = Bed(mode="bridge" if taps else "switch", tap=taps).start()
         assert len(server._bus.ends(0)) == slots - 1
 
+    def test_may_have_a_risk_that_is_said(self, caplog: pytest.LogCaptureFixture) -> None:
+        bed = Bed()
+        bed.master.options["reload-on-rss"] = b"100"
+        bed.start()
+        (warning, *_) = caplog.messages
+        assert warning.startswith("reload-on-rss is set: a worker that takes that much memory")
+
 
 class TestBadOptions:
     def test_stop_the_start_with_a_sentence(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -58,6 +65,19 @@ class TestBadOptions:
         (message,) = caplog.messages
         assert message.startswith("cannot start: vpnws-age = ")
         assert not bed.master.is_stopped, "in the master the exit is enough"
+
+    def test_another_engine_than_gevent_stops_it(self, caplog: pytest.LogCaptureFixture) -> None:
+        bed = Bed()
+        bed.master.cores = 2
+        with pytest.raises(SystemExit):
+            bed.start()
+        (message,) = caplog.messages
+        assert message.startswith("cannot start: each worker has 2 cores and gevent takes 256")
+
+    def test_without_workers_there_is_no_server(self, caplog: pytest.LogCaptureFixture) -> None:
+        with pytest.raises(SystemExit):
+            Bed(workers=0).start()
+        assert caplog.messages[0].startswith("cannot start: workers = 0")
 
     @pytest.mark.parametrize("numbers", [{"worker": 1}, {"mule": 1}])
     def test_stop_everything_where_a_child_loads_the_application(

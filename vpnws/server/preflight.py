@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Final
 from vpnws.config import PREFIX, Settings
 from vpnws.errors import ConfigError
 from vpnws.server import ini
+from vpnws.server.recycling import check_recycling, is_set
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+MIN_CORES: Final = 2
+"""The least number of cores with which uWSGI runs gevent."""
 _TLS_IN_WORKER: Final = ("https-socket", "https-socket-modifier1", "ssl-socket", "suwsgi-socket")
 
 
@@ -24,8 +27,6 @@ def check_options(
     Raises ConfigError with the option, the reason and what to use instead.
     """
     _check_tls(options)
-    if "gevent" not in options:
-        raise ConfigError("gevent is not set: the switch needs it (gevent = 64, as in uwsgi.ini)")
     for name in ("lazy-apps", "lazy"):
         if options.get(name) not in (None, "false"):
             raise ConfigError(
@@ -37,6 +38,9 @@ def check_options(
         raise ConfigError(
             "there is no cache for the FDB: set cache2 = name=fdb,... (see uwsgi.ini)"
         )
+    if is_set(options, "cache-no-expire"):
+        raise ConfigError("cache-no-expire is set: no MAC would ever be forgotten; remove it")
+    check_recycling(options, settings.receiver)
     _check_late(options, environment)
     if settings.tap:
         _check_uplink(options, environment)
@@ -45,6 +49,31 @@ def check_options(
             "vpnws-receiver = native needs a large websockets-pong-tolerance, or stations that"
             " never answer a ping are closed; set it as uwsgi.ini does"
         )
+
+
+def check_engine(engine: str, cores: int, options: Mapping[str, str]) -> None:
+    """See that the workers run gevent, with as many cores as gevent takes for its own.
+
+    `engine` and `cores` are what uWSGI has made of `options`. Raises ConfigError.
+    """
+    if not engine:
+        raise ConfigError("gevent is not set: the switch needs it (gevent = 256, as in uwsgi.ini)")
+    if engine != "gevent":
+        raise ConfigError(
+            f"uWSGI's loop engine is {engine} and the switch needs gevent: remove the option that"
+            " sets another one (loop, or one named for that engine)"
+        )
+    # uWSGI gives a worker one core per thread then, and gevent writes behind the last of them.
+    if options.get("threads", "1") not in ("0", "1") or str(cores) not in (
+        options.get("gevent"),
+        options.get("async"),
+    ):
+        raise ConfigError(
+            f"each worker has {cores} cores and gevent takes {options.get('gevent', 'more')}:"
+            " workers would crash; remove threads, which cannot go with gevent"
+        )
+    if cores < MIN_CORES:
+        raise ConfigError(f"gevent = {cores} is less than the {MIN_CORES} that uWSGI needs for it")
 
 
 def _check_tls(options: Mapping[str, str]) -> None:

@@ -14,7 +14,8 @@ from vpnws.server import ini
 from vpnws.server.node import Node
 from vpnws.server.peers.bus import MAX_SLOTS, Bus
 from vpnws.server.peers.shared_page import SharedPage
-from vpnws.server.preflight import check_options
+from vpnws.server.preflight import check_engine, check_options
+from vpnws.server.recycling import warnings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +37,8 @@ class Server:
         Raises ConfigError if there are more processes than the bus can join.
         """
         workers = uwsgi.workers()
+        if not workers:
+            raise ConfigError("workers = 0 leaves nobody to serve stations: set 2 or more")
         slots = workers + bool(settings.tap)
         if slots > MAX_SLOTS:
             raise ConfigError(
@@ -72,6 +75,7 @@ def start(loop: Loop, uwsgi: Uwsgi, devices: TapDevices, environment: Mapping[st
     try:
         options = uwsgi.options()
         settings = read_settings(options)
+        check_engine(uwsgi.engine(), uwsgi.cores(), options)
         check_options(options, settings, environment)
         server = Server(loop, uwsgi, devices, settings)
     except ConfigError as error:
@@ -81,6 +85,8 @@ def start(loop: Loop, uwsgi: Uwsgi, devices: TapDevices, environment: Mapping[st
             uwsgi.stop_all()
         _release_taps(devices, ini.seen(environment, "tap") or "")
         sys.exit(1)
+    for warning in warnings(options):
+        log.warning("%s", warning)
     log.info(
         "vpnws %s is ready: mode %s, receiver %s, %d workers, socket %s, http %s, TAPs %s",
         __version__,

@@ -31,6 +31,12 @@ class Uwsgi(Protocol):
     def workers(self) -> int:
         """Return how many worker processes there are."""
 
+    def engine(self) -> str:
+        """Return the name of the loop engine that the workers run; empty for uWSGI's plain one."""
+
+    def cores(self) -> int:
+        """Return how many requests each worker can hold at once."""
+
     def worker_id(self) -> int:
         """Return this worker's number from 1; 0 in the master and in mules."""
 

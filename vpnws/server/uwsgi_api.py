@@ -27,6 +27,14 @@ class UwsgiApi:
         """Return how many worker processes there are."""
         return uwsgi.numproc
 
+    def engine(self) -> str:
+        """Return the name of the loop engine that the workers run; empty for uWSGI's plain one."""
+        return (uwsgi.loop or b"").decode()
+
+    def cores(self) -> int:
+        """Return how many requests each worker can hold at once."""
+        return uwsgi.cores
+
     def worker_id(self) -> int:
         """Return this worker's number from 1; 0 in the master and in mules."""
         return uwsgi.worker_id()
