@@ -56,7 +56,7 @@ class FakeTap(MemoryTap):
 
 
 class FakeDevices:
-    """A `TapDevices`. `may_open` is what this user may do; root may everything."""
+    """A `TapDevices`. `may_open` is what this user may open; root may open every device."""
 
     def __init__(self, *, may_open: bool = True) -> None:
         self.devices: dict[str, Device] = {}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.fakes.watchers import FakeDescriptor
 
 MAX_ROUNDS: Final = 10_000
-"""So many rounds without rest are a test that would never end."""
+"""A test that needs more rounds without a rest would never end."""
 
 
 class ManualLoop:
@@ -32,7 +32,7 @@ class ManualLoop:
         self._signal_waiter: greenlet | None = None
         self._in_callback = False
         self.is_paused = False
-        """Whether this process stands still, as after SIGSTOP, while the clock and others go on."""
+        """Whether this process is stopped, as by SIGSTOP, while the clock and others go on."""
 
     # What the code under test calls.
 
@@ -76,7 +76,7 @@ class ManualLoop:
         return self._add("a reload", callback)
 
     def catch_signals(self) -> Callable[[], int]:
-        """Catch what the test gives to `send_signal` from here on."""
+        """Catch what the test gives to `send_signal` from now on."""
         self._signals = []
         return self._first_signal
 
@@ -96,7 +96,7 @@ class ManualLoop:
             watcher.close()
 
     def spawn(self, function: Callable[[], object]) -> greenlet:
-        """Run `function` until its first wait; what is returned is `dead` once it has ended."""
+        """Run `function` until its first wait; return its greenlet, `dead` once it has ended."""
         spawned = greenlet(function)
         self.call(spawned.switch)
         return spawned
@@ -110,7 +110,7 @@ class ManualLoop:
             self._in_callback = was
 
     def settle(self) -> int:
-        """Call callbacks until no descriptor is ready and no timer due; return how many."""
+        """Call callbacks until no descriptor is ready and no timer is due; return how many."""
         total = 0
         for _ in range(MAX_ROUNDS):
             count = self._round()
@@ -129,12 +129,12 @@ class ManualLoop:
         self.world.now_s = until_s
 
     def sleep(self, seconds: float) -> None:
-        """Move the clock by `seconds` at once, as for a process that was not run meanwhile."""
+        """Move the clock by `seconds` at once, as if the process had not run in the meantime."""
         self.world.now_s += seconds
         self.settle()
 
     def reload(self) -> None:
-        """Do to this process what SIGHUP does in a reload."""
+        """Do what SIGHUP does to this process in a reload."""
         for watcher in self.open_watchers():
             if watcher.what == "a reload":
                 self.call(watcher.callback)
@@ -155,7 +155,7 @@ class ManualLoop:
         return fd
 
     def remove_fake(self, fd: int) -> None:
-        """Close a fake descriptor; whoever still watches it is at fault."""
+        """Close a fake descriptor; it must not be watched any more."""
         del self.world.fakes[fd]
 
     def open_watchers(self) -> list[ManualWatcher]:
@@ -202,7 +202,7 @@ class ManualLoop:
         return status.st_dev, status.st_ino
 
     def _round(self) -> int:
-        """Give everything that is ready now one turn; return how many turns that was."""
+        """Give everything that is ready now one turn; return how many turns there were."""
         ready = self._ready()
         if self.world.shuffler is not None:
             self.world.shuffler.shuffle(ready)

@@ -1,4 +1,4 @@
-"""A station at the other end of a wire: it speaks WebSocket, and records where they are chosen."""
+"""A station at the other end of a wire: it speaks WebSocket, with records if they are chosen."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Station:
             self.send_messages(*frames)
 
     def send_messages(self, *messages: bytes) -> None:
-        """Send binary messages; they leave as far as there is room, the rest later."""
+        """Send binary messages: as much as there is room for now, the rest later."""
         self.send_bytes(b"".join(encode_frame(BINARY, message) for message in messages))
 
     def send_bytes(self, data: bytes) -> None:
@@ -74,7 +74,7 @@ class Station:
         self._world.settle()
 
     def received(self) -> list[bytes]:
-        """Take the frames that have come, each of which had nothing left to do."""
+        """Take the frames that have come; each must be complete."""
         messages, self._messages = self._messages, []
         return [frame for message in messages for frame in self._frames_of(message)]
 
@@ -153,5 +153,5 @@ class Station:
 
 
 def record_of(frame: bytes) -> bytes:
-    """Return a frame as a record that has nothing left to do."""
+    """Return a complete frame as a record."""
     return len(frame).to_bytes(LENGTH_BYTES) + NOTHING_TO_DO + frame

@@ -127,7 +127,7 @@ class Request:
     def start_response(
         self, status: str, headers: list[tuple[str, str]]
     ) -> Callable[[bytes], object]:
-        """Note the answer's head (PEP 3333); what is returned writes it, and a part of the body."""
+        """Note the answer's head (PEP 3333); return a function that writes it, then body data."""
         self.status, self.headers = status, headers
         return self.write
 
@@ -140,7 +140,7 @@ class Request:
         self.send_all(head.encode() + data)
 
     def send_all(self, data: bytes) -> None:
-        """Write all of `data`, and wait where there is no room for it, as uWSGI does."""
+        """Write all of `data`; wait when there is no room, as uWSGI does."""
         while data:
             try:
                 data = data[self.connection.send(data) :]
@@ -199,15 +199,15 @@ class FakeUwsgi:
         self.master.is_stopped = True
 
     def on_fork(self, callback: Callable[[], None]) -> None:
-        """Keep `callback` for whoever starts this process."""
+        """Keep `callback` for the test that starts this process."""
         self.fork_hook = callback
 
     def on_exit(self, callback: Callable[[], None]) -> None:
-        """Keep `callback` for whoever ends this process."""
+        """Keep `callback` for the test that ends this process."""
         self.exit_hook = callback
 
     def end_process(self) -> NoReturn:
-        """End whatever runs, by an exception that nothing catches."""
+        """End what runs now, with an exception that nothing catches."""
         raise ProcessEnded
 
     def handshake(self, subprotocol: str) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FIRST_FAKE_FD: Final = 1 << 20
-"""Descriptors from here on are no real ones: the loop asks their `FakeDescriptor`."""
+"""Descriptors from this number on are not real: the loop asks their `FakeDescriptor`."""
 
 
 class WatcherError(AssertionError):
@@ -19,7 +19,7 @@ class WatcherError(AssertionError):
 
 
 class FakeDescriptor(Protocol):
-    """What stands behind a descriptor that the kernel does not know."""
+    """What the loop asks about a descriptor that the kernel does not know."""
 
     def is_readable(self) -> bool:
         """Return whether a read would not wait."""
@@ -76,7 +76,7 @@ class World:
 
     now_s: float = 1000.0
     shuffler: random.Random | None = None
-    """With one, what is ready at the same time gets its turn in an order of its choice."""
+    """If there is one, it chooses the order of what is ready at the same time."""
     watchers: list[ManualWatcher] = field(default_factory=list)
     fakes: dict[int, FakeDescriptor] = field(default_factory=dict)
     numbers: itertools.count[int] = field(default_factory=itertools.count)

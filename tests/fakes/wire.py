@@ -1,4 +1,4 @@
-"""Two joined ends of a stream that behave like connected sockets, and badly if they are told to."""
+"""Two joined ends of a stream that behave like connected sockets, and misbehave if told to."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Way:
     is_shut: bool = False
     """The writer has said that nothing more comes."""
     is_reset: bool = False
-    """The reader learns that the connection is no more."""
+    """The reader learns that the connection is lost."""
 
 
 class Wire:
@@ -62,7 +62,7 @@ class Wire:
         self.near, self.far = WireEnd(left), WireEnd(right)
 
     def break_off(self) -> None:
-        """Let the connection be lost: neither side reads or writes anything any more."""
+        """Lose the connection: neither side can read or write any more."""
         for end in (self.near, self.far):
             end.side.incoming.is_reset = True
 
@@ -176,7 +176,7 @@ class WireEnd:
         return self.side.write(bytes(data))
 
     def sendmsg(self, buffers: Iterable[Buffer]) -> int:
-        """Write `buffers`, one behind the other, as `send` does."""
+        """Write `buffers`, one after the other, as `send` does."""
         return self.send(b"".join(buffers))
 
     def recv(self, count: int) -> bytes:
@@ -200,7 +200,7 @@ class WireEnd:
             self.side.incoming.is_shut = True
 
     def close(self) -> None:
-        """Close this descriptor; to close it again does nothing."""
+        """Close this descriptor; closing it again does nothing."""
         if self._fd >= 0:
             self._loop.remove_fake(self._fd)
             self._fd = -1

@@ -1,4 +1,4 @@
-"""A thing made of parts, which are set up in order and taken down in reverse."""
+"""Something that consists of parts, which are set up in order and taken down in reverse."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class CacheContract:
         assert self.uwsgi.cache_keys() == [b"key"]
 
     def check_what_is_deleted_is_gone(self) -> None:
-        """A deleted entry is not there; to delete what is not there does nothing."""
+        """A deleted entry is gone; deleting a key that does not exist does nothing."""
         self.uwsgi.cache_put(b"key", b"one", LIFE_S)
         self.uwsgi.cache_delete(b"key")
         self.uwsgi.cache_delete(b"key")
@@ -50,7 +50,7 @@ class CacheContract:
         assert self.uwsgi.cache_get(b"a\0c") is None
 
     def check_one_item_stays_free(self) -> None:
-        """A cache of N takes N - 1 entries, then none; one that is there can be written still."""
+        """A cache of N takes N - 1 entries, then no more; existing ones can still be written."""
         keys = [b"%d" % number for number in range(ITEMS)]
         assert [self.uwsgi.cache_put(key, b"v", LIFE_S) for key in keys] == [
             *[True] * (ITEMS - 1),

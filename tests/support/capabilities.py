@@ -1,4 +1,4 @@
-"""Takes root's capabilities away for a while, so that a test that needs them fails."""
+"""Drops root's capabilities for a while, so that a test that needs them fails."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class EchoServer(Assembly):
         self.requests: list[Request] = []
         self.status = status
         self.connections: list[ServerConnection] = []
-        """All that were made, the newest one last."""
+        """All connections so far, the newest one last."""
         self.closed_with: list[int | None] = []
         self._namespace = namespace
         self._address = address

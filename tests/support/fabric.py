@@ -54,7 +54,7 @@ class FakeTable:
 
 
 class Fabric:
-    """Switches at slots 0, 1, ..., each joined to each by a trunk, around one table."""
+    """Switches at slots 0, 1, ... around one table, with a trunk between every two."""
 
     def __init__(
         self,

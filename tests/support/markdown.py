@@ -1,4 +1,4 @@
-"""Reads what tests hold to the code in a Markdown page: blocks, commands, tables, links."""
+"""Reads what tests compare with the code in a Markdown page: blocks, commands, tables, links."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command in a block, and the lines that stand under it as its output."""
+    """A command in a block, and the lines of output below it."""
 
     text: str
     output: list[str] = field(default_factory=list)

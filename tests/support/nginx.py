@@ -20,8 +20,8 @@ DEPLOY_CONF = REPOSITORY / "deploy" / "nginx.conf"
 UWSGI_PARAMS = Path("/etc/nginx/uwsgi_params")
 USERS = {"alice": "wonderland", "bob": "builder"}
 
-# In this mount namespace /run and nginx's log directory are ours; the machine's own are neither
-# seen nor touched.
+# This mount namespace has its own /run and its own log directory of nginx. The machine's are
+# neither seen nor touched.
 _ENTER = """
 set -e
 mount --bind "$2" /var/log/nginx

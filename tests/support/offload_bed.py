@@ -4,9 +4,9 @@
     records --> gso0 (IFF_VNET_HDR) --- br0
                                           +--- gso2 (IFF_VNET_HDR)  --> records
 
-The bridge gives what comes from `gso0` to the others. `gso1` has no offload, so the kernel first
-does what the record left undone, by its software segmentation (GSO). `gso2` is given the record as
-the kernel writes it. Everything stands in a namespace of its own.
+The bridge floods what comes from `gso0` to the other two. `gso1` has no offload, so the kernel
+first does the work that the record left, by its software segmentation (GSO). `gso2` gets the record
+as the kernel writes it. Everything is in a namespace of its own.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class OffloadBed(Assembly):
     def build(self) -> None:
         """Make the namespace, its devices and the bridge that joins them."""
         namespace = self.parts.enter_context(self.namespace)
-        # Only what a test writes goes over these devices.
+        # Only frames that a test writes go over these devices.
         namespace.run("sysctl -qw net.ipv6.conf.default.disable_ipv6=1")
         self._in = namespace.call(lambda: open_vnet_tap("gso0"))
         self._out = namespace.call(lambda: open_tap("gso1"))
@@ -77,7 +77,7 @@ class OffloadBed(Assembly):
         return frames + [one for one in [_read(self._out)] if one]
 
     def hand_on(self, vnet: bytes, frame: bytes, wait_s: float = 2.0) -> tuple[bytes, bytes]:
-        """Give the kernel a record and return the one that comes out, empty if none does."""
+        """Give the kernel a record; return the record that comes out, empty if none does."""
         self._write(vnet + frame)
         record = _read(self._again, wait_s)
         return record[:VNET_BYTES], record[VNET_BYTES:]

@@ -11,13 +11,13 @@ from .packets import Packet
 
 LAST_STOP = b"\xfd" + bytes(14) + b"\x77"
 NO_OPTIONS = b"\x01\x04\x00\x00\x00\x00"
-"""PadN: the body of a header for options that has none."""
+"""PadN: the body of an options header that has no options."""
 TIMESTAMPS = bytes.fromhex("0101080a0000000100000002")
 _ROUTER_ALERT = bytes.fromhex("94040000")
 SEGMENT_ROUTING = (ROUTING, b"\x04\x01\x00\x00\x00\x00" + LAST_STOP)
 _MOBILE = (ROUTING, b"\x02\x01\x00\x00\x00\x00" + LAST_STOP)
 _ARRIVED = (ROUTING, b"\x00\x00\x00\x00\x00\x00" + LAST_STOP)
-"""A routing header without segments left: the packet is where it goes."""
+"""A routing header without segments left: the packet has reached its last stop."""
 
 tags = st.lists(st.tuples(st.sampled_from([DOT1Q, DOT1AD]), st.integers(1, 4094)), max_size=2).map(
     tuple

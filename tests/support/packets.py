@@ -1,7 +1,7 @@
 """Builds TCP and UDP packets, whole or with work left to do for an offload.
 
-It is the slow reference of what a cut packet looks like, and shares no code with vpnws: every
-packet is written anew, and its checksums are added up word by word.
+It is the slow reference for what a cut packet looks like, and shares no code with vpnws: every
+packet is built from scratch, and its checksums are added up word by word.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Packet:
     source: bytes = bytes.fromhex("0a090001")
     destination: bytes = bytes.fromhex("0a090002")
     last_stop: bytes = b""
-    """The address in the pseudo-header, when a routing header says another one than IP's."""
+    """The address in the pseudo-header, if a routing header names another one than IP's."""
     ports: tuple[int, int] = (4000, 5000)
     urgent: int = 0
     macs: bytes = bytes.fromhex("020000000002020000000001")
@@ -121,14 +121,14 @@ class Packet:
         ]
 
     def wire(self, gso_size: int = 0) -> list[bytes]:
-        """Return the frames that a record of this packet stands for.
+        """Return the frames that a record of this packet becomes.
 
         A checksum of zero is written as 0xffff with UDP, and where Linux only completes a checksum.
         """
         if not gso_size or len(self.payload) <= gso_size:
             return [self.frame(zero=0xFFFF)]
         zero = 0xFFFF if self.protocol == UDP else 0
-        return [one.frame(zero=zero) for one in self.cut(gso_size)]
+        return [packet.frame(zero=zero) for packet in self.cut(gso_size)]
 
     def _frame(self, transport: bytes) -> bytes:
         rest = transport + self.payload

@@ -19,7 +19,7 @@ Command: TypeAlias = "str | Sequence[str | os.PathLike[str]]"
 Output: TypeAlias = "int | IO[str] | IO[bytes]"
 
 GRACE_S = 3.0
-"""How long a process that was asked to end has for it."""
+"""How long a process may take to end after it was asked to."""
 KILL_WAIT_S = 5.0
 
 

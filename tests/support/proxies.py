@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 PAGE = REPOSITORY / "docs" / "proxies.md"
 USER, PASSWORD = "alice", "wonderland"
 
-# The machine's own /etc, /run and /var/log are neither seen nor touched: this mount namespace has
-# its own. $1 is a directory for them; the rest runs in a checkout, as the page's commands do.
+# This mount namespace has its own /etc, /run and /var/log. The machine's are neither seen nor
+# touched. $1 is a directory for them; the rest runs in a checkout, as the page's commands do.
 _ENTER = """
 set -e
 cp -a /etc/. "$1/etc"

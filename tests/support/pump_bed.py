@@ -1,4 +1,4 @@
-"""A pump of the client in a thread, with both its ends in a test's hands.
+"""A pump of the client in a thread; the test has both of its ends.
 
 The TAP is one in memory; a socket pair stands for the connection. Its far end is the server side of
 the websockets library, without I/O.
@@ -28,7 +28,7 @@ MTU = 1500
 
 
 def frame(number: int, size: int = 60) -> bytes:
-    """Return an own frame for each number."""
+    """Return a different frame for each number."""
     return number.to_bytes(4, "big") * (size // 4)
 
 
@@ -63,7 +63,7 @@ class FarEnd:
 
 
 class Bed:
-    """A pump in a thread, with its ends in the test's hands."""
+    """A pump in a thread, and its two ends."""
 
     def __init__(
         self, early: bytes = b"", *, has_offload: bool = False, has_vnet: bool = False

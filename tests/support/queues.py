@@ -1,4 +1,4 @@
-"""Queues one item at a time."""
+"""Pushes one item at a time into an egress queue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def push(queue: EgressQueue, item: bytes, frames: int, now: float) -> bool:
-    """Queue `item`, in which are `frames` frames; return whether all of them are in the queue.
+    """Queue `item`, which has `frames` frames; return whether all of them are in the queue.
 
     While backed up, frames that were there before may be dropped for it.
     """

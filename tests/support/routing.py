@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MODES_PAGE = REPOSITORY / "docs" / "modes.md"
 TRIED_S = 0.4
-"""How long what one station sends may take to the other."""
+"""How long a frame may take from one station to the other."""
 MAX_FRAMES = 10_000
 PORT = 7777
 CONNECT_S = 0.4

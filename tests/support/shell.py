@@ -1,4 +1,4 @@
-"""A shell that a page's commands are typed into, and the form that their output must have."""
+"""A shell into which a page's commands are typed, and the form that their output must have."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VARYING = (
     r"(?<=port )\d+\.\d+",
     r"\d+(?= (?:s:|frames|bytes|received|queued))",
 )
-"""What differs from run to run in the output shown; all else must be as it stands there."""
+"""What differs from run to run in the output shown; everything else must be exactly as shown."""
 PINGED = "packets transmitted"
 
 
@@ -33,7 +33,7 @@ def form_of(line: str) -> re.Pattern[str]:
     """Return the pattern of a line of output; parts that vary from run to run match by form."""
     varying = re.compile("|".join(VARYING))
     if PINGED in line:
-        # The numbers of pings are what the test is about.
+        # How many pings were answered is what the test checks.
         varying = re.compile(VARYING[4])
     pieces, at = [], 0
     for found in varying.finditer(line):
@@ -44,7 +44,7 @@ def form_of(line: str) -> re.Pattern[str]:
 
 
 class Shell(Service):
-    """A terminal that a page's commands are typed into: a shell, in a namespace if one is named.
+    """A terminal into which a page's commands are typed: a shell, in a namespace if one is named.
 
     Programs that are left running in it are ended with it.
     """

@@ -34,7 +34,7 @@ class Constant:
     says: str
 
     def is_bound(self) -> bool:
-        """Return whether it bounds something, by its name and where it stands.
+        """Return whether it bounds something, by its name and its module.
 
         A limit (MAX_ or MIN_) and a time do, wherever they stand. A size does outside the wire
         formats, when a text says what for.
@@ -48,7 +48,7 @@ class Constant:
 
     @property
     def unit(self) -> str:
-        """The last word of the name, in which a constant has its unit: `s`, `bytes`, `frames`."""
+        """The last word of the name, which is a constant's unit: `s`, `bytes`, `frames`."""
         return self.name.rpartition("_")[2].lower()
 
 
@@ -125,7 +125,7 @@ def _text(node: ast.stmt | None) -> str:
 
 
 def _number(node: ast.expr | None, path: Path) -> Any:
-    """Work out a number from literals and constants, imported ones too; None if it is no number."""
+    """Work out a number from literals and constants, imported ones too; None if it is not one."""
     if isinstance(node, ast.Constant):
         return node.value if type(node.value) in (int, float) else None
     if isinstance(node, ast.Name):

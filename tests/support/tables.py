@@ -1,8 +1,8 @@
 """Writes the tables of the documentation that the code can tell: `python -m tests.support.tables`.
 
-Each stands in its page between two comments, `<!-- NAME: begin -->` and `<!-- NAME: end -->`.
-The texts stand in the code: under each constant, under each member of an enum, first in each
-module. A test fails when a page is not what this command makes of it.
+Each is in its page between two comments, `<!-- NAME: begin -->` and `<!-- NAME: end -->`. The texts
+come from the code: below each constant, below each member of an enum, first in each module. A test
+fails if this command would change a page.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ TABLES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "options of the client": ("docs/client.md", client_options),
     "exit codes of the client": ("docs/client.md", exit_codes),
 }
-"""Name of a table -> the page that it stands in, and what makes it."""
+"""Name of a table -> the page that it is in, and the function that makes it."""
 
 
 def written(page: Path) -> str:

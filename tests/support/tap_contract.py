@@ -1,4 +1,4 @@
-"""What must hold of every TAP (vpnws/tap/contract.py), whatever it is made of.
+"""What must be true of every TAP (vpnws/tap/contract.py), whatever it is made of.
 
 A test module inherits from `TapContract` and gives it the fixture `make_device`.
 """
@@ -36,7 +36,7 @@ def pseudo_header(segment: bytes) -> bytes:
 
 
 PARTIAL = frames.add_words(pseudo_header(frames.tcp(PAYLOAD)))
-"""What stands in the checksum field while the rest of the sum is left to be done."""
+"""What is in the checksum field while the rest of the sum is left to do."""
 SUPER_FRAME = frames.ipv4(
     frames.tcp(PAYLOAD, check=PARTIAL), protocol=frames.TCP, ports=(), addresses=ADDRESSES
 )
@@ -187,7 +187,7 @@ class TapContract:
         flags, gso_type, headers_bytes, gso_size, start, offset = VNET.unpack(vnet)
         assert (flags, gso_type, gso_size) == (NEEDS_CSUM, GSO_TCPV4, GSO_BYTES)
         assert (start, offset) == (34, 16)
-        # Linux counts what stands in its first buffer, which is the headers at least.
+        # Linux counts what is in its first buffer, which has at least the headers.
         assert 54 <= headers_bytes <= len(frame)
 
     def test_without_offload_every_frame_is_complete(self, device: Device) -> None:

@@ -1,4 +1,4 @@
-"""Carries known bytes between two namespaces with the kernel's own TCP and UDP."""
+"""Sends known bytes between two namespaces with the kernel's own TCP and UDP."""
 
 from __future__ import annotations
 

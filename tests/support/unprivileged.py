@@ -1,4 +1,4 @@
-"""Lets a user without rights run the server: a view of the machine where /dev/net/tun is open."""
+"""Lets an unprivileged user run the server: a view of the machine where /dev/net/tun is open."""
 
 from __future__ import annotations
 

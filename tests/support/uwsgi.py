@@ -122,7 +122,7 @@ class Uwsgi(Service):
             word for item in settings.items() for word in ("--set-placeholder", "=".join(item))
         ]
         counted = ["--processes", str(self._workers)] if self._workers else []
-        # Before --ini: the ini fills in its own addresses only where none were given by then.
+        # Before --ini: the ini sets its own addresses only if none were given before it.
         command = [str(BINARY), *given, "--ini", str(self._ini), *counted, *self._arguments]
         if not self._user:
             return [*self._wrapper, *command]

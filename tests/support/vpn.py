@@ -83,12 +83,12 @@ class ClientBed(Assembly):
         """Return station `index`'s IPv6 address in the VPN."""
         return f"fd08::{index + 1:x}"
 
-    def wait_until_reachable(self, one: int, other: int) -> None:
-        """Wait until station `one` can ping station `other`."""
+    def wait_until_reachable(self, sender: int, target: int) -> None:
+        """Wait until station `sender` can ping station `target`."""
         wait_for(
-            lambda: ping(self.lan.stations[one], self.address(other), count=1).received == 1,
+            lambda: ping(self.lan.stations[sender], self.address(target), count=1).received == 1,
             JOIN_S,
-            f"station {one} to reach station {other}",
+            f"station {sender} to reach station {target}",
         )
 
 

@@ -36,7 +36,7 @@ class WebServer(Service):
 
     def lay_out(self) -> None:
         """Make both authorities, and a directory for the socket."""
-        # A temporary directory is root's alone, but others must get to the socket.
+        # Only root may enter a temporary directory, but others must reach the socket.
         self.directory.chmod(0o755)
         for name in ("run", "log", "ca", "clients-ca"):
             (self.directory / name).mkdir()
