@@ -219,7 +219,7 @@ def read_settings(options: Mapping[str, str]) -> Settings:
 
 
 def _check_meant(name: str, text: str, known: Iterable[str]) -> None:
-    """See that `name`, which is no setting, was not meant to be one. Raises ConfigError."""
+    """Check that `name`, which is not a setting, was not meant to be one. Raises ConfigError."""
     spelt = "-".join(name.lower().replace("_", "-").split())
     if not spelt.startswith(PREFIX[0]):
         return

@@ -30,7 +30,7 @@ PROXIES = (REPOSITORY / "docs" / "proxies.md").read_text()
 FIRST_PING = [block for block in blocks(README) if "one" in block.tags]
 """The README's walk in one shell."""
 TWO_MACHINES = [block for block in blocks(TRY) if block.tags]
-"""The walk on two machines, for which the README's two namespaces stand here."""
+"""The walk on two machines; here the README's two namespaces play them."""
 OTHERS = [
     *(block for page in (README, TRY, CLIENT) for block in blocks(page) if not block.tags),
     *(block for block in blocks(PROXIES) if block.tags == ["nginx"]),
@@ -46,7 +46,6 @@ NOT_RUN = {
     "cp": "changes the machine's nginx",
     "printf": "changes the machine's nginx",
     "nginx": "tests/netns/test_deploy_nginx.py runs that configuration",
-    "vpnws-client": "its options are held by tests/unit/test_docs.py",
     "python3": "fetches packages",
     ".venv/bin/pip": "fetches packages",
     ".venv/bin/vpnws-client": "its options are held by tests/unit/test_docs.py",

@@ -18,7 +18,7 @@ SOME_PERIODS_S = 7
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
-        ("--threads=2", "cannot start: each worker has 2 cores and gevent takes 256"),
+        ("--threads=2", "cannot start: each worker has 2 cores and gevent assumes 256"),
         ("--loop=simple", "cannot start: uWSGI's loop engine is simple and the switch needs"),
         ("--async=1", "cannot start: gevent = 1 is less than"),
         ("--idle=3", "cannot start: idle would cut stations off"),

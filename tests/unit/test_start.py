@@ -72,7 +72,7 @@ class TestBadOptions:
         with pytest.raises(SystemExit):
             bed.start()
         (message,) = caplog.messages
-        assert message.startswith("cannot start: each worker has 2 cores and gevent takes 256")
+        assert message.startswith("cannot start: each worker has 2 cores and gevent assumes 256")
 
     def test_without_workers_there_is_no_server(self, caplog: pytest.LogCaptureFixture) -> None:
         with pytest.raises(SystemExit):

@@ -53,8 +53,8 @@ class TestAsRoot:
         set_up(environment(uid=name), devices, ROOT)
         assert devices.devices["vpn0"].owner == uid
 
-    def test_refuses_a_user_that_there_is_not(self, devices: FakeDevices) -> None:
-        with pytest.raises(TapError, match="uid = no-such-user is no user of this machine"):
+    def test_refuses_a_user_that_does_not_exist(self, devices: FakeDevices) -> None:
+        with pytest.raises(TapError, match="uid = no-such-user is not a user of this machine"):
             set_up(environment(uid="no-such-user"), devices, ROOT)
         assert devices.devices == {}
 

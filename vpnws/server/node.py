@@ -40,8 +40,8 @@ TICK_S: Final = 1.0
 """A process checks on its links this often."""
 AGE_EVERY_TICKS: Final = 5
 LOOK_UPS_PER_S: Final = 1000
-"""A station's frames to MACs that its worker does not know ask the shared FDB at most this often;
-past it they are flooded within the storm limit."""
+"""For a station's frames to MACs that its worker does not know, the shared FDB is asked at most
+this often; further frames are flooded, within the storm limit."""
 MAX_LINGERING_LINKS: Final = 256
 """Links that have ended and wait for their station's answer; a further one is closed at once."""
 BRIDGE_REFUSED: Final = (
@@ -235,7 +235,7 @@ class Node:
             self.switch.age(now)
 
     def _report_drops(self, now: float) -> None:
-        """Say what is being dropped, in the log and to the stations that it concerns."""
+        """Report what is being dropped, in the log and to the stations concerned."""
         look = self._reports.look
         for link in list(self.links.values()):
             if link.port.drops:

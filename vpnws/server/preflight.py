@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MIN_CORES: Final = 2
-"""The least number of cores with which uWSGI runs gevent."""
+"""The smallest number of cores with which uWSGI runs gevent."""
 _TLS_IN_WORKER: Final = ("https-socket", "https-socket-modifier1", "ssl-socket", "suwsgi-socket")
 
 
@@ -52,7 +52,7 @@ def check_options(
 
 
 def check_engine(engine: str, cores: int, options: Mapping[str, str]) -> None:
-    """See that the workers run gevent, with as many cores as gevent takes for its own.
+    """Check that the workers run gevent, with as many cores as gevent assumes.
 
     `engine` and `cores` are what uWSGI has made of `options`. Raises ConfigError.
     """
@@ -63,14 +63,14 @@ def check_engine(engine: str, cores: int, options: Mapping[str, str]) -> None:
             f"uWSGI's loop engine is {engine} and the switch needs gevent: remove the option that"
             " sets another one (loop, or one named for that engine)"
         )
-    # uWSGI gives a worker one core per thread then, and gevent writes behind the last of them.
+    # With threads uWSGI gives a worker one core per thread, and gevent writes past the last one.
     if options.get("threads", "1") not in ("0", "1") or str(cores) not in (
         options.get("gevent"),
         options.get("async"),
     ):
         raise ConfigError(
-            f"each worker has {cores} cores and gevent takes {options.get('gevent', 'more')}:"
-            " workers would crash; remove threads, which cannot go with gevent"
+            f"each worker has {cores} cores and gevent assumes {options.get('gevent', 'more')}:"
+            " workers would crash; remove threads, which cannot be used with gevent"
         )
     if cores < MIN_CORES:
         raise ConfigError(f"gevent = {cores} is less than the {MIN_CORES} that uWSGI needs for it")

@@ -1,4 +1,4 @@
-"""Which options of uWSGI end workers that are well, and so cut off their stations."""
+"""The uWSGI options that end healthy workers, and so cut off their stations."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 REFUSED: Final = {
     "idle": "stations send frames and no requests, so it takes the server for idle and ends every"
     " worker each time",
-    "cheaper": "it ends workers for want of requests, and a worker full of stations has none",
-    "max-requests": "it ends a worker after so many stations have joined",
+    "cheaper": "it ends workers that have no requests, and a worker full of stations has none",
+    "max-requests": "it ends a worker after that many stations have joined",
     "max-worker-lifetime": "it ends every worker after that time",
 }
 """Options that cut stations off although nothing is wrong, and how."""
@@ -38,12 +38,12 @@ WARNED: Final = {
 
 
 def is_set(options: Mapping[str, str], name: str) -> bool:
-    """Tell whether option `name` is given and is not 0 or false, which turn it off."""
+    """Return whether option `name` is given and is not 0 or false, which turn it off."""
     return options.get(name, "0") not in ("0", "false")
 
 
 def check_recycling(options: Mapping[str, str], receiver: str) -> None:
-    """Refuse what cuts stations off although nothing is wrong.
+    """Refuse options that cut stations off although nothing is wrong.
 
     Raises ConfigError with the option, what it does and what to do.
     """
@@ -54,5 +54,5 @@ def check_recycling(options: Mapping[str, str], receiver: str) -> None:
 
 
 def warnings(options: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each option that may cut stations off, but for a reason."""
+    """Return a sentence for each option that cuts stations off for a reason."""
     return [f"{name} is set: {why}" for name, why in WARNED.items() if is_set(options, name)]

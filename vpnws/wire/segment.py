@@ -155,7 +155,7 @@ def _sum_words(data: bytes) -> int:
 
 @lru_cache(maxsize=MAX_FOLDS)
 def _folds(blocks: int) -> tuple[tuple[int, int], ...]:
-    """Return shifts and masks that fold a number of so many blocks: each adds its two halves.
+    """Return shifts and masks that fold a number of `blocks` blocks: each adds its two halves.
 
     A shift by whole words keeps the sum, and a short number is divided in less time.
     """

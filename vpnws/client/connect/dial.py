@@ -103,7 +103,7 @@ def _open_stream(
 def _upgrade(
     stream: Stream, settings: ClientSettings, mac: bytes, waiter: Waiter, until_s: float
 ) -> Connection:
-    """Send the request to upgrade; return the WebSocket that comes of it."""
+    """Send the request to upgrade; return the WebSocket that it becomes."""
     upgrade = Upgrade(settings, mac)
     # A server that refuses our certificate closes before it reads this. Its reason comes below.
     with contextlib.suppress(ssl.SSLEOFError, ConnectionError):

@@ -145,7 +145,7 @@ def _add_tls_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--no-verify",
         action="store_true",
-        help="accept any certificate: whoever sits between can read and change everything",
+        help="accept any certificate: anybody in between can then read and change everything",
     )
     group.add_argument("--crt", metavar="FILE", type=Path, help="own certificate, PEM")
     group.add_argument(
@@ -161,8 +161,8 @@ def read(options: argparse.Namespace) -> ClientSettings:
         raise ConfigError("--key needs --crt, the certificate that the key belongs to")
     if options.bridge is not None and options.address:
         raise ConfigError(
-            "--address and --bridge exclude each other: the port of a bridge has no address, give"
-            f" it to the bridge (ip address add {options.address[0]} dev {options.bridge})"
+            "--address and --bridge exclude each other: a port of a bridge has no address; give the"
+            f" bridge the address (ip address add {options.address[0]} dev {options.bridge})"
         )
     url = parse_url(options.url)
     return ClientSettings(

@@ -61,7 +61,7 @@ def _join(tap: Tap, bridge: str) -> None:
         )
     if not exists(f"{bridge}/bridge"):
         raise TapError(
-            f"--bridge {bridge}: that device is no bridge; name the bridge that it is in"
+            f"--bridge {bridge}: that device is not a bridge; name the bridge that it is in"
         )
     _run_ip(f"put into the bridge {bridge} the device", tap, "link", "set", "master", bridge)
 

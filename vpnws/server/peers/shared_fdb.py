@@ -89,8 +89,8 @@ class SharedFdb:
     def _key(self, network: str, mac: bytes) -> bytes:
         """Return the key of an entry.
 
-        uWSGI's hash has no secret, so a station could choose MACs that meet in one chain of its
-        table. With a secret of ours nobody can.
+        uWSGI's hash has no secret, so a station could choose MACs that fall into one chain of its
+        table. Our key has a secret, so nobody can.
         """
         name = mac + network.encode()
         return blake2b(name, digest_size=KEY_BYTES, key=self._page.secret).digest()

@@ -108,7 +108,7 @@ def _uid(text: str) -> int | None:
     try:
         return int(text) if text.isdigit() else pwd.getpwnam(text).pw_uid
     except KeyError as error:
-        raise TapError(f"uid = {text} is no user of this machine") from error
+        raise TapError(f"uid = {text} is not a user of this machine") from error
 
 
 if __name__ == "__main__":

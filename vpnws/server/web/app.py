@@ -32,7 +32,7 @@ RETRY_AFTER_S: Final = 10
 MAX_SENTENCE_CHARACTERS: Final = 400
 """A longer sentence of a refusal is cut off in the log."""
 LOOK_EVERY_S: Final = 1.0
-"""So often it is seen whether a burst of refusals is to be logged."""
+"""This often the server checks whether a burst of refusals is due to be logged."""
 
 log = logging.getLogger("vpnws")
 
@@ -80,7 +80,7 @@ class Application:
 
     def _log_refusal(self, environ: Environ, status: str, sentence: str) -> None:
         if status == UPGRADE_REQUIRED and not asks_for_more(environ):
-            # Somebody looks at the page with a browser.
+            # Somebody is looking at the page with a browser.
             return
         refusal = Refusal(
             describe_identity(read_identity(environ, self._settings)),

@@ -1,8 +1,8 @@
 """Decides which refused requests are logged, and in which words: at once, then folded.
 
 The first refusal of a kind is logged at once. Those that follow are counted, and the count is
-logged when `LOG_AGAIN_S` has passed. A kind is who asked, the status and the sentence. Whoever asks
-from many addresses makes many kinds, so the lines and the kinds are bounded as well.
+logged when `LOG_AGAIN_S` has passed. A kind is who asked, the status and the sentence. Requests
+from many addresses are of many kinds, so the lines and the kinds are bounded as well.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 LOG_AGAIN_S: Final = 60.0
 """Refusals of one kind are logged at most this often."""
 MAX_LINES: Final = 50
-"""So many kinds are logged by themselves in LOG_AGAIN_S; further ones are only counted."""
+"""How many kinds get their own lines within LOG_AGAIN_S; further ones are only counted."""
 
 
 class Refusal(NamedTuple):

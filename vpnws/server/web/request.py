@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from vpnws.server.web.rights import Rights
 
 UPGRADE_REQUIRED: Final = "426 Upgrade Required"
-"""The answer to somebody who does not ask for a WebSocket."""
+"""The answer to a request that does not ask for a WebSocket."""
 _MEANT_FOR_US: Final = ("HTTP_SEC_WEBSOCKET_", "HTTP_X_VPN_WS_")
-"""Headers that a browser does not send when somebody only looks."""
+"""Headers that a browser does not send for an ordinary page."""
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{4,86}={0,2}")
 """RFC 6455 wants 16 bytes in base64; the C vpn-ws client sends 10."""
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
@@ -70,8 +70,8 @@ def _read_network(text: str | None) -> str:
     if not is_network_name(text):
         raise RightsError(
             f"{NETWORK} = {text!r} cannot name a network: it must be 1 to {MAX_NETWORK_NAME_BYTES}"
-            f" letters, digits, dots, dashes and underscores ({DEFAULT_NETWORK} where a station is"
-            " on no special one)"
+            f" letters, digits, dots, dashes and underscores (leave it out for the network"
+            f" {DEFAULT_NETWORK})"
         )
     return text
 
@@ -104,7 +104,7 @@ def _check_upgrade(environ: Environ) -> None:
 
 
 def asks_for_more(environ: Environ) -> bool:
-    """Tell whether a request without an upgrade comes from a client that wanted one."""
+    """Return whether a request without an upgrade comes from a client that wanted one."""
     return any(value for name, value in environ.items() if name.startswith(_MEANT_FOR_US))
 
 

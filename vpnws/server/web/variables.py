@@ -1,4 +1,4 @@
-"""Which uwsgi vars tell vpnws what a station may do; one that is misspelt is found here."""
+"""The uwsgi vars that tell vpnws what a station may do; finds those that are misspelt."""
 
 from __future__ import annotations
 

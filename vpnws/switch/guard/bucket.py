@@ -1,10 +1,10 @@
-"""A token bucket: so many a second, and a second's worth at once."""
+"""A token bucket: bounds how much passes per second, and lets one second's worth pass at once."""
 
 from __future__ import annotations
 
 
 class TokenBucket:
-    """Tokens that come at a steady rate; a second's worth of them is kept at most."""
+    """Tokens that come at a steady rate; the bucket holds at most one second's worth."""
 
     __slots__ = ("_per_s", "_tokens", "_updated_s")
 
