@@ -102,7 +102,7 @@ class PlainMessages(PlainFrames):
         """Return a message for every packet."""
         packets = train.packets()
         size_bytes = train.size_bytes if train.is_plain else sum(map(len, packets))
-        return [encode_binary(packet) for packet in packets], size_bytes
+        return list(map(encode_binary, packets)), size_bytes
 
     def frame_at(self, item: bytes) -> int:
         """Return where the payload of a server's message begins (RFC 6455 5.2)."""

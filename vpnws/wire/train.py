@@ -109,9 +109,10 @@ class PlainTrain:
 
     def pieces(self) -> list[Piece]:
         """Return the frames as pieces of records."""
-        if self.count == 1:
-            size_bytes = self.size_bytes
-            return [((plain_prefix(size_bytes), *self._frames), PREFIX_BYTES + size_bytes, 1)]
+        if self.count == 1 or self.size_bytes > MAX_PIECE_BYTES * self.count:
+            sizes = map(len, self._frames)
+            pairs = zip(self._frames, sizes, strict=True)
+            return [((plain_prefix(size), one), PREFIX_BYTES + size, 1) for one, size in pairs]
         pieces: list[Piece] = []
         parts: list[bytes] = []
         count = size_bytes = 0
