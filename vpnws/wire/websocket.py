@@ -42,7 +42,6 @@ ABNORMAL: Final = 1006
 INVALID_DATA: Final = 1007
 MESSAGE_TOO_BIG: Final = 1009
 SERVICE_RESTART: Final = 1012
-TRY_AGAIN_LATER: Final = 1013
 
 
 @dataclass(frozen=True, slots=True)

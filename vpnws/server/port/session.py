@@ -29,7 +29,7 @@ class Session:
     announced_mac: bytes | None = None
     rights: Rights = field(default_factory=Rights)
     answers_pings: bool = True
-    """False for the C vpn-ws client, which is recognised because it sends no
+    """False for the C vpn-ws client, which is recognized because it sends no
     Sec-WebSocket-Version."""
     wants_bridge: bool = False
     """Whether the station says that other stations are behind it: a request, not a right."""
