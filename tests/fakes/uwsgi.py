@@ -206,9 +206,9 @@ class FakeUwsgi:
         """Keep `callback` for the test that ends this process."""
         self.exit_hook = callback
 
-    def end_process(self) -> NoReturn:
+    def end_process(self, status: int = 0) -> NoReturn:
         """End what runs now, with an exception that nothing catches."""
-        raise ProcessEnded
+        raise ProcessEnded(status)
 
     def handshake(self, subprotocol: str) -> None:
         """Answer with 101, as uWSGI's own handshake does it."""

@@ -64,6 +64,10 @@ def test_the_service_runs_without_a_capability_and_only_nginx_reaches_its_socket
             echo others not
         {told("systemctl reload")[0]}; sleep 3
         systemctl is-active vpnws.service && echo after reload
+        sed -i '/vpnws-http/s/.*/set-placeholder = vpnws-age=soon/' /etc/vpnws/vpnws.ini
+        {told("systemctl reload")[0]} || echo the reload failed
+        systemctl is-active vpnws.service && echo after a typo
+        sed -i '/vpnws-age/s/.*/set-placeholder = vpnws-http=/' /etc/vpnws/vpnws.ini
         kill -9 {MAIN_PID}; sleep 4
         systemctl is-active vpnws.service && echo after a crash
         systemctl stop vpnws.service
@@ -88,6 +92,8 @@ def test_the_service_runs_without_a_capability_and_only_nginx_reaches_its_socket
         "nginx may",
         "others not",
         "active\nafter reload",
+        "the reload failed\nactive\nafter a typo",
+        "cannot start: vpnws-age = 'soon'",
         "active\nafter a crash",
         "\nsuccess\n",
         "\nnothing is left\n",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DEPLOY = REPOSITORY / "deploy"
 SERVICE, TAP_SERVICE = DEPLOY / "vpnws.service", DEPLOY / "vpnws-tap@.service"
 UNITS = (SERVICE, TAP_SERVICE)
-INSTALLED = "/opt/vpnws/.venv/bin/uwsgi"
+INSTALLED = "/opt/vpnws/.venv/bin/"
 SITE = (DEPLOY / "vpnws.ini").read_text()
 INSTALL_PAGE = (REPOSITORY / "docs" / "install.md").read_text()
 
@@ -44,7 +44,9 @@ def units() -> Iterator[Path]:
     require("systemd-analyze")
     with tempfile.TemporaryDirectory(prefix="vpnws-units-") as name:
         for unit in UNITS:
-            (Path(name) / unit.name).write_text(unit.read_text().replace(INSTALLED, str(BINARY)))
+            (Path(name) / unit.name).write_text(
+                unit.read_text().replace(INSTALLED, f"{BINARY.parent}/")
+            )
         yield Path(name)
 
 
@@ -111,7 +113,10 @@ def test_the_sites_settings_are_settings_and_so_are_those_in_comments() -> None:
 
 def test_the_units_and_the_page_name_the_same_files() -> None:
     words = dict(settings_of(SERVICE))["ExecStart"].split()
-    assert words == [INSTALLED, "--ini", "/etc/vpnws/vpnws.ini"]
+    assert words == [f"{INSTALLED}uwsgi", "--ini", "/etc/vpnws/vpnws.ini"]
+    reload = [value for name, value in settings_of(SERVICE) if name == "ExecReload"]
+    check = f"{INSTALLED}python -m vpnws.server.check /etc/vpnws/vpnws.ini"
+    assert reload == [check, "/bin/kill -HUP $MAINPID"]
     assert "ini = /opt/vpnws/uwsgi.ini" in SITE
     for name in ("vpnws.service", "vpnws-tap@.service", "vpnws.ini", "vpnws.sysusers"):
         assert f"deploy/{name}" in INSTALL_PAGE

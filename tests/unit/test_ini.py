@@ -33,6 +33,11 @@ def test_uwsgi_ini_uses_no_other_setting() -> None:
     assert used == set(ini.SETTINGS)
 
 
+def test_it_sees_whether_it_can_listen_before_it_makes_a_device() -> None:
+    programs = re.findall(r"^exec-asap = .* -m (\S+) ", TEXT, re.MULTILINE)
+    assert programs == ["vpnws.server.listen", "vpnws.server.uplink.setup"]
+
+
 def test_no_other_module_names_the_variables() -> None:
     naming = [path.name for path in modules() if "VPNWS_INI_" in path.read_text()]
     assert naming == ["ini.py"]

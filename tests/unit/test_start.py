@@ -8,10 +8,11 @@ import pytest
 
 from tests.fakes.devices import FakeDevices
 from tests.fakes.manual_loop import ManualLoop
-from tests.fakes.uwsgi import GOOD_OPTIONS, FakeMaster, FakeUwsgi
+from tests.fakes.uwsgi import GOOD_OPTIONS, FakeMaster, FakeUwsgi, ProcessEnded
 from vpnws import __version__
 from vpnws.config import Settings
 from vpnws.errors import ConfigError
+from vpnws.server.ini import CHECK, CHECKED
 from vpnws.server.peers.bus import MAX_SLOTS
 from vpnws.server.start import Server, log_as, start
 
@@ -113,6 +114,22 @@ class TestBadOptions:
         bed = Bed(workers=MAX_SLOTS + 1)
         with pytest.raises(ConfigError, match=f"{MAX_SLOTS + 1} processes are more than"):
             Server(bed.loop, bed.uwsgi, bed.devices, Settings())
+
+
+class TestACheck:
+    @pytest.mark.parametrize(("age", "status"), [("60", 0), ("soon", 1)])
+    def test_ends_at_once_and_leaves_the_devices_of_the_server_that_runs(
+        self, age: str, status: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        bed = Bed(mode="bridge", tap="vpn0", age=age)
+        bed.environment |= {CHECK: "1", "VPNWS_INI_TAP": "vpn0"}
+        bed.devices.make("vpn0").is_ours = True
+        with pytest.raises(ProcessEnded) as caught:
+            bed.start()
+        assert caught.value.args == (status,)
+        assert (caplog.messages == [CHECKED]) == (status == 0)
+        assert list(bed.devices.devices) == ["vpn0"]
 
 
 def test_the_log_names_the_process_and_leaves_others_alone(

@@ -9,8 +9,9 @@ import pytest
 
 from tests.fakes.devices import FakeDevices
 from vpnws.errors import ConfigError, HookError, TapError
+from vpnws.server.ini import CHECK, RELOADS
 from vpnws.server.uplink import setup
-from vpnws.server.uplink.setup import RELOADS, set_up
+from vpnws.server.uplink.setup import set_up
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,6 +62,10 @@ class TestAsRoot:
     def test_without_a_tap_does_nothing(self, devices: FakeDevices) -> None:
         set_up(environment(""), devices, ROOT)
         set_up({}, devices, ROOT)
+        assert devices.devices == {}
+
+    def test_makes_and_runs_nothing_in_a_check(self, devices: FakeDevices) -> None:
+        set_up(environment(commands="exit 1") | {CHECK: "1"}, devices, ROOT)
         assert devices.devices == {}
 
     def test_refuses_what_is_no_list(self, devices: FakeDevices) -> None:

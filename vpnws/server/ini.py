@@ -9,6 +9,12 @@ if TYPE_CHECKING:
 
 SETTINGS: Final = ("socket", "http", "fdb-items", "tap", "exec")
 """Settings that uwsgi.ini itself uses: a value that is given after the file comes too late."""
+CHECK: Final = "VPNWS_CHECK"
+"""Is set in the environment of a uWSGI that is only to check its settings."""
+CHECKED: Final = "the settings can be used"
+"""What such a uWSGI logs when they are right."""
+RELOADS: Final = "UWSGI_RELOADS"
+"""Where uWSGI counts its reloads; it is not set before the first start."""
 _PREFIX: Final = "VPNWS_INI_"
 _UNKNOWN: Final = "%("
 """How a placeholder begins that uWSGI does not know and therefore leaves as it is."""
@@ -21,3 +27,13 @@ def seen(environment: Mapping[str, str], name: str) -> str | None:
     """
     value = environment.get(_PREFIX + name.replace("-", "_").upper())
     return "" if value is not None and value.startswith(_UNKNOWN) else value
+
+
+def is_reload(environment: Mapping[str, str]) -> bool:
+    """Tell whether uWSGI has started itself anew, so that it has its sockets and TAPs already."""
+    return environment.get(RELOADS, "0") != "0"
+
+
+def only_checks(environment: Mapping[str, str]) -> bool:
+    """Tell whether this uWSGI only checks its settings, so that it must leave all as it is."""
+    return bool(environment.get(CHECK))

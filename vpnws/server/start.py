@@ -69,7 +69,8 @@ class Server:
 def start(loop: Loop, uwsgi: Uwsgi, devices: TapDevices, environment: Mapping[str, str]) -> Server:
     """Make the server from uWSGI's placeholders, and from what uwsgi.ini put into `environment`.
 
-    If a setting is wrong, log one sentence and stop uWSGI's start.
+    If a setting is wrong, log one sentence and stop uWSGI's start. If this is only a check, end the
+    process in either case.
     """
     log_as("start")
     try:
@@ -80,6 +81,8 @@ def start(loop: Loop, uwsgi: Uwsgi, devices: TapDevices, environment: Mapping[st
         server = Server(loop, uwsgi, devices, settings)
     except ConfigError as error:
         log.critical("cannot start: %s", error)
+        if ini.only_checks(environment):
+            uwsgi.end_process(1)
         if uwsgi.worker_id() or uwsgi.mule_id():
             # With lazy-apps this runs in a child, which the master would start again for ever.
             uwsgi.stop_all()
@@ -87,6 +90,10 @@ def start(loop: Loop, uwsgi: Uwsgi, devices: TapDevices, environment: Mapping[st
         sys.exit(1)
     for warning in warnings(options):
         log.warning("%s", warning)
+    if ini.only_checks(environment):
+        log.info("%s", ini.CHECKED)
+        # At its own end uWSGI would remove what belongs to the server that runs.
+        uwsgi.end_process()
     log.info(
         "vpnws %s is ready: mode %s, receiver %s, %d workers, socket %s, http %s, TAPs %s",
         __version__,

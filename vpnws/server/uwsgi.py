@@ -55,8 +55,11 @@ class Uwsgi(Protocol):
     def on_exit(self, callback: Callable[[], None]) -> None:
         """Have `callback` called when a process ends; under gevent it may be called twice."""
 
-    def end_process(self) -> NoReturn:
-        """End this process at once, with its log written out; it may be called in a mule."""
+    def end_process(self, status: int = 0) -> NoReturn:
+        """End this process at once with an exit `status`, when its log is written out.
+
+        Nothing that uWSGI does at the end is done. It may be called in a mule.
+        """
 
     def handshake(self, subprotocol: str) -> None:
         """Answer the current request with 101.

@@ -59,11 +59,11 @@ class UwsgiApi:
         """Have `callback` called when a process ends; under gevent it may be called twice."""
         uwsgi.atexit = callback
 
-    def end_process(self) -> NoReturn:
+    def end_process(self, status: int = 0) -> NoReturn:
         """End this process at once, with its log written out."""
         logging.shutdown()
         # Not by way of exit(): uWSGI would finalize the interpreter under gevent's hub and crash.
-        os._exit(0)
+        os._exit(status)
 
     def handshake(self, subprotocol: str) -> None:
         """Answer the current request with 101."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from vpnws.config import parse_taps
 from vpnws.errors import TapError, TapPermissionError, VpnwsError
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from vpnws.server.uplink.devices import TapDevices
-
-RELOADS: Final = "UWSGI_RELOADS"
 
 
 def main() -> int:
@@ -41,10 +39,12 @@ def set_up(environment: Mapping[str, str], devices: TapDevices, own_uid: int) ->
     `own_uid` is the user that this program runs as: only root makes devices. If something fails,
     the devices that were made are removed. Raises ConfigError, TapError or HookError.
     """
-    is_reload = environment.get(RELOADS, "0") != "0"
+    is_reload = ini.is_reload(environment)
     uid = _uid(ini.seen(environment, "uid") or "")
     commands = ini.seen(environment, "exec") or ""
     taps = parse_taps(ini.seen(environment, "tap") or "")
+    if ini.only_checks(environment):
+        return
     made: list[str] = []
     try:
         for network, device in taps:

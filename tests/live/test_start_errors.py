@@ -1,0 +1,106 @@
+"""A start that cannot go well says so in one sentence; a check says it while the server runs on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.live.server import TwoWorkers
+from tests.support import processes
+from tests.support.service import ServiceError
+from tests.support.uwsgi import INI, REPOSITORY, Uwsgi
+from tests.support.waiting import wait_for
+from vpnws.server.ini import CHECKED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.live
+
+NOBODY = "nobody"
+
+
+def start_error(*arguments: str, **options: object) -> str:
+    """Return what a start logs that fails."""
+    with pytest.raises(ServiceError) as caught, Uwsgi(*arguments, **options):  # type: ignore[arg-type]
+        pass
+    return str(caught.value)
+
+
+def test_a_socket_in_a_missing_directory(tmp_path: Path) -> None:
+    said = start_error(socket_path=tmp_path / "no" / "vpnws.sock")
+    assert f"cannot start: vpnws-socket = {tmp_path}/no/vpnws.sock cannot be made" in said
+    assert f"there is no directory {tmp_path}/no" in said
+
+
+def test_a_directory_that_may_not_be_written(tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("only root can become another user")
+    tmp_path.chmod(0o755)
+    tmp_path.parent.chmod(0o755)
+    tmp_path.parent.parent.chmod(0o755)
+    said = start_error(socket_path=tmp_path / "vpnws.sock", uid=NOBODY)
+    assert f"may not write in {tmp_path}; name a socket" in said
+
+
+def test_an_address_of_another_machine() -> None:
+    said = start_error(http="192.0.2.1:8080")
+    assert "cannot start: vpnws-http = 192.0.2.1:8080 cannot be listened at: this machine" in said
+
+
+def test_an_address_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        assert f"vpnws-http = {address} cannot be listened at: another program" in start_error(
+            http=address
+        )
+
+
+def test_a_second_server_does_not_take_the_socket_of_the_first() -> None:
+    with TwoWorkers({}) as server:
+        said = start_error(socket_path=server.socket_path, leaves_nothing=False)
+        assert "another server listens there" in said
+
+
+def check(ini: Path) -> tuple[int, str]:
+    """Return status and words of a check."""
+    words = [sys.executable, "-m", "vpnws.server.check", str(ini)]
+    done = processes.run(words, check=False, env={"PYTHONPATH": str(REPOSITORY)})
+    return done.returncode, done.stderr
+
+
+def test_a_check_says_what_is_wrong_while_the_server_runs_on(tmp_path: Path) -> None:
+    ini, pidfile = tmp_path / "site.ini", tmp_path / "pid"
+
+    def write(*lines: str) -> None:
+        ini.write_text("\n".join(["[uwsgi]", *lines, f"ini = {INI}", f"pidfile = {pidfile}", ""]))
+
+    write()
+    with Uwsgi(ini=ini, workers=2) as server:
+        own = [
+            f"set-placeholder = vpnws-socket={server.socket_path}",
+            f"set-placeholder = vpnws-http={server.http}",
+        ]
+        write(*own)
+        before = pidfile.read_text()
+        status, said = check(ini)
+        assert (status, CHECKED in said) == (0, True), said
+        write(*own, "set-placeholder = vpnws-age=soon")
+        status, said = check(ini)
+        assert (status, "cannot start: vpnws-age = 'soon'" in said) == (1, True), said
+        write(*own, "workerz = 2")
+        status, said = check(ini)
+        assert (status, "unknown config directive: workerz" in said) == (1, True), said
+        assert pidfile.read_text() == before
+        assert server.socket_path.is_socket()
+        assert server.process.poll() is None
+        write(*own)
+        old = set(server.worker_pids())
+        os.kill(server.master_pid, signal.SIGHUP)
+        wait_for(lambda: old.isdisjoint(server.worker_pids()), 20, "a reload with the same file")
+        server.settle()
