@@ -239,11 +239,18 @@ class TestWhatTlsDoesItself:
             stream.flush()
             expected = f"line {number}\n".encode()
             assert read(stream, len(expected)) == expected
-            wait_for(partial(contains, log, f"back {number}\n"), WAIT_S, "what was sent")
+            arrived = partial(self.serve_until, stream, log, f"back {number}\n")
+            wait_for(arrived, WAIT_S, "what was sent")
 
+    @staticmethod
+    def serve_until(stream: TlsStream, log: Path, text: str) -> bool:
+        """Do what the pump does when the socket is readable; return whether the log has `text`.
 
-def contains(file: Path, text: str) -> bool:
-    return text in file.read_text()
+        In a renegotiation TLS sends what was written only after it has read the server's part.
+        """
+        assert stream.read_into(memoryview(bytearray(100))) is None
+        stream.flush()
+        return text in log.read_text()
 
 
 def connected(port: int) -> socket.socket:
