@@ -14,7 +14,7 @@ from vpnws.config import Settings
 from vpnws.errors import ConfigError
 from vpnws.server.ini import CHECK, CHECKED
 from vpnws.server.peers.bus import MAX_SLOTS
-from vpnws.server.start import Server, log_as, start
+from vpnws.server.start import Server, start
 
 
 class Bed:
@@ -130,16 +130,3 @@ class TestACheck:
         assert caught.value.args == (status,)
         assert (caplog.messages == [CHECKED]) == (status == 0)
         assert list(bed.devices.devices) == ["vpn0"]
-
-
-def test_the_log_names_the_process_and_leaves_others_alone(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    before = list(logging.getLogger().handlers)
-    log_as("worker 1")
-    log_as("worker 2")
-    logging.getLogger("vpnws").info("hello")
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1
-    assert lines[0].endswith(" vpnws[worker 2] INFO hello")
-    assert logging.getLogger().handlers == before

@@ -11,6 +11,7 @@ from vpnws import __version__
 from vpnws.config import parse_taps, read_settings
 from vpnws.errors import ConfigError, VpnwsError
 from vpnws.server import ini
+from vpnws.server.log import STDERR, log_as, never_wait
 from vpnws.server.node import Node
 from vpnws.server.peers.bus import MAX_SLOTS, Bus
 from vpnws.server.peers.shared_page import SharedPage
@@ -72,6 +73,7 @@ def start(loop: Loop, uwsgi: Uwsgi, devices: TapDevices, environment: Mapping[st
     If a setting is wrong, log one sentence and stop uWSGI's start. If this is only a check, end the
     process in either case.
     """
+    never_wait(STDERR)
     log_as("start")
     try:
         options = uwsgi.options()
@@ -112,13 +114,3 @@ def _release_taps(devices: TapDevices, text: str) -> None:
     with contextlib.suppress(VpnwsError):
         for _, device in parse_taps(text):
             devices.release(device)
-
-
-def log_as(process: str) -> None:
-    """Log under the name `process` to stderr, which uWSGI writes to its own log."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        logging.Formatter(f"%(asctime)s vpnws[{process}] %(levelname)s %(message)s")
-    )
-    log.handlers[:] = [handler]
-    log.setLevel(logging.INFO)
