@@ -35,6 +35,7 @@ printf '[Service]\\nExecStartPost=ip address add 10.8.0.1/24 dev %%i\\n' \
 systemctl daemon-reload
 """ + "\n".join([*told("systemctl enable vpnws-tap@"), ""])
 LOG = "cat /var/log/vpnws-test.log"
+DAEMON_RELOAD = "systemctl daemon-reload"
 MAIN_PID = "$(systemctl show -p MainPID --value vpnws.service)"
 
 
@@ -131,3 +132,36 @@ def test_the_tap_is_made_by_its_own_unit_and_outlives_the_switch() -> None:
     ):
         assert sentence in said, f"{sentence!r} is not in:\n{said}"
     assert " ERROR " not in said
+
+
+def test_the_tap_waits_for_a_bridge_that_comes_late_but_not_for_ever() -> None:
+    said = run_in_systemd(
+        INSTALL
+        + f"""
+        bridge=/etc/systemd/system/vpnws-tap@.service.d/bridge.conf
+        mkdir -p ${{bridge%/*}}
+        printf '[Service]\\nEnvironment=BRIDGE=br0 BRIDGE_WAIT_S=%d\\n' 20 > $bridge
+        printf 'StandardOutput=append:/var/log/vpnws-test.log\\nStandardError=inherit\\n' >> $bridge
+        {DAEMON_RELOAD}
+        (sleep 3; ip link add br0 type bridge) &
+        systemctl start vpnws-tap@vpn0.service
+        ip link show master br0
+        systemctl stop vpnws-tap@vpn0.service
+        ip link delete br0
+        sed -i s/20/2/ $bridge
+        {DAEMON_RELOAD}
+        systemctl start vpnws-tap@vpn0.service || echo it failed
+        ip link show vpn0 || echo nothing is left
+        {LOG}
+        echo all done
+        """
+    )
+    for sentence in (
+        "vpn0 waits for the bridge br0",
+        ": vpn0: ",
+        "the bridge br0 has not come in 2 s",
+        "it failed",
+        "nothing is left",
+        "all done",
+    ):
+        assert sentence in said, f"{sentence!r} is not in:\n{said}"
