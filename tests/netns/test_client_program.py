@@ -168,7 +168,7 @@ def test_the_device_is_put_into_the_bridge(bed: Bed) -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "sentence"), [("br9", "there is no bridge br9: make it"), ("lo", "is no bridge")]
+    ("device", "sentence"), [("br9", "there is no bridge br9: make it"), ("lo", "is not a bridge")]
 )
 def test_what_is_no_bridge_is_one_sentence(bed: Bed, device: str, sentence: str) -> None:
     client = bed.start("--bridge", device, TAP, bed.url)
