@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -441,3 +443,19 @@ def test_the_log_says_who_came_and_what_they_did(
 def test_a_server_is_up_before_a_clock_moves(house: House) -> None:
     assert house.loop.now() == 1000.0
     assert house.server._page.ports() == 0
+
+
+def test_a_link_that_ended_is_freed_without_the_garbage_collector(house: House) -> None:
+    """Collections are rare in a worker: a cycle for each station would pile up to megabytes."""
+    station = house.connect()
+    (link,) = house.processes[1].node.links.values()
+    ended = weakref.ref(link)
+    del link
+    gc.collect()
+    gc.disable()
+    try:
+        station.leave()
+        house.loop.advance(10)
+        assert ended() is None
+    finally:
+        gc.enable()

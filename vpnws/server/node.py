@@ -19,7 +19,7 @@ from vpnws.switch.guard.destinations import AllowedDestinations
 from vpnws.switch.guard.moves import TRUSTED
 from vpnws.switch.guard.roles import PROMISCUOUS
 from vpnws.switch.guard.storm import StormControl
-from vpnws.switch.port import AccessPort, Trunk
+from vpnws.switch.port import NO_OUTLET, AccessPort, Trunk
 from vpnws.switch.queue.queue import EgressQueue
 from vpnws.text import log_value
 from vpnws.wire import websocket
@@ -186,6 +186,8 @@ class Node:
         self.links.pop(port.id, None)
         who = describe_briefly(link.session, self.switch.stations_of(port))
         self.switch.detach(port)
+        # Link and port would else keep each other until the next full garbage collection.
+        port.outlet = NO_OUTLET
         self._reports.forget(port)
         self._page.set_ports(self.slot, len(self.links))
         self._log_end(link, who)
