@@ -262,6 +262,13 @@ class TestEnd:
         assert bed.heard() == b""
         assert bed.link.state is LinkState.LINGERING
 
+    def test_a_link_that_its_first_write_has_ended_is_not_read(self, bed: Bed) -> None:
+        bed.station.close()
+        bed.send()
+        assert bed.link.state is LinkState.CLOSED
+        bed.link.read_with(lambda: None)
+        bed.loop.check_no_leak()
+
 
 class TestDescriptor:
     @pytest.mark.parametrize("event", [LinkEvent.LOSE, LinkEvent.ANSWER_CLOSE, LinkEvent.HAND_OVER])

@@ -230,6 +230,23 @@ class TestNative:
         native.send(message() * (3 * MAX_BATCH_MESSAGES))
         assert turns[0] < len(batches) == 3
 
+    def test_a_link_that_ended_while_uwsgi_read_forwards_nothing(
+        self, bed: NodeBed, native: Native, batches: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        link = native.link
+        assert link is not None
+        receive = bed.uwsgi.receive_message
+
+        def receive_late() -> bytes:
+            received = receive()
+            link.lose("silent for 75 s")
+            return received
+
+        monkeypatch.setattr(bed.uwsgi, "receive_message", receive_late)
+        native.send(message())
+        assert batches == []
+        assert native.listener.messages() == []
+
     def test_what_comes_counts_as_a_sign_of_life(self, bed: NodeBed, native: Native) -> None:
         bed.loop.advance(10.0)
         native.send(encode_frame(PONG))

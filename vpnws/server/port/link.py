@@ -80,8 +80,13 @@ class Link:
         self._linger_until_s = 0.0
 
     def read_with(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called whenever the connection can be read."""
-        self._reader = self._loop.on_readable(self.connection.fileno(), callback)
+        """Have `callback` called whenever the connection can be read.
+
+        A link that has ended already is not read: its first write may have shown that nobody is
+        there.
+        """
+        if self.state is LinkState.OPEN:
+            self._reader = self._loop.on_readable(self.connection.fileno(), callback)
 
     def flush(self, now: float) -> None:
         """Write what is queued, as much as the socket takes without waiting."""

@@ -125,7 +125,8 @@ def _receive_ready(loop: Loop, uwsgi: Uwsgi, link: Link, switch: Switch) -> bool
     messages: list[bytes] = []
     has_more, end = _read_ready(uwsgi, link, messages)
     link.times.heard_s = now = loop.now()
-    if messages:
+    # uWSGI answers pings by itself, and while it waits to write the link may end.
+    if messages and link.state is LinkState.OPEN:
         switch.receive(link.port, messages, now)
     if end is not None:
         end()
