@@ -28,8 +28,8 @@ from vpnws.switch.queue.queue import EgressQueue
 from vpnws.wire import trunk, websocket
 from vpnws.wire.decoder import Decoder
 from vpnws.wire.ethernet import BROADCAST
+from vpnws.wire.plain_train import read_frames
 from vpnws.wire.records import encode_record
-from vpnws.wire.train import read_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

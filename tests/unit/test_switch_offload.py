@@ -68,6 +68,24 @@ class TestATrain:
         assert fabric.received(two) == [records(to_two, to_two), records(to_two)]
         assert fabric.received(plain) == [to_plain, to_plain]
 
+    def test_is_not_ended_by_another_virtio_header(self, slots: tuple[int, int, int]) -> None:
+        fabric = Fabric()
+        one, two, _ = three(fabric, slots)
+        packet = Packet(payload=bytes(80), macs=mac(2) + mac(1))
+        verified = encode_record(packet.frame(), b"\2" + bytes(9))
+        message = 5 * (encode_record(packet.partial(), packet.vnet()) + verified)
+        fabric.send(one, message)
+        assert fabric.received(two) == [message]
+        assert two.tx_frames == 10
+
+    def test_is_parted_by_a_lie_and_not_taken_to_pieces(self, slots: tuple[int, int, int]) -> None:
+        fabric = Fabric()
+        one, two, _ = three(fabric, slots)
+        true = 20 * records(frame(mac(2), mac(1)))
+        fabric.send(one, true + encode_record(frame(mac(2), mac(1)), LIE) + true)
+        assert fabric.received(two) == [true, true]
+        assert (one.drops, one.rx_frames) == ({Drop.OFFLOAD: 1}, 41)
+
     def test_goes_over_several_messages_in_order(self, slots: tuple[int, int, int]) -> None:
         fabric = Fabric()
         one, two, _ = three(fabric, slots)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 
 from tests.support.packets import Packet
 from vpnws.wire.ethernet import HEADER_BYTES
-from vpnws.wire.offload import plain_frames
+from vpnws.wire.offload import is_sound, plain_frames
+from vpnws.wire.plain_train import read_frames
+from vpnws.wire.record_train import from_trunk, read_records
 from vpnws.wire.records import (
     MAX_PIECE_BYTES,
     NOTHING_TO_DO,
@@ -21,7 +24,10 @@ from vpnws.wire.records import (
     split_records,
     walk_pieces,
 )
-from vpnws.wire.train import Train, from_trunk, read_frames, read_records
+
+if TYPE_CHECKING:
+    from vpnws.wire.buffer import Buffer
+    from vpnws.wire.train import Train
 
 MAX_FRAME_BYTES = 1514
 VNETS = (NOTHING_TO_DO, Packet().vnet(), b"\0\1" + bytes(8))
@@ -53,26 +59,33 @@ def slowly(message: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
     return pairs, message
 
 
-def key_of(pair: tuple[bytes, bytes]) -> bytes:
-    return pair[0] + pair[1][:12]
+def are_plain(pairs: list[tuple[bytes, bytes]]) -> bool:
+    return all(vnet == NOTHING_TO_DO for vnet, _frame in pairs)
+
+
+def judge(vnet: bytes, buffer: Buffer, at: int, size: int) -> bool:
+    return is_sound(vnet, buffer, at, size, MAX_FRAME_BYTES)
 
 
 class TestWalk:
     @given(records, endings, st.sampled_from((1, 100, MAX_PIECE_BYTES)))
-    def test_pieces_are_records_of_one_key_within_the_bound(
+    def test_pieces_are_records_of_the_same_addresses_within_the_bound(
         self, pairs: list[tuple[bytes, bytes]], ending: bytes, max_bytes: int
     ) -> None:
         message = written(pairs) + ending
         whole, rest = slowly(message)
         read, at = [], 0
-        for key, count, longest_bytes, start, stop in walk_pieces(message, max_bytes):
+        for piece in walk_pieces(message, max_bytes):
+            addresses, is_plain, count, longest_bytes, start, stop = piece
             assert start == at
             at = stop
-            if not key:
+            if not addresses:
+                assert not is_plain
                 assert (message[start:stop], count, stop) == (rest, 1, len(message))
                 continue
             inside, _ = slowly(message[start:stop])
-            assert {key_of(pair) for pair in inside} == {key}
+            assert {frame[:12] for _, frame in inside} == {addresses}
+            assert is_plain == are_plain(inside)
             assert (count, longest_bytes) == (len(inside), max(len(frame) for _, frame in inside))
             assert count == 1 or stop - start <= max_bytes
             read += inside
@@ -101,32 +114,33 @@ class TestWalk:
 
 class TestRecordTrains:
     @given(st.lists(st.tuples(records, endings), max_size=4))
-    def test_neighbours_with_one_key_are_one_train(
+    def test_neighbours_with_the_same_addresses_are_one_train(
         self, contents: list[tuple[list[tuple[bytes, bytes]], bytes]]
     ) -> None:
         messages = [written(pairs) + ending for pairs, ending in contents]
-        expected: list[tuple[bytes, list[bytes]]] = []
+        expected: list[tuple[bytes, list[tuple[bytes, bytes]]]] = []
         for message in messages:
             pairs, rest = slowly(message)
             for pair in pairs:
-                if expected and expected[-1][0] == key_of(pair):
-                    expected[-1][1].append(pair[1])
+                if expected and expected[-1][0] == pair[1][:12]:
+                    expected[-1][1].append(pair)
                 else:
-                    expected.append((key_of(pair), [pair[1]]))
+                    expected.append((pair[1][:12], [pair]))
             if rest:
-                expected.append((b"", [rest]))
+                expected.append((b"", [(b"", rest)]))
         trains = list(read_records(messages))
         assert len(trains) == len(expected)
-        for train, (key, there) in zip(trains, expected, strict=True):
-            if not key:
+        for train, (addresses, there) in zip(trains, expected, strict=True):
+            if not addresses:
                 assert (train.count, train.addresses) == (1, b"")
                 assert not train.is_sound(MAX_FRAME_BYTES)
+                assert [said for _part, said in train.sift(judge)] == [False]
                 assert not train.is_plain
-                assert train.size_bytes == max(0, len(there[0]) - PREFIX_BYTES)
+                assert train.size_bytes == max(0, len(there[0][1]) - PREFIX_BYTES)
                 continue
-            assert train.addresses == key[10:]
-            assert train.is_plain == (key[:10] == NOTHING_TO_DO)
-            check(train, there, key[:10])
+            assert train.addresses == addresses
+            assert train.is_plain == are_plain(there)
+            check(train, there)
 
     @given(frames, st.integers(1, PREFIX_BYTES + HEADER_BYTES - 1))
     def test_one_record_alone_is_what_it_is_among_others(self, frame: bytes, cut: int) -> None:
@@ -157,18 +171,33 @@ class TestRecordTrains:
         assert not train.is_sound(MAX_FRAME_BYTES)
         assert [part.is_sound(MAX_FRAME_BYTES) for part in train.split()] == [True, False, True]
 
+    def test_a_sieve_parts_lies_from_truths_and_nothing_else(self) -> None:
+        packet = Packet(payload=bytes(100))
+        true, vnet = packet.partial(), packet.vnet()
+        lie = true[:23] + b"\x11" + true[24:]
+        whole = packet.frame()
+        sent = [(vnet, true), (NOTHING_TO_DO, whole), (vnet, lie), (vnet, lie)]
+        sent += [(NOTHING_TO_DO, whole)] * 2
+        (train,) = read_records([written(sent)])
+        parts = list(train.sift(judge))
+        assert [said for _part, said in parts] == [True, False, True]
+        for (part, said), there in zip(parts, (sent[:2], sent[2:4], sent[4:]), strict=True):
+            check(part, there)
+            assert part.is_plain == are_plain(there)
+            assert part.is_sound(MAX_FRAME_BYTES) == said
+
 
 class TestPlainTrains:
     @given(st.lists(frames, max_size=20))
-    def test_neighbours_with_one_header_are_one_train(self, sent: list[bytes]) -> None:
-        expected = [list(group) for _, group in groupby(sent, lambda frame: frame[:HEADER_BYTES])]
+    def test_neighbours_with_the_same_addresses_are_one_train(self, sent: list[bytes]) -> None:
+        expected = [list(group) for _, group in groupby(sent, lambda frame: frame[:12])]
         trains = list(read_frames(sent))
         assert [list(train.frames()) for train in trains] == expected
         for train, there in zip(trains, expected, strict=True):
             assert train.addresses == there[0][:12]
             assert train.packets() == there
             assert train.packet_count() == len(there)
-            check(train, there, NOTHING_TO_DO)
+            check(train, [(NOTHING_TO_DO, frame) for frame in there])
 
     @pytest.mark.parametrize("size", [0, 1, 11, 12, 13, MAX_FRAME_BYTES + 1])
     def test_a_frame_that_is_none_or_too_long_is_not_sound(self, size: int) -> None:
@@ -178,6 +207,11 @@ class TestPlainTrains:
         assert not all(sound)
         parts = [part for train in read_frames([good, bad]) for part in train.split()]
         assert [part.is_sound(MAX_FRAME_BYTES) for part in parts] == [True, False]
+        sifted = [pair for train in read_frames([good, good, bad]) for pair in train.sift(judge)]
+        assert [(part.frames(), said) for part, said in sifted] == [
+            ([good, good], True),
+            ([bad], False),
+        ]
 
     @pytest.mark.parametrize("size", [HEADER_BYTES, MAX_FRAME_BYTES])
     def test_the_bounds_themselves_are_sound(self, size: int) -> None:
@@ -185,12 +219,13 @@ class TestPlainTrains:
         assert train.is_sound(MAX_FRAME_BYTES)
 
 
-def check(train: Train, there: list[bytes], vnet: bytes) -> None:
-    """Hold the counts and the pieces of `train` to the frames it came of."""
+def check(train: Train, pairs: list[tuple[bytes, bytes]]) -> None:
+    """Hold the counts and the pieces of `train` to the (virtio header, frame) that it came of."""
+    there = [frame for _vnet, frame in pairs]
     assert list(train.frames()) == there
     assert train.count == len(there)
     assert train.size_bytes == sum(map(len, there))
-    singles = [encode_record(frame, vnet) for frame in there]
+    singles = [encode_record(frame, vnet) for vnet, frame in pairs]
     joined = [b"".join(parts) for parts, _size_bytes, _count in train.pieces()]
     assert train.records() == joined
     assert b"".join(joined) == b"".join(singles)

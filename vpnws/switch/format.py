@@ -14,6 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from vpnws.wire import trunk
+from vpnws.wire.plain_train import read_frames
+from vpnws.wire.record_train import from_trunk, read_records
 from vpnws.wire.records import (
     LENGTH_BYTES,
     MAX_RECORDS_BYTES,
@@ -21,7 +23,6 @@ from vpnws.wire.records import (
     SUBPROTOCOL,
     split_records,
 )
-from vpnws.wire.train import from_trunk, read_frames, read_records
 from vpnws.wire.websocket import BINARY, encode_binary, encode_header
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ step 5. After each batch, every port that got something is told to write.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from vpnws.switch.drop import Drop
@@ -31,21 +32,23 @@ from vpnws.switch.networks import Networks
 from vpnws.switch.port import AccessPort
 from vpnws.wire.discovery import is_discovery
 from vpnws.wire.ethernet import BROADCAST, RESERVED, ZERO, is_station_address
+from vpnws.wire.offload import is_sound
+from vpnws.wire.records import NOTHING_TO_DO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vpnws.switch.format import Format, Written
+    from vpnws.switch.guard.destinations import AllowedDestinations
     from vpnws.switch.guard.storm import StormControl
     from vpnws.switch.location import Location, SharedTable
     from vpnws.switch.port import Origin, Port, Trunk
+    from vpnws.wire.buffer import Buffer
     from vpnws.wire.train import Train
 
 MAX_DISCOVERY_LOOKS: Final = 16
 """Frames of one train that are too much and are looked at, in search of ARP, ND and DHCP. The rest
 of the train is dropped unseen, so that a flood costs its sender only."""
-_PER_FRAME: Final = frozenset((Drop.LENGTH, Drop.OFFLOAD, Drop.NOT_ALLOWED))
-"""Reasons that may hold for one frame of a train and not for the next: the train is split."""
 
 
 class Switch:
@@ -118,29 +121,32 @@ class Switch:
         `now` is in seconds. Return how many frames there were.
         """
         self._shared.refresh()
-        before = ingress.rx_frames
+        access = ingress if isinstance(ingress, AccessPort) else None
+        frames = size_bytes = 0
         for train in ingress.format.read(messages):
-            ingress.rx_frames += train.count
-            ingress.rx_bytes += train.size_bytes
-            if isinstance(ingress, AccessPort):
-                self._receive_local(ingress, train, now)
+            frames += train.count
+            size_bytes += train.size_bytes
+            if access is not None:
+                self._receive_local(access, train, now)
             else:
                 self._receive_trunk(ingress, train, now)
+        ingress.rx_frames += frames
+        ingress.rx_bytes += size_bytes
         while self._backlog:
             self._backlog.popitem()[0].outlet.flush(now)
-        return ingress.rx_frames - before
+        return frames
 
     def _receive_local(self, ingress: AccessPort, train: Train, now: float) -> None:
         """Take a train from a station or a TAP through all the steps."""
-        refusal = self._admit(ingress, train, now)
-        if refusal is None:
-            self._forward(ingress.origin, ingress, train, now)
-        elif train.count > 1 and refusal in _PER_FRAME:
-            for part in train.split():
-                self._receive_local(ingress, part, now)
-        else:
-            ingress.drops[refusal] += train.count
-            ingress.refused[refusal] = train.addresses[6:]
+        # 1 Length
+        if train.is_sound(ingress.max_frame_bytes):
+            self._admit(ingress, train, ingress.destinations, now)
+            return
+        for part, refusal in train.sift(partial(_length_refusal, ingress.max_frame_bytes)):
+            if refusal is None:
+                self._admit(ingress, part, ingress.destinations, now)
+            else:
+                _refuse(ingress, part, refusal)
 
     def _receive_trunk(self, ingress: Port, train: Train, now: float) -> None:
         """Take a train from another process through the steps that it has not been through."""
@@ -150,23 +156,42 @@ class Switch:
         else:
             self._forward(origin, ingress, train, now)
 
-    def _admit(self, ingress: AccessPort, train: Train, now: float) -> Drop | None:
-        """Take a train through steps 1 to 4. Return the reason to drop it, or None."""
-        # 1 Length
-        if not train.is_sound(ingress.max_frame_bytes):
-            return Drop.LENGTH if train.is_plain else Drop.OFFLOAD
+    def _admit(
+        self,
+        ingress: AccessPort,
+        train: Train,
+        allowed: AllowedDestinations | None,
+        now: float,
+    ) -> None:
+        """Take a sound train through the steps from the second on."""
         # 2 Source
         destination, source = train.addresses[:6], train.addresses[6:]
         if source[0] & 1 or source == ZERO:
-            return Drop.SOURCE
-        allowed = ingress.destinations
+            _refuse(ingress, train, Drop.SOURCE)
+            return
         if allowed is not None and not all(map(allowed.permits, train.frames())):
-            return Drop.NOT_ALLOWED
+            self._admit_permitted(ingress, train, allowed, now)
+            return
         # 3 Reserved
         if destination in RESERVED:
-            return Drop.RESERVED
+            _refuse(ingress, train, Drop.RESERVED)
+            return
         # 4 Learn
-        return self._networks[ingress.origin.network].fdb.learn(ingress, source, now)
+        refusal = self._networks[ingress.origin.network].fdb.learn(ingress, source, now)
+        if refusal is None:
+            self._forward(ingress.origin, ingress, train, now)
+        else:
+            _refuse(ingress, train, refusal)
+
+    def _admit_permitted(
+        self, ingress: AccessPort, train: Train, allowed: AllowedDestinations, now: float
+    ) -> None:
+        """Admit the frames of a train that may go where they want to."""
+        for part, is_permitted in train.sift(partial(_permits, allowed)):
+            if is_permitted:
+                self._admit(ingress, part, None, now)
+            else:
+                _refuse(ingress, part, Drop.NOT_ALLOWED)
 
     def _forward(self, origin: Origin, ingress: Port, train: Train, now: float) -> None:
         """Take an admitted train through steps 5 to 8."""
@@ -223,10 +248,32 @@ class Switch:
     def _queue(self, egress: Port, train: Train, written: Written, now: float) -> None:
         # 8 Queue
         items, size_bytes = written
+        frames = len(items)
         # A train that is cut becomes more frames than it had. One in pieces has fewer items.
-        frames = max(len(items), train.count)
+        if frames < train.count:
+            frames = train.count
         egress.egress.push(items, frames, size_bytes, now)
         self._backlog[egress] = None
+
+
+def _length_refusal(
+    max_frame_bytes: int, vnet: bytes, buffer: Buffer, at: int, size: int
+) -> Drop | None:
+    """Return why the first step refuses a frame, or None."""
+    if is_sound(vnet, buffer, at, size, max_frame_bytes):
+        return None
+    return Drop.LENGTH if vnet == NOTHING_TO_DO else Drop.OFFLOAD
+
+
+def _permits(
+    allowed: AllowedDestinations, _vnet: bytes, buffer: Buffer, at: int, size: int
+) -> bool:
+    return allowed.permits(buffer[at : at + size])
+
+
+def _refuse(ingress: AccessPort, train: Train, refusal: Drop) -> None:
+    ingress.drops[refusal] += train.count
+    ingress.refused[refusal] = train.addresses[6:]
 
 
 def _is_spared(storm: StormControl, train: Train, now: float) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+ADDRESSES_BYTES: Final = 12
+"""Destination and source, with which a frame begins."""
 HEADER_BYTES: Final = 14
 """Destination, source and type: the shortest frame."""
 MAC_BYTES: Final = 6

@@ -36,11 +36,8 @@ _MIN_RECORD_BYTES: Final = PREFIX_BYTES + HEADER_BYTES
 """When fewer bytes are left, they are not a record, and the end of the message is broken."""
 _PREFIX: Final = Struct(">I10s")
 """Length of the frame; then the virtio header."""
-_HEAD: Final = Struct(">I22s")
-"""Length of the frame; then the record's key."""
-KEY_BYTES: Final = 22
-"""A record's key: its virtio header and both addresses of its frame. Records of one key go the same
-way."""
+_HEAD: Final = Struct(">I10s12s")
+"""Length of the frame; then the virtio header, and both addresses of the frame."""
 
 
 put_length: Final = Struct(">I").pack_into
@@ -65,45 +62,51 @@ def plain_prefix(size_bytes: int) -> bytes:
     return size_bytes.to_bytes(LENGTH_BYTES, "big") + NOTHING_TO_DO
 
 
-def walk_pieces(message: Buffer, max_bytes: int) -> Iterator[tuple[bytes, int, int, int, int]]:
-    """Yield (key, count, longest_bytes, start, stop) for each piece of `message`.
+def walk_pieces(
+    message: Buffer, max_bytes: int
+) -> Iterator[tuple[bytes, bool, int, int, int, int]]:
+    """Yield (addresses, is_plain, count, longest_bytes, start, stop) for each piece of `message`.
 
-    A piece is `count` records in a row that have the same key and are at most `max_bytes` together,
-    or one longer record. `longest_bytes` is the length of its longest frame.
+    A piece is `count` records in a row whose frames have the same addresses and that are at most
+    `max_bytes` together, or one longer record. `is_plain` tells that no virtio header leaves
+    anything to do; `longest_bytes` is the length of the longest frame.
 
     After a record that does not end in the message, or has no whole Ethernet header, no other can
-    be found. This rest of the message comes last, as one record with an empty key.
+    be found. This rest of the message comes last, as one record without addresses.
     """
     start, end = 0, len(message)
     piece_start = count = longest_bytes = 0
-    piece_key = b""
+    piece_addresses, is_plain = b"", True
     unpack = _HEAD.unpack_from
     while end - start >= _MIN_RECORD_BYTES:
-        size, key = unpack(message, start)
+        size, vnet, addresses = unpack(message, start)
         stop = start + PREFIX_BYTES + size
         if stop > end or size < HEADER_BYTES:
             break
-        if key == piece_key and stop - piece_start <= max_bytes:
+        if addresses == piece_addresses and stop - piece_start <= max_bytes:
             count += 1
             if size > longest_bytes:
                 longest_bytes = size
+            if vnet != NOTHING_TO_DO:
+                is_plain = False
         else:
             if count:
-                yield piece_key, count, longest_bytes, piece_start, start
-            piece_start, piece_key, count, longest_bytes = start, key, 1, size
+                yield piece_addresses, is_plain, count, longest_bytes, piece_start, start
+            piece_start, piece_addresses, count, longest_bytes = start, addresses, 1, size
+            is_plain = vnet == NOTHING_TO_DO
         start = stop
     if count:
-        yield piece_key, count, longest_bytes, piece_start, start
+        yield piece_addresses, is_plain, count, longest_bytes, piece_start, start
     if start < end:
-        yield b"", 1, 0, start, end
+        yield b"", False, 1, 0, start, end
 
 
-def sole_key(message: bytes) -> bytes:
-    """Return the key of a message that is one record; empty if it is anything else."""
+def sole_head(message: bytes) -> tuple[bytes, bytes] | None:
+    """Return (virtio header, addresses) of a message that is one record; None for any other."""
     if len(message) < _MIN_RECORD_BYTES:
-        return b""
-    size, key = _HEAD.unpack_from(message)
-    return key if size == len(message) - PREFIX_BYTES else b""
+        return None
+    size, vnet, addresses = _HEAD.unpack_from(message)
+    return (vnet, addresses) if size == len(message) - PREFIX_BYTES else None
 
 
 def each_record(
