@@ -31,7 +31,7 @@ from vpnws.switch.location import SharedView
 from vpnws.switch.networks import Networks
 from vpnws.switch.port import AccessPort
 from vpnws.wire.discovery import is_discovery
-from vpnws.wire.ethernet import BROADCAST, RESERVED, ZERO, is_station_address
+from vpnws.wire.ethernet import BROADCAST, HEADER_BYTES, RESERVED, ZERO, is_station_address
 from vpnws.wire.offload import is_sound
 from vpnws.wire.records import NOTHING_TO_DO
 
@@ -173,7 +173,7 @@ class Switch:
             self._admit_permitted(ingress, train, allowed, now)
             return
         # 3 Reserved
-        if destination in RESERVED:
+        if destination[0] & 1 and destination in RESERVED:
             _refuse(ingress, train, Drop.RESERVED)
             return
         # 4 Learn
@@ -260,9 +260,9 @@ def _length_refusal(
     max_frame_bytes: int, vnet: bytes, buffer: Buffer, at: int, size: int
 ) -> Drop | None:
     """Return why the first step refuses a frame, or None."""
-    if is_sound(vnet, buffer, at, size, max_frame_bytes):
-        return None
-    return Drop.LENGTH if vnet == NOTHING_TO_DO else Drop.OFFLOAD
+    if vnet == NOTHING_TO_DO:
+        return None if HEADER_BYTES <= size <= max_frame_bytes else Drop.LENGTH
+    return None if is_sound(vnet, buffer, at, size, max_frame_bytes) else Drop.OFFLOAD
 
 
 def _permits(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import groupby
-from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 from vpnws.wire.ethernet import ADDRESSES_BYTES
@@ -64,9 +63,11 @@ class RecordTrain:
         """Return whether every virtio header is true of its frame (see `offload.is_sound`)."""
         if self.is_plain:
             return self._longest_bytes <= max_frame_bytes
-        for vnet, message, at, size in self._each_frame():
-            if not is_sound(vnet, message, at, size, max_frame_bytes):
-                return False
+        for message, start, stop, _count in self._spans:
+            for vnet, at, size in each_record(message, start, stop):
+                is_complete = vnet == NOTHING_TO_DO and size <= max_frame_bytes
+                if not is_complete and not is_sound(vnet, message, at, size, max_frame_bytes):
+                    return False
         return True
 
     def frames(self) -> list[bytes]:
@@ -113,8 +114,10 @@ class RecordTrain:
         for message, start, stop, _count in self._spans:
             each = list(each_record(message, start, stop))
             said = [judge(vnet, message, at, size) for vnet, at, size in each]
-            for verdict, members in groupby(zip(said, each, strict=True), itemgetter(0)):
-                records = [record for _said, record in members]
+            first = 0
+            for verdict, group in groupby(said):
+                end = first + len(list(group))
+                records, first = each[first:end], end
                 _vnet, at, size = records[-1]
                 span = message, start, at + size, len(records)
                 is_plain = all(vnet == NOTHING_TO_DO for vnet, _at, _size in records)
