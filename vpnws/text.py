@@ -8,6 +8,8 @@ MAX_VALUE_CHARACTERS: Final = 128
 """A longer value in a log line is cut off here."""
 MAX_LINE_CHARACTERS: Final = 200
 """A longer sentence from a stranger is cut off here."""
+MAX_SENTENCE_CHARACTERS: Final = 400
+"""A longer sentence of a refusal is cut off here, in the server's log and at the client."""
 _SEPARATORS: Final = frozenset(" \"'")
 """What ends a value in a log line of the form key=value or 'value'."""
 

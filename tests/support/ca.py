@@ -16,6 +16,22 @@ if TYPE_CHECKING:
 _DAYS = "2"
 # An empty section keeps the extensions of the system's openssl.cnf out of our certificates.
 _CONFIG = "[req]\ndistinguished_name = dn\n[dn]\n"
+_REGISTER = """
+[ca]
+default_ca = register
+[register]
+database = {directory}/register
+new_certs_dir = {directory}
+rand_serial = yes
+unique_subject = no
+default_md = sha256
+policy = policy
+[policy]
+commonName = supplied
+[extensions]
+subjectAltName = {alternative}
+"""
+"""What `openssl ca` wants to know; only it can choose the dates of a certificate."""
 _NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
 
 
@@ -51,6 +67,28 @@ class CertificateAuthority:
         """Return a new server certificate for these names: host names or IP addresses."""
         alternatives = ",".join(map(alternative_name, names))
         return self._leaf(names[0], "serverAuth", [f"subjectAltName={alternatives}"])
+
+    def server_valid(self, name: str, begin: str, end: str) -> Certificate:
+        """Return a new server certificate with these dates, such as 20260131235959Z."""
+        made = self.server(name)
+        request = made.crt.with_suffix(".csr")
+        register = made.crt.with_suffix(".cnf")
+        (self._directory / "register").touch()
+        alternative = alternative_name(name)
+        register.write_text(
+            _CONFIG + _REGISTER.format(directory=self._directory, alternative=alternative)
+        )
+        new = ["openssl", "req", "-new", "-batch", "-config", str(self._config)]
+        processes.run([*new, "-key", str(made.key), "-subj", f"/CN={name}", "-out", str(request)])
+        processes.run(
+            [
+                *("openssl", "ca", "-batch", "-notext", "-config", str(register)),
+                *("-cert", str(self.own.crt), "-keyfile", str(self.own.key), "-in", str(request)),
+                *("-startdate", begin, "-enddate", end, "-extensions", "extensions"),
+                *("-out", str(made.crt)),
+            ]
+        )
+        return made
 
     def client(self, common_name: str, organization: str = "vpnws tests") -> Certificate:
         """Return a new client certificate; its DN is `CN=<common_name>,O=<organization>`."""

@@ -24,10 +24,12 @@ from vpnws.client.carry.connection import Connection
 from vpnws.client.carry.stream import Stream
 from vpnws.client.connect import dial, resolve, tls
 from vpnws.client.connect.handshake import MAX_HEAD_BYTES, Upgrade
+from vpnws.client.connect.refusal import MAX_BODY_BYTES
 from vpnws.client.connect.url import parse_url
 from vpnws.client.settings import ClientSettings, TlsSettings
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import ConfigError, ConnectError, RefusedError, TlsError
+from vpnws.server.web.app import refuse
 from vpnws.wire.records import SUBPROTOCOL
 
 MAC = bytes.fromhex("02000000000a")
@@ -62,8 +64,8 @@ def server(
 
 
 @contextmanager
-def raw_server(answer: Answer) -> Iterator[int]:
-    """A server that reads one request, sends `answer(request)`, and hangs up."""
+def raw_server(answer: Answer, hang_up: threading.Event | None = None) -> Iterator[int]:
+    """A server that reads one request, sends `answer(request)`, and hangs up (at `hang_up`)."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def run() -> None:
@@ -76,6 +78,8 @@ def raw_server(answer: Answer) -> Iterator[int]:
             while b"\r\n\r\n" not in request and (data := sock.recv(65536)):
                 request += data
             sock.sendall(answer(request))
+            if hang_up:
+                hang_up.wait(WAIT_S)
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -172,7 +176,7 @@ def test_ipv6_works(waiter: Waiter) -> None:
         (401, "al:s3cret@", "does not accept this user and password (HTTP 401)"),
         (403, "", "may not join"),
         (404, "", "check the URL's path"),
-        (400, "", "--crt"),
+        (400, "", "does not understand the request"),
         (426, "", "did not upgrade to WebSocket"),
         (502, "", "is uWSGI running"),
         (503, "", "full or restarting"),
@@ -190,6 +194,129 @@ def test_a_refusal_is_told_with_its_status(
     assert error.status == status
     assert needle in str(error)
     assert "s3cret" not in str(error)
+
+
+def our_refusal(status: str, sentence: str) -> bytes:
+    """Return what a vpnws server answers, with the headers that a web server in front adds."""
+    told: list[str] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]]) -> Callable[[bytes], object]:
+        told.append(f"HTTP/1.1 {status}\r\n")
+        told.extend(f"{name}: {value}\r\n" for name, value in [("Server", "x"), *headers])
+        return lambda _: None
+
+    body = b"".join(refuse(start_response, status, sentence, []))
+    return "".join(told).encode() + b"\r\n" + body
+
+
+WRONG_ROLE = "The web server grants a right wrongly: VPNWS_ROLE = 'isolatd' is not a role."
+WRONG_ROLE_TOLD = f"the server says: {WRONG_ROLE.rstrip('.')} (HTTP 500)"
+
+
+def test_the_sentence_of_our_own_server_is_shown(waiter: Waiter) -> None:
+    answer = our_refusal("500 Internal Server Error", WRONG_ROLE)
+    with raw_server(lambda _: answer) as port:
+        error = failure(settings_for(f"ws://127.0.0.1:{port}/"), waiter)
+    assert isinstance(error, RefusedError)
+    assert (error.status, str(error)) == (500, WRONG_ROLE_TOLD)
+
+
+def test_the_sentence_may_come_byte_by_byte() -> None:
+    upgrade = Upgrade(settings_for("ws://h/"), MAC)
+    *answer, last = our_refusal("500 Internal Server Error", WRONG_ROLE)
+    assert not any(upgrade.feed(bytes((byte,))) for byte in answer)
+    assert upgrade.refused_with == 500
+    with pytest.raises(RefusedError) as caught:
+        upgrade.feed(bytes((last,)))
+    assert str(caught.value) == WRONG_ROLE_TOLD
+
+
+def answer_of(status: int, body: bytes, *headers: str) -> bytes:
+    head = [f"HTTP/1.1 {status} X", *headers]
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        answer_of(503, b"", "Content-Length: 100"),
+        answer_of(503, b"<html>503", "Content-Length: 1000000"),
+        answer_of(503, b"b\r\n503 S\n\nfull", "Transfer-Encoding: chunked"),
+    ],
+)
+def test_a_body_that_does_not_come_holds_nobody_up(
+    waiter: Waiter, monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    monkeypatch.setattr(dial, "BODY_TIMEOUT_S", 0.05)
+    given_up = threading.Event()
+    with raw_server(lambda _: answer, given_up) as port:
+        error = failure(settings_for(f"ws://127.0.0.1:{port}/"), waiter)
+        given_up.set()
+    assert isinstance(error, RefusedError)
+    assert "full or restarting (HTTP 503)" in str(error)
+
+
+def refused(answer: bytes, url: str = "ws://h/") -> RefusedError:
+    """Return what becomes of a complete refusal."""
+    upgrade = Upgrade(settings_for(url), MAC)
+    with pytest.raises(RefusedError) as caught:
+        upgrade.feed(answer)
+    return caught.value
+
+
+def test_no_more_of_a_body_is_kept_than_is_read() -> None:
+    upgrade = Upgrade(settings_for("ws://h/"), MAC)
+    assert not upgrade.feed(answer_of(503, b"", "Content-Length: 999999999"))
+    assert not upgrade.feed(bytes(MAX_BODY_BYTES - 1))
+    with pytest.raises(RefusedError, match="full or restarting"):
+        upgrade.feed(b"x")
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (b"503 Service Unavailable\n\nfull: 10 of 10\n", "the server says: full: 10 of 10 ("),
+        (b"503 S\n\nescape \x1b[2J\xff\n", "the server says: escape ?[2J\ufffd ("),
+        (b"503 S\n\n" + b"x" * 500, "the server says: " + "x" * 400 + "... ("),
+        (b"503 S\n\nA page for browsers\n\nwith more in it", "full or restarting"),
+        (b"404 S\n\nnot this status\n", "full or restarting"),
+        (b"503 S\nno empty line\n", "full or restarting"),
+        (b"503 S\n\n", "full or restarting"),
+        (b"<h1>503 S</h1>\n\nno text of ours\n", "full or restarting"),
+        (b"", "full or restarting"),
+    ],
+)
+def test_only_our_own_sentence_is_shown_and_that_made_safe(body: bytes, shown: str) -> None:
+    answer = answer_of(503, body, f"Content-Length: {len(body)}")
+    assert shown in str(refused(answer))
+
+
+TO_TLS_PORT = (
+    b"<center>The plain HTTP request was sent to HTTPS port</center>",
+    b"Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />",
+    b"Client sent an HTTP request to an HTTPS server.\n",
+)
+"""The words of nginx, Apache and Caddy."""
+
+
+@pytest.mark.parametrize("body", TO_TLS_PORT)
+def test_a_web_server_that_wants_tls_is_told(body: bytes) -> None:
+    answer = answer_of(400, body, f"Content-Length: {len(body)}")
+    assert "that port speaks TLS: use wss:// instead" in str(refused(answer))
+    assert "does not understand the request" in str(refused(answer, "wss://h/"))
+
+
+@pytest.mark.parametrize(
+    ("body", "needle"),
+    [
+        (b"<center>No required SSL certificate was sent</center>", "wants a certificate"),
+        (b"<center>The SSL certificate error</center>", "does not accept this station's"),
+    ],
+)
+def test_a_web_server_that_wants_another_certificate_is_told(body: bytes, needle: str) -> None:
+    answer = answer_of(400, body, f"Content-Length: {len(body)}")
+    assert needle in str(refused(answer, "wss://h/"))
+    assert "--crt" in str(refused(answer, "wss://h/"))
 
 
 def test_a_redirect_is_told_without_its_secrets(waiter: Waiter) -> None:
@@ -274,12 +401,12 @@ HEAD_OF_ANOTHER_KEY = (
     ("answer", "needle"),
     [
         (b"SSH-2.0-OpenSSH_9.2\r\n", "not a web server"),
-        (b"\x15\x03\x01\x00\x02\x02\x0a", "not a web server"),
+        (b"\x15\x03\x01\x00\x02\x02\x0a", "that port speaks TLS: use wss://"),
         (b"HTTP/1.1 1x1 What\r\n\r\n", "no proper HTTP status line"),
         (b"HTTP/1.1 " + b"a" * (MAX_HEAD_BYTES + 1), "longer than"),
         (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "does not complete a WebSocket handshake"),
         (HEAD_OF_ANOTHER_KEY, "Sec-WebSocket-Accept"),
-        (b"", "hung up"),
+        (b"", "hung up instead of answering the request to upgrade; does that port speak TLS"),
         (b"HTTP/1.1 101 Switch", "hung up"),
     ],
 )
@@ -370,14 +497,20 @@ def test_a_resolver_that_hangs_does_not_delay_a_stop(
     held.set()
 
 
-@pytest.mark.parametrize("scheme", ["ws", "wss"])
+@pytest.mark.parametrize(
+    ("scheme", "limit", "needle"),
+    [
+        ("ws", "HANDSHAKE_TIMEOUT_S", "then said nothing"),
+        ("wss", "TLS_TIMEOUT_S", "did not begin TLS: check host and port, or use ws://"),
+    ],
+)
 def test_a_server_that_says_nothing_is_given_up(
-    waiter: Waiter, monkeypatch: pytest.MonkeyPatch, scheme: str
+    waiter: Waiter, monkeypatch: pytest.MonkeyPatch, scheme: str, limit: str, needle: str
 ) -> None:
-    monkeypatch.setattr(dial, "HANDSHAKE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(dial, limit, 0.1)
     with silent_server() as port:
         error = failure(settings_for(f"{scheme}://127.0.0.1:{port}/"), waiter)
-    assert "said nothing" in str(error)
+    assert needle in str(error)
 
 
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
@@ -461,6 +594,64 @@ def test_a_port_that_does_not_speak_tls_is_told(waiter: Waiter) -> None:
         thread.join(WAIT_S)
     assert isinstance(error, TlsError)
     assert "does not seem to speak TLS" in str(error)
+
+
+def dated_context(authority: CertificateAuthority, begin: str, end: str) -> ssl.SSLContext:
+    certificate = authority.server_valid("localhost", begin, end)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.crt, certificate.key)
+    return context
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "needle"),
+    [
+        ("20200101000000Z", "20210102030405Z", "expired at 2021-01-02 03:04 UTC, "),
+        ("21200101000000Z", "21210101000000Z", "is valid from 2120-01-01 00:00 UTC on, and this"),
+    ],
+)
+def test_a_certificate_out_of_date_is_told_with_its_date(
+    waiter: Waiter, authority: CertificateAuthority, begin: str, end: str, needle: str
+) -> None:
+    trusting = TlsSettings(authority=authority.crt)
+    with server(context=dated_context(authority, begin, end)) as there:
+        settings = settings_for(f"wss://localhost:{there.port}/", tls=trusting)
+        error = failure(settings, waiter)
+    assert isinstance(error, TlsError)
+    assert f"the certificate of localhost {needle}" in str(error)
+    assert "this machine's clock says 2" in str(error)
+
+
+DATED = {"notBefore": "Jan  1 00:00:00 2026 GMT", "notAfter": "Jan  1 00:00:00 2027 GMT"}
+DAY_S = 86400
+BEGIN_S = 1767225600
+
+
+@pytest.mark.parametrize(
+    ("certificate", "now_s", "needle"),
+    [
+        (DATED, 0, "clock says 1970-01-01 00:00 UTC: most likely that clock is wrong, by 56 years"),
+        (DATED, BEGIN_S - 90 * DAY_S, "by 90 days or more"),
+        (DATED, BEGIN_S - 3 * 3600, "by 3 hours or more"),
+        (DATED, BEGIN_S - 130, "by 2 minutes or more"),
+        (DATED, BEGIN_S - 1, "by a minute or more"),
+        (DATED, BEGIN_S + 370 * DAY_S, "expired at 2027-01-01 00:00 UTC, 5 days ago"),
+        (DATED, BEGIN_S + DAY_S, "a certificate in the chain of h has expired or is not valid yet"),
+        ({}, BEGIN_S, "this machine's clock says 2026-01-01 00:00 UTC"),
+    ],
+)
+def test_the_sentence_about_dates_weighs_the_clock(
+    certificate: dict[str, str], now_s: float, needle: str
+) -> None:
+    assert needle in str(tls.explain_dates("h", certificate, now_s))
+
+
+def test_dates_are_checked_again_after_they_were_asked_for(authority: CertificateAuthority) -> None:
+    context = authority.client_context()
+    before = context.verify_flags
+    with tls.ignoring_dates(context):
+        assert context.verify_flags != before
+    assert context.verify_flags == before
 
 
 def asking_context(authority: CertificateAuthority) -> ssl.SSLContext:

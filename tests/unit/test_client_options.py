@@ -68,6 +68,61 @@ def test_the_password_is_the_first_line_of_its_file(tmp_path: Path) -> None:
     assert settings.login == ("al", " pä ss:x ")
 
 
+def test_a_byte_order_mark_is_not_part_of_the_password(tmp_path: Path) -> None:
+    file = tmp_path / "pw"
+    file.write_bytes(b"\xef\xbb\xbfsecret\r\n")
+    settings = settings_of("--user", "al", "--password-file", str(file), "tap0", URL)
+    assert settings.login == ("al", "secret")
+
+
+@pytest.mark.parametrize(
+    ("content", "needle"),
+    [
+        (b"", "its first line, the password, is empty"),
+        (b"\nsecret\n", "its first line, the password, is empty"),
+        (b"\xef\xbb\xbf", "its first line, the password, is empty"),
+        (b"\xff\xfes\0e\0c\0", "is not UTF-8 text"),
+        (b"x" * 5000, "its first line is too long"),
+    ],
+)
+def test_a_file_without_a_password_is_refused(tmp_path: Path, content: bytes, needle: str) -> None:
+    file = tmp_path / "pw"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match=needle):
+        settings_of("--user", "al", "--password-file", str(file), "tap0", URL)
+
+
+@pytest.mark.parametrize(
+    "option", [("--ca", "x"), ("--no-verify",), ("--crt", "x"), ("--crt", "x", "--key", "y")]
+)
+def test_options_of_tls_are_refused_without_tls(option: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match="are for TLS: use wss://"):
+        settings_of(*option, "tap0", "ws://h/")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("t\udcff", URL), "TAP"),
+        (("tap0", "ws://h/\udcff"), "URL"),
+        (("--user", "\udcff", "tap0", URL), "--user"),
+        (("--bridge", "\udcff", "tap0", URL), "--bridge"),
+        (("--header", "A: \udcff", "tap0", URL), "--header"),
+        (("--address", "10.8.0.2/24", "--address", "\udcff", "tap0", URL), "--address"),
+    ],
+)
+def test_what_is_not_utf8_is_named(
+    arguments: tuple[str, ...], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(arguments) == Exit.USAGE
+    assert f"vpnws-client: {named} is not UTF-8 text" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("address", ["10.8.0.0/31", "10.8.0.1/31", "10.8.0.0/32", "fd00::/64"])
+def test_an_address_at_the_edge_may_be_a_hosts(address: str) -> None:
+    assert settings_of("--address", address, "tap0", URL).addresses == (address,)
+
+
 def test_a_user_in_the_url_logs_in() -> None:
     assert settings_of("tap0", "ws://al:p%40w@h/").login == ("al", "p@w")
 
@@ -90,6 +145,13 @@ def test_no_representation_of_the_settings_shows_a_secret() -> None:
         (["--address", "10.8.0.2"], "prefix length"),
         (["--address", "10.8.0.2/33"], "prefix length"),
         (["--address", "fe80::1%tap0/64"], "prefix length"),
+        (["--address", "10.8.0.0/24"], "the address of the network 10.8.0.0/24 itself"),
+        (["--address", "10.8.0.255/24"], "the broadcast address of 10.8.0.0/24"),
+        (["--address", "10.8.0.3/30"], "the broadcast address of 10.8.0.0/30"),
+        (["--address", "224.0.0.1/4"], "a multicast address"),
+        (["--address", "ff02::1/64"], "a multicast address"),
+        (["--address", "127.0.0.2/8"], "a loopback address"),
+        (["--address", "::/0"], "the unspecified address"),
         (["--header", "nonsense"], "of the form"),
         (["--header", "a b: c"], "of the form"),
         (["--header", "a: b\r\nc: d"], "of the form"),

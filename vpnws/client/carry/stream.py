@@ -104,6 +104,11 @@ class TlsStream(Stream):
         """How many bytes were written and not yet sent; encrypted bytes count as encrypted."""
         return super().unsent_bytes + self._outgoing.pending
 
+    @property
+    def certificate(self) -> dict[str, Any]:
+        """The server's verified certificate, as ssl.SSLSocket.getpeercert returns it."""
+        return dict(self._tls.getpeercert() or {})
+
     def handshake(self) -> bool:
         """Continue the handshake; return whether it is complete.
 

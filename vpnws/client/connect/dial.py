@@ -8,7 +8,8 @@ import os
 import select
 import socket
 import ssl
-from typing import TYPE_CHECKING, Final
+import time
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from vpnws.client.carry.connection import Connection
 from vpnws.client.carry.stream import Stream, TlsStream
@@ -19,14 +20,22 @@ from vpnws.errors import ConnectError
 from vpnws.sizes import MAX_UNSENT_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from vpnws.client.connect.resolve import Address
-    from vpnws.client.settings import ClientSettings
+    from vpnws.client.settings import ClientSettings, ServerUrl
     from vpnws.client.waiting import Waiter
 
 TCP_TIMEOUT_S: Final = 5.0
 """An address that takes longer to connect is given up, and the next one is tried."""
 HANDSHAKE_TIMEOUT_S: Final = 10.0
 """If TLS and the upgrade together take longer, the attempt has failed."""
+TLS_TIMEOUT_S: Final = 5.0
+"""A server that takes longer to begin TLS most likely does not speak it."""
+READ_BYTES: Final = 4096
+"""One read of the answer takes at most this much."""
+BODY_TIMEOUT_S: Final = 1.0
+"""When a server has refused, the rest of its reason is waited for this long."""
 _TLS_ENDED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 """What TLS raises when the connection ended without an error."""
 
@@ -43,18 +52,43 @@ def connect(
     sock = _connect_any(resolve(url.host, url.port, waiter), url.authority, waiter)
     until_s = waiter.now() + HANDSHAKE_TIMEOUT_S
     try:
-        stream = _open_stream(sock, context, url.server_name, waiter, until_s)
+        stream = _open_stream(sock, context, url, waiter, until_s)
         return _upgrade(stream, settings, mac, waiter, until_s)
     except BaseException as error:
         sock.close()
         if isinstance(error, ssl.SSLError) and not isinstance(error, _TLS_ENDED):
-            raise tls.explain(error, url.server_name) from error
+            raise _explain(error, settings, context, waiter) from error
         if isinstance(error, TimeoutError):
             what = f"took the connection, then said nothing for {HANDSHAKE_TIMEOUT_S:.0f} s"
             raise ConnectError(f"{url.authority} {what}: check host and port") from error
         if isinstance(error, OSError):
             raise ConnectError(f"{url.authority} hung up: {_reason(error)}") from error
         raise
+
+
+def _explain(
+    error: ssl.SSLError, settings: ClientSettings, context: ssl.SSLContext | None, waiter: Waiter
+) -> ConnectError:
+    """Return what to raise when TLS failed with `error`."""
+    name = settings.url.server_name
+    if context is None or not tls.is_about_dates(error):
+        return tls.explain(error, name)
+    certificate: Mapping[str, Any] = {}
+    # What has gone wrong is known already. The dates only make it clearer.
+    with contextlib.suppress(OSError, ConnectError), tls.ignoring_dates(context):
+        certificate = _fetch_certificate(settings.url, context, waiter)
+    return tls.explain_dates(name, certificate, time.time())
+
+
+def _fetch_certificate(
+    url: ServerUrl, context: ssl.SSLContext, waiter: Waiter
+) -> Mapping[str, Any]:
+    """Connect once more, and return the server's certificate; send nothing but TLS."""
+    sock = _connect_any(resolve(url.host, url.port, waiter), url.authority, waiter)
+    with contextlib.closing(sock):
+        stream = TlsStream(sock, context, url.server_name)
+        _shake_hands(stream, url, waiter, waiter.now() + HANDSHAKE_TIMEOUT_S)
+        return stream.certificate
 
 
 def _connect_any(addresses: list[Address], name: str, waiter: Waiter) -> socket.socket:
@@ -89,15 +123,36 @@ def _connect_one(
 
 
 def _open_stream(
-    sock: socket.socket, context: ssl.SSLContext | None, name: str, waiter: Waiter, until_s: float
+    sock: socket.socket,
+    context: ssl.SSLContext | None,
+    url: ServerUrl,
+    waiter: Waiter,
+    until_s: float,
 ) -> Stream:
     """Return a stream over `sock`; with a `context`, do the TLS handshake first."""
     if context is None:
         return Stream(sock)
-    stream = TlsStream(sock, context, name)
-    while not stream.handshake():
-        waiter.wait(stream.fd, select.POLLOUT if stream.has_unsent else select.POLLIN, until_s)
+    stream = TlsStream(sock, context, url.server_name)
+    _shake_hands(stream, url, waiter, until_s)
     return stream
+
+
+def _shake_hands(stream: TlsStream, url: ServerUrl, waiter: Waiter, until_s: float) -> None:
+    """Do the TLS handshake. Raises ConnectError when the server does not begin it, OSError."""
+    has_begun = False
+    begin_until_s = min(until_s, waiter.now() + TLS_TIMEOUT_S)
+    while not stream.handshake():
+        events = select.POLLOUT if stream.has_unsent else select.POLLIN
+        try:
+            waiter.wait(stream.fd, events, until_s if has_begun else begin_until_s)
+        except TimeoutError as error:
+            if has_begun:
+                raise
+            raise ConnectError(
+                f"{url.authority} took the connection and did not begin TLS: check host and port,"
+                " or use ws:// if that port does not speak TLS"
+            ) from error
+        has_begun = has_begun or events == select.POLLIN
 
 
 def _upgrade(
@@ -108,15 +163,29 @@ def _upgrade(
     # A server that refuses our certificate closes before it reads this. Its reason comes below.
     with contextlib.suppress(ssl.SSLEOFError, ConnectionError):
         _write(stream, upgrade.request, waiter, until_s)
-    buffer = memoryview(bytearray(4096))
+    buffer = memoryview(bytearray(READ_BYTES))
     while True:
         count = _read(stream, buffer, waiter, until_s)
         if not count:
-            raise ConnectError(
-                f"{settings.url.authority} hung up instead of answering the request to upgrade"
-            )
+            raise ConnectError(_hung_up(settings.url))
         if upgrade.feed(buffer[:count]):
             return Connection(stream, upgrade.early, has_offload=upgrade.has_offload)
+        if upgrade.refused_with:
+            _read_refusal(stream, upgrade, waiter, min(until_s, waiter.now() + BODY_TIMEOUT_S))
+
+
+def _read_refusal(stream: Stream, upgrade: Upgrade, waiter: Waiter, until_s: float) -> NoReturn:
+    """Read the body of a refusal, as far as it comes in time; raise RefusedError."""
+    buffer = memoryview(bytearray(READ_BYTES))
+    with contextlib.suppress(OSError):
+        while count := _read(stream, buffer, waiter, until_s):
+            upgrade.feed(buffer[:count])
+    raise upgrade.refusal()
+
+
+def _hung_up(url: ServerUrl) -> str:
+    hint = "" if url.secure else "; does that port speak TLS (wss://)?"
+    return f"{url.authority} hung up instead of answering the request to upgrade{hint}"
 
 
 def _read(stream: Stream, buffer: memoryview, waiter: Waiter, until_s: float) -> int:

@@ -9,7 +9,7 @@ from websockets.client import ClientProtocol
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
-from vpnws.client.connect.url import hide_userinfo
+from vpnws.client.connect.refusal import NOT_WEBSOCKET, Asked, body_bytes, refusal
 from vpnws.errors import ConnectError, RefusedError
 from vpnws.text import one_line
 from vpnws.wire.ethernet import format_mac
@@ -23,16 +23,8 @@ MAX_HEAD_BYTES: Final = 16384
 SWITCHING_PROTOCOLS: Final = 101
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: |\r)")
-_LOCATION: Final = re.compile(rb"\r\nlocation:[ \t]*([^\r\n]*)", re.IGNORECASE)
-NOT_WEBSOCKET: Final = "check the URL's path, and that the web server in front passes upgrades on"
-_HINTS: Final = {
-    400: "the web server rejects the request: it may want a certificate (--crt, --key), or TLS",
-    403: "this station may not join: ask whoever runs the server",
-    404: "nothing is there: check the URL's path",
-    502: "the web server cannot reach the switch behind it: is uWSGI running?",
-    503: "the switch accepts no station now: it may be full or restarting",
-    504: "the switch behind the web server does not answer",
-}
+_TLS_ALERT: Final = b"\x15\x03"
+"""How a TLS alert begins: many TLS servers answer plain HTTP with one."""
 
 
 class Upgrade:
@@ -40,13 +32,15 @@ class Upgrade:
 
     def __init__(self, settings: ClientSettings, mac: bytes) -> None:
         """`mac` is the station's, announced in X-vpn-ws-MAC."""
-        self._login = settings.login
+        self._asked = Asked(settings.url.secure, has_login=settings.login is not None)
         offered = [Subprotocol(SUBPROTOCOL)] if settings.offload else None
         self._protocol = ClientProtocol(_library_url(settings), subprotocols=offered)
         self.request = self._build_request(settings, mac)
         """The bytes to send first."""
         self.early = b""
         """What came after the response's head, once `feed` returned True: the first messages."""
+        self.refused_with = 0
+        """The status of an answer that is not 101, once its head is here; 0 until then."""
         self._received = bytearray()
 
     @property
@@ -57,19 +51,33 @@ class Upgrade:
     def feed(self, data: bytes | memoryview) -> bool:
         """Take received bytes; return whether the connection is a WebSocket now.
 
-        Raises RefusedError for any status but 101, ConnectError if the answer is not an upgrade.
+        Raises RefusedError once a refusal is complete, ConnectError if the answer is neither.
         """
         self._received += data
-        head, end, rest = self._received.partition(_END_OF_HEAD)
-        if not b"HTTP/1.".startswith(bytes(head[:7])):
+        head, end, rest = bytes(self._received).partition(_END_OF_HEAD)
+        if head.startswith(_TLS_ALERT):
+            raise ConnectError("that port speaks TLS: use wss:// instead of ws://")
+        if not b"HTTP/1.".startswith(head[:7]):
             raise ConnectError("what answers there is not a web server: check host and port")
         if len(head) > MAX_HEAD_BYTES:
             raise ConnectError(f"the answer's head is longer than {MAX_HEAD_BYTES} bytes")
         if not end:
             return False
-        self.early = bytes(rest)
-        self._check_response(bytes(head + end))
+        head += end
+        status = _status_of(head)
+        if status != SWITCHING_PROTOCOLS:
+            self.refused_with = status
+            if len(rest) >= body_bytes(head):
+                raise self.refusal()
+            return False
+        self.early = rest
+        self._check_response(head)
         return True
+
+    def refusal(self) -> RefusedError:
+        """Return what to raise for a refusal, of which not all need have come."""
+        head, end, body = bytes(self._received).partition(_END_OF_HEAD)
+        return refusal(self.refused_with, head + end, body, self._asked)
 
     def _build_request(self, settings: ClientSettings, mac: bytes) -> bytes:
         request = self._protocol.connect()
@@ -84,12 +92,6 @@ class Upgrade:
         return request.serialize()
 
     def _check_response(self, head: bytes) -> None:
-        line = _STATUS_LINE.match(head)
-        if line is None:
-            raise ConnectError("the answer has no proper HTTP status line: check host and port")
-        status = int(line[1])
-        if status != SWITCHING_PROTOCOLS:
-            raise RefusedError(status, f"{self._reason(status, head)} (HTTP {status})")
         self._protocol.receive_data(head)
         if self._protocol.handshake_exc is not None:
             raise ConnectError(
@@ -97,25 +99,15 @@ class Upgrade:
                 f" {one_line(str(self._protocol.handshake_exc))}; {NOT_WEBSOCKET}"
             )
 
-    def _reason(self, status: int, head: bytes) -> str:
-        if status == 401:
-            if self._login is None:
-                return "the server wants a user and a password: see --user and --password-file"
-            return "the server does not accept this user and password"
-        if 300 <= status < 400:
-            return f"the server points elsewhere{_location(head)}: give the final URL"
-        return _HINTS.get(status, f"the server did not upgrade to WebSocket: {NOT_WEBSOCKET}")
+
+def _status_of(head: bytes) -> int:
+    line = _STATUS_LINE.match(head)
+    if line is None:
+        raise ConnectError("the answer has no proper HTTP status line: check host and port")
+    return int(line[1])
 
 
 def _library_url(settings: ClientSettings) -> WebSocketURI:
     url = settings.url
     user, password = settings.login or (None, None)
     return WebSocketURI(url.secure, url.server_name, url.port, url.path, url.query, user, password)
-
-
-def _location(head: bytes) -> str:
-    found = _LOCATION.search(head)
-    if found is None:
-        return ""
-    place = hide_userinfo(found[1].decode("latin-1")).partition("?")[0]
-    return f", to {one_line(place)}"

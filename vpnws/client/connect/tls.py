@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, NoReturn
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from vpnws.errors import ConfigError, TlsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from vpnws.client.settings import TlsSettings
+
+_NOT_YET_VALID: Final = 9
+_EXPIRED: Final = 10
+"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL."""
+_IGNORE_DATES: Final = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which Python does not name."""
+_UNITS: Final = ((365.25 * 86400, "years"), (86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"))
 
 
 def make_context(settings: TlsSettings) -> ssl.SSLContext:
@@ -50,6 +60,64 @@ def explain(error: ssl.SSLError, host: str) -> TlsError:
         return TlsError(f"the certificate of {host} is not accepted: {why}; {hint}")
     reason = (error.reason or "unknown reason").replace("_", " ").lower()
     return TlsError(f"TLS with {host} failed: {reason}; {_hint(reason)}")
+
+
+def is_about_dates(error: ssl.SSLError) -> bool:
+    """Return whether a certificate was refused because it has expired or is not valid yet."""
+    return isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in (
+        _NOT_YET_VALID,
+        _EXPIRED,
+    )
+
+
+@contextmanager
+def ignoring_dates(context: ssl.SSLContext) -> Iterator[None]:
+    """Have `context` check everything but dates meanwhile, to find out what they are."""
+    flags = context.verify_flags
+    context.verify_flags = flags | ssl.VerifyFlags(_IGNORE_DATES)
+    try:
+        yield
+    finally:
+        context.verify_flags = flags
+
+
+def explain_dates(host: str, certificate: Mapping[str, Any], now_s: float) -> TlsError:
+    """Return what to raise for a `certificate` of `host` that is too old or too new.
+
+    `certificate` is as ssl.SSLSocket.getpeercert returns it, empty if it is not known; `now_s` is
+    what this machine's clock says, in seconds since the epoch.
+    """
+    clock = f"this machine's clock says {_moment(now_s)}"
+    begin_s, end_s = (
+        ssl.cert_time_to_seconds(certificate[key]) if key in certificate else now_s
+        for key in ("notBefore", "notAfter")
+    )
+    if now_s < begin_s:
+        return TlsError(
+            f"the certificate of {host} is valid from {_moment(begin_s)} on, and {clock}:"
+            f" most likely that clock is wrong, by {_duration(begin_s - now_s)} or more; set it"
+        )
+    if now_s > end_s:
+        return TlsError(
+            f"the certificate of {host} expired at {_moment(end_s)}, {_duration(now_s - end_s)}"
+            f" ago, as {clock}: have the certificate renewed, or set the clock if it is wrong"
+        )
+    return TlsError(
+        f"a certificate in the chain of {host} has expired or is not valid yet, as {clock}:"
+        " have it renewed, or set the clock if it is wrong"
+    )
+
+
+def _moment(time_s: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(time_s))
+
+
+def _duration(duration_s: float) -> str:
+    """Return a duration in the longest unit of which it has two, rounded down."""
+    for unit_s, name in _UNITS:
+        if duration_s >= 2 * unit_s:
+            return f"{duration_s // unit_s:.0f} {name}"
+    return "a minute"
 
 
 def _hint(reason: str) -> str:

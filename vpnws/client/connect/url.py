@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from vpnws.client.settings import DEFAULT_PORTS, ServerUrl
 from vpnws.errors import ConfigError
 
+_ESCAPED: Final = "in a password or a path, write / ? # @ [ ] as %2F %3F %23 %40 %5B %5D"
 EXAMPLE: Final = "write it like wss://user:password@vpn.example.org/vpn"
 _KEPT_IN_PATH: Final = ":/?#[]@!$&'()*+,;=%"
 """Delimiters of RFC 3986, and the percent sign of what is already encoded."""
@@ -24,6 +25,7 @@ def parse_url(text: str) -> ServerUrl:
     if not text or any(c.isspace() or not c.isprintable() for c in text):
         raise _url_error("it is empty, or has a space or a control character in it")
     parts = _split(text)
+    _check_delimiters(parts)
     user, password = _userinfo(parts)
     return ServerUrl(
         secure=parts.scheme == "wss",
@@ -49,7 +51,7 @@ def _split(text: str) -> SplitResult:
     try:
         parts = urlsplit(text)
     except ValueError as error:
-        raise _url_error("its host is not a proper address") from error
+        raise _url_error(f"its host is not a proper address; {_ESCAPED}") from error
     if parts.scheme in ("http", "https"):
         instead = "wss" if parts.scheme == "https" else "ws"
         raise _url_error(f"the scheme is {parts.scheme}, where {instead} is needed")
@@ -58,6 +60,23 @@ def _split(text: str) -> SplitResult:
     if parts.fragment or text.endswith("#"):
         raise _url_error("it has a fragment ('#'); write %23 if you mean the character")
     return parts
+
+
+def _check_delimiters(parts: SplitResult) -> None:
+    """Find a password that ends too early, and an IPv6 address without brackets."""
+    host = parts.netloc.rpartition("@")[2]
+    # A raw '/' or '?' in a password ends the host there, and leaves the '@' behind.
+    if "@" in parts.path or (":" in host and "@" in parts.query and not _has_port(parts)):
+        raise _url_error(f"it has a '@' behind the host; {_ESCAPED}")
+    if host.count(":") > 1 and not host.startswith("["):
+        raise _url_error("an IPv6 address needs brackets, like wss://[2001:db8::1]:8443/vpn")
+
+
+def _has_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port is not None
+    except ValueError:
+        return False
 
 
 def _port(parts: SplitResult) -> int:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from vpnws import __version__
-from vpnws.client.connect.url import check_user, hide_userinfo, parse_url
+from vpnws.client.connect.url import hide_userinfo, parse_url
 from vpnws.client.program.exits import MEANINGS
-from vpnws.client.settings import DEFAULT_MTU_BYTES, ClientSettings, ServerUrl, TlsSettings
+from vpnws.client.program.login import read_login
+from vpnws.client.settings import DEFAULT_MTU_BYTES, ClientSettings, TlsSettings
 from vpnws.errors import ConfigError
 from vpnws.tap.linux import is_device_name
 from vpnws.wire.ethernet import is_station_address, parse_mac
@@ -22,8 +23,6 @@ MIN_MTU_BYTES: Final = 68
 MAX_MTU_BYTES: Final = 65521
 """Together with an Ethernet header, the 65,535 bytes that Linux allows a TAP; a higher `--mtu` is
 refused."""
-MAX_PASSWORD_FILE_BYTES: Final = 4096
-"""The first line of a password file is read up to here."""
 
 _DESCRIPTION: Final = """\
 Join this machine to a vpnws switch: create the network device TAP, connect to the server at
@@ -155,6 +154,7 @@ def _add_tls_options(group: argparse._ArgumentGroup) -> None:
 
 def read(options: argparse.Namespace) -> ClientSettings:
     """Turn parsed options into settings. Raises ConfigError naming the first that is wrong."""
+    _check_text(options)
     if "://" in options.tap:
         raise ConfigError("the name of the TAP device comes first, then the URL")
     if options.key is not None and options.crt is None:
@@ -165,13 +165,16 @@ def read(options: argparse.Namespace) -> ClientSettings:
             f" bridge the address (ip address add {options.address[0]} dev {options.bridge})"
         )
     url = parse_url(options.url)
+    tls = TlsSettings(not options.no_verify, options.ca, options.crt, options.key)
+    if not url.secure and tls != TlsSettings():
+        raise ConfigError("--ca, --crt, --key and --no-verify are for TLS: use wss:// in the URL")
     return ClientSettings(
         tap_name=options.tap,
         url=url,
-        login=_read_login(options.user, options.password_file, url),
+        login=read_login(options.user, options.password_file, url),
         headers=tuple(_read_header(text) for text in options.header),
         bridge=_read_bridge(options.bridge),
-        tls=TlsSettings(not options.no_verify, options.ca, options.crt, options.key),
+        tls=tls,
         addresses=tuple(_read_address(text) for text in options.address),
         mac=_read_mac(options.mac),
         mtu_bytes=_read_mtu(options.mtu),
@@ -180,27 +183,21 @@ def read(options: argparse.Namespace) -> ClientSettings:
     )
 
 
-def _read_login(
-    user: str | None, password_file: Path | None, url: ServerUrl
-) -> tuple[str, str] | None:
-    if user is None and password_file is None:
-        return None if url.user is None else (url.user, url.password or "")
-    if user is None or password_file is None:
-        raise ConfigError("--user and --password-file need each other")
-    if url.user is not None:
-        raise ConfigError("the URL names a user already: leave that out, or --user")
-    check_user(user)
-    return user, _read_password(password_file)
+def _check_text(options: argparse.Namespace) -> None:
+    """Refuse what is not UTF-8; Python has put a lone surrogate for each byte of it."""
+    for name, value in vars(options).items():
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and not _is_utf8(text):
+                option = name.upper() if name in ("tap", "url") else f"--{name.replace('_', '-')}"
+                raise ConfigError(f"{option} is not UTF-8 text: use a terminal with UTF-8")
 
 
-def _read_password(file: Path) -> str:
+def _is_utf8(text: str) -> bool:
     try:
-        with file.open(encoding="utf-8") as lines:
-            return lines.readline(MAX_PASSWORD_FILE_BYTES).rstrip("\r\n")
-    except OSError as error:
-        raise ConfigError(f"--password-file {file} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"--password-file {file} is not UTF-8 text") from error
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read_header(text: str) -> tuple[str, str]:
@@ -221,9 +218,31 @@ def _read_address(text: str) -> str:
     if "/" not in text or "%" in text:
         raise ConfigError(sentence)
     try:
-        return ipaddress.ip_interface(text).with_prefixlen
+        address = ipaddress.ip_interface(text)
     except ValueError as error:
         raise ConfigError(sentence) from error
+    what = _not_a_hosts(address)
+    if what:
+        raise ConfigError(f"--address {text} cannot be a station's: it is {what}")
+    return address.with_prefixlen
+
+
+def _not_a_hosts(address: ipaddress.IPv4Interface | ipaddress.IPv6Interface) -> str:
+    """Return what `address` is if no host can have it, empty if a host can.
+
+    The first address of an IPv6 network is one that its routers share (RFC 4291 2.6.1), and Linux
+    takes it for a host's: it is not refused.
+    """
+    network = address.network
+    if address.ip.is_multicast:
+        return "a multicast address"
+    if address.ip.is_unspecified or address.ip.is_loopback:
+        return "the unspecified address" if address.ip.is_unspecified else "a loopback address"
+    if address.version == 6 or network.num_addresses < 4:
+        return ""
+    if address.ip == network.network_address:
+        return f"the address of the network {network} itself"
+    return f"the broadcast address of {network}" if address.ip == network[-1] else ""
 
 
 def _read_bridge(text: str | None) -> str:

@@ -16,7 +16,7 @@ from vpnws.server.port.receiver import receive_native, receive_stream
 from vpnws.server.web.identity import read_identity, text_of
 from vpnws.server.web.refusals import Refusal, Refusals
 from vpnws.server.web.request import UPGRADE_REQUIRED, asks_for_more, read_request
-from vpnws.text import one_line
+from vpnws.text import MAX_SENTENCE_CHARACTERS, one_line
 
 if TYPE_CHECKING:
     from vpnws.server.node import Node
@@ -29,8 +29,6 @@ StartResponse: TypeAlias = Callable[[str, "list[tuple[str, str]]"], Callable[[by
 
 RETRY_AFTER_S: Final = 10
 """A station that finds no room is told to come back after this time."""
-MAX_SENTENCE_CHARACTERS: Final = 400
-"""A longer sentence of a refusal is cut off in the log."""
 LOOK_EVERY_S: Final = 1.0
 """This often the server checks whether a burst of refusals is due to be logged."""
 

@@ -1,0 +1,97 @@
+"""Why a web server did not upgrade: its own sentence if it is ours, else what its status means."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from vpnws.client.connect.url import hide_userinfo
+from vpnws.errors import RefusedError
+from vpnws.text import MAX_SENTENCE_CHARACTERS, one_line
+
+MAX_BODY_BYTES: Final = 4096
+"""So much of the body of a refusal is read; our own have a few hundred bytes."""
+NOT_WEBSOCKET: Final = "check the URL's path, and that the web server in front passes upgrades on"
+_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r", re.IGNORECASE)
+_LOCATION: Final = re.compile(rb"\r\nlocation:[ \t]*([^\r\n]*)", re.IGNORECASE)
+_WANTS_TLS: Final = re.compile("to (an )?(HTTPS|SSL|TLS)", re.IGNORECASE)
+"""nginx, Apache and Go's servers (Caddy) say in their body that plain HTTP came "to HTTPS port",
+"to an SSL-enabled server port", "to an HTTPS server"."""
+_WANTS_CERTIFICATE: Final = "No required SSL certificate was sent"
+_REFUSES_CERTIFICATE: Final = "The SSL certificate error"
+"""nginx's words for its statuses 496 and 495, which it sends as 400."""
+_HINTS: Final = {
+    400: "the web server does not understand the request: check host, port and path",
+    403: "this station may not join: ask whoever runs the server",
+    404: "nothing is there: check the URL's path",
+    502: "the web server cannot reach the switch behind it: is uWSGI running?",
+    503: "the switch accepts no station now: it may be full or restarting",
+    504: "the switch behind the web server does not answer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How the client asked, as far as it explains a refusal."""
+
+    secure: bool
+    """Whether it asked over TLS."""
+    has_login: bool
+    """Whether it sent a user and a password."""
+
+
+def body_bytes(head: bytes) -> int:
+    """Return how many bytes of the body to read after `head`; without a length, all that come."""
+    found = _LENGTH.search(head)
+    return MAX_BODY_BYTES if found is None else min(int(found[1]), MAX_BODY_BYTES)
+
+
+def refusal(status: int, head: bytes, body: bytes, asked: Asked) -> RefusedError:
+    """Return what to raise when a server answered with `status` instead of 101."""
+    text = body[:MAX_BODY_BYTES].decode(errors="replace")
+    sentence = _own_sentence(status, text)
+    reason = f"the server says: {sentence}" if sentence else _reason(status, head, text, asked)
+    return RefusedError(status, f"{reason} (HTTP {status})")
+
+
+def _own_sentence(status: int, text: str) -> str:
+    """Return the sentence in a vpnws server's plain text, empty if it is somebody else's.
+
+    Such a text is the status line, an empty line, and the sentence. Longer ones are for browsers.
+    """
+    first, empty, sentence = f"{text}\n\n".split("\n", 2)
+    sentence = sentence.strip()
+    if empty or "\n" in sentence or not re.match(f"{status} [A-Z]", first):
+        return ""
+    return one_line(sentence.rstrip("."), max_characters=MAX_SENTENCE_CHARACTERS)
+
+
+def _reason(status: int, head: bytes, text: str, asked: Asked) -> str:
+    if status == 401:
+        if not asked.has_login:
+            return "the server wants a user and a password: see --user and --password-file"
+        return "the server does not accept this user and password"
+    if 300 <= status < 400:
+        return f"the server points elsewhere{_location(head)}: give the final URL"
+    if status == 400:
+        return _reason_of_400(text, asked)
+    return _HINTS.get(status, f"the server did not upgrade to WebSocket: {NOT_WEBSOCKET}")
+
+
+def _reason_of_400(text: str, asked: Asked) -> str:
+    if not asked.secure and _WANTS_TLS.search(text):
+        return "that port speaks TLS: use wss:// instead of ws://"
+    if _WANTS_CERTIFICATE in text:
+        return "the web server wants a certificate of this station: see --crt and --key"
+    if _REFUSES_CERTIFICATE in text:
+        return "the web server does not accept this station's certificate: see --crt and --key"
+    return _HINTS[400]
+
+
+def _location(head: bytes) -> str:
+    found = _LOCATION.search(head)
+    if found is None:
+        return ""
+    place = hide_userinfo(found[1].decode("latin-1")).partition("?")[0]
+    return f", to {one_line(place)}"
