@@ -190,11 +190,25 @@ def test_a_ping_is_answered_with_its_payload(bed: Bed) -> None:
     assert (pong.opcode, bytes(pong.data)) == (Opcode.PONG, b"are you there")
 
 
-def test_a_silent_server_is_pinged_then_given_up(bed: Bed) -> None:
+def test_a_server_that_never_answers_is_pinged_and_kept(bed: Bed) -> None:
+    bed.skipped_s = PING_AFTER_S
+    bed.start()
+    for silent_s in (DEAD_AFTER_S, 2 * DEAD_AFTER_S):
+        assert bed.far.frames(1)[0].opcode is Opcode.PING
+        bed.skipped_s = silent_s
+        bed.tap.host_send(frame(1))
+        assert bed.far.frames(1)[0].opcode is Opcode.BINARY
+    bed.stop.request()
+    assert isinstance(bed.ended(), Stopped)
+
+
+def test_a_server_that_has_answered_once_is_given_up_when_it_is_silent(bed: Bed) -> None:
     bed.skipped_s = PING_AFTER_S
     bed.start()
     assert bed.far.frames(1)[0].opcode is Opcode.PING
-    bed.skipped_s = DEAD_AFTER_S
+    bed.far.flush()
+    wait_for(lambda: bed.connection.received_bytes, WAIT_S, "the pong to arrive")
+    bed.skipped_s = PING_AFTER_S + DEAD_AFTER_S + 1
     bed.tap.host_send(frame(1))
     error = bed.ended()
     assert isinstance(error, ConnectError)

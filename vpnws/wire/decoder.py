@@ -69,7 +69,16 @@ class ReceiveState:
 class _Decoder(Generic[Unmasked]):
     """Cuts one connection's received bytes into messages, control frames and an ending."""
 
-    __slots__ = ("_accept_text", "_max_message_bytes", "ending", "others", "ping", "state", "texts")
+    __slots__ = (
+        "_accept_text",
+        "_max_message_bytes",
+        "ending",
+        "has_pong",
+        "others",
+        "ping",
+        "state",
+        "texts",
+    )
 
     def __init__(
         self,
@@ -88,6 +97,7 @@ class _Decoder(Generic[Unmasked]):
         self._accept_text = accept_text
         self.state = state if state is not None else ReceiveState()
         self.ping: bytes | None = None
+        self.has_pong = False  # Whether the peer has ever sent a pong.
         self.texts: list[str] = []
         self.ending: Ending | None = None
         self.others = 0  # Fragments and control frames; the caller that counts them resets it.
@@ -178,7 +188,9 @@ class _Decoder(Generic[Unmasked]):
             self.ping = bytes(content)
         elif opcode == CLOSE:
             self._end(read_close(bytes(content)))
-        elif opcode != PONG:
+        elif opcode == PONG:
+            self.has_pong = True
+        else:
             self._take_fragment(first, bytes(content), messages)
 
     def _take_fragment(self, first: int, content: bytes, messages: list[bytes | Unmasked]) -> None:

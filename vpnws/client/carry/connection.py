@@ -59,6 +59,11 @@ class Connection:
         return bool(self.failure) or self._decoder.ending is not None
 
     @property
+    def answers_pings(self) -> bool:
+        """Whether the server is known to answer pings: it has, or it is a vpnws server."""
+        return self.has_offload or self._decoder.has_pong
+
+    @property
     def has_unsent(self) -> bool:
         """Whether bytes are still unsent: at most those of a batch and a control frame."""
         return self._stream.has_unsent

@@ -54,7 +54,7 @@ class Pump:
         self._connection = connection
         self._waiter = waiter
         self._notices = Notices()
-        self._keepalive = Keepalive(waiter.now())
+        self._keepalive = Keepalive(waiter.now(), answers_pings=connection.answers_pings)
         self._wake_at_s = self._keepalive.next_at_s()
         self._poller = select.epoll()
         self.is_paused = False
@@ -147,6 +147,10 @@ class Pump:
         return bool(messages)
 
     def _keep_alive(self, now: float) -> None:
+        if self._connection.answers_pings:
+            self._keepalive.answered()
+        if not self._connection.has_unsent:
+            self._keepalive.accepted(now)
         due = self._keepalive.due(now)
         self._wake_at_s = self._keepalive.next_at_s()
         if due is Due.PING:

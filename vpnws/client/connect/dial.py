@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from vpnws.client.carry.connection import Connection
+from vpnws.client.carry.keepalive import DEAD_AFTER_S
 from vpnws.client.carry.stream import Stream, TlsStream
 from vpnws.client.connect import tls
 from vpnws.client.connect.handshake import Upgrade
@@ -30,6 +31,8 @@ TCP_TIMEOUT_S: Final = 5.0
 """An address that takes longer to connect is given up, and the next one is tried."""
 HANDSHAKE_TIMEOUT_S: Final = 10.0
 """If TLS and the upgrade together take longer, the attempt has failed."""
+DEAD_AFTER_MS: Final = int(DEAD_AFTER_S * 1000)
+"""A connection whose peer acknowledges nothing for this long is ended by the kernel."""
 TLS_TIMEOUT_S: Final = 5.0
 """A server that takes longer to begin TLS most likely does not speak it."""
 READ_BYTES: Final = 4096
@@ -115,6 +118,7 @@ def _connect_one(
         if code:
             raise OSError(code, os.strerror(code))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER_MS)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
     except BaseException:
         sock.close()
