@@ -21,6 +21,7 @@ from tests.support.frames import EXPERIMENT, ethernet, mac
 from tests.support.netns import Namespace
 from tests.support.prerequisites import require, require_tap
 from tests.support.site import raw_socket
+from tests.support.unprivileged import NOBODY, as_seen_by_users
 from tests.support.vpn import TAP, Client
 from tests.support.waiting import wait_for
 from vpnws.client.program.exits import Exit
@@ -278,6 +279,66 @@ def test_a_device_that_is_deleted_ends_the_program(bed: Bed) -> None:
     bed.namespace.ip(f"link delete {TAP}")
     assert client.wait_for_end() == Exit.TAP
     assert f"the TAP device {TAP} was deleted" in client.log_text()
+
+
+@pytest.mark.parametrize("change", ["link delete", "link set name gone0 dev"])
+def test_a_device_that_goes_while_the_server_is_away_ends_the_program(
+    bed: Bed, change: str
+) -> None:
+    bed.server.status = HTTPStatus.SERVICE_UNAVAILABLE
+    client = bed.start(TAP, bed.url)
+    client.wait_for_log("trying again in")
+    bed.namespace.ip(f"{change} {TAP}")
+    assert client.wait_for_end() == Exit.TAP
+    assert f"the TAP device {TAP} is gone: it was deleted, renamed or moved" in client.log_text()
+    assert "Traceback" not in client.log_text()
+
+
+@pytest.mark.parametrize(
+    ("made", "sentence"),
+    [
+        ("link add tap8 type bridge", "the device tap8 exists already and is no TAP: name another"),
+        ("tuntap add tap8 mode tun", "the device tap8 is a TUN device, which carries no Ethernet"),
+        ("tuntap add tap8 mode tun multi_queue", "the device tap8 is a TUN device, which carries"),
+        ("tuntap add tap8 mode tap multi_queue", "the device tap8 was made with several queues"),
+    ],
+)
+def test_a_device_that_is_no_tap_of_ours_is_one_sentence(
+    bed: Bed, made: str, sentence: str
+) -> None:
+    bed.namespace.ip(made)
+    try:
+        client = bed.start("tap8", bed.url)
+        assert client.wait_for_end() == Exit.TAP
+        assert sentence in client.log_text()
+        assert client.log_text().count("\n") == 1
+    finally:
+        bed.namespace.ip("link delete tap8")
+
+
+def test_a_user_needs_no_privileges_for_a_device_made_for_the_user(
+    bed: Bed, tmp_path: Path
+) -> None:
+    require("setpriv")
+    bed.namespace.ip(f"tuntap add {TAP} mode tap user {NOBODY}")
+    bed.namespace.ip(f"link set {TAP} address {MAC} mtu 1400 up")
+    user = f"setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups --bounding-set=-all"
+    try:
+        client = bed.parts.enter_context(
+            Client(
+                bed.namespace,
+                *("--mac", MAC, "--mtu", "1400", TAP, bed.url),
+                wrapper=[*as_seen_by_users(tmp_path), *user.split()],
+            )
+        )
+        client.wait_until_connected()
+        with on_the_tap(bed.namespace) as sock:
+            sock.send(make_frame(1, 100))
+            assert echoes(sock, 1) == [make_frame(1, 100)]
+        assert client.stop() == Exit.STOPPED
+        assert f"ip link set {TAP} txqueuelen 256" in client.log_text()
+    finally:
+        bed.namespace.ip(f"link delete {TAP}")
 
 
 def test_a_device_that_is_down_for_a_while_does_not_end_it(bed: Bed) -> None:

@@ -1,5 +1,8 @@
 """The command line: what becomes of options, and the sentence and exit code of each mistake."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -228,6 +231,27 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
         cli.main(["--version"])
     assert caught.value.code == 0
     assert capsys.readouterr().out == f"vpnws-client {__version__}\n"
+
+
+SIGNALLED_WHILE_LOADING = """
+import os, sys
+from vpnws.client.program import entry
+
+class Signal:
+    def find_spec(self, name, *_):
+        if name == "vpnws.client.program.options":
+            os.kill(os.getpid(), int(sys.argv[1]))
+
+sys.meta_path.insert(0, Signal())
+sys.exit(entry.main())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_program_is_loaded_ends_it_quietly(number: signal.Signals) -> None:
+    program = [sys.executable, "-c", SIGNALLED_WHILE_LOADING, str(number.value)]
+    done = subprocess.run(program, check=False, capture_output=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (Exit.STOPPED, b"", b"")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import sys
 
-from vpnws.client.program.cli import main
+from vpnws.client.program.entry import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytun
 
@@ -29,7 +30,15 @@ _CHECKSUM_AND_TCP: Final = 0x1 | 0x2 | 0x4 | 0x8
 """TUN_F_CSUM, _TSO4, _TSO6 and _TSO_ECN of linux/if_tun.h."""
 _UDP: Final = 0x20 | 0x40
 """TUN_F_USO4 and _USO6, which Linux has since 6.2."""
+_SIOCGIFFLAGS: Final = 0x8913
+_IFREQ_BYTES: Final = 40
 _IFF_UP: Final = 1
+_OTHER_KINDS: Final = (
+    (pytun.IFF_TAP | pytun.IFF_MULTI_QUEUE, "was made with several queues (multi_queue)"),
+    (pytun.IFF_TUN, "is a TUN device, which carries no Ethernet frames"),
+    (pytun.IFF_TUN | pytun.IFF_MULTI_QUEUE, "is a TUN device, which carries no Ethernet frames"),
+)
+"""Flags with which a device can be opened that is no TAP of ours, and what it is then."""
 MAX_NAME_BYTES: Final = 15
 """A longer device name is refused: IFNAMSIZ without its final zero byte."""
 
@@ -48,8 +57,8 @@ class LinuxTap:
 
     @property
     def mac(self) -> bytes:
-        """The device's own MAC, as 6 bytes."""
-        return bytes(self._device.hwaddr)
+        """The device's own MAC, as 6 bytes. Raises TapError if the device is gone."""
+        return bytes(self._get("hwaddr", "MAC"))
 
     def set_mac(self, mac: bytes) -> None:
         """Give the device the 6-byte `mac`. Raises TapError."""
@@ -62,7 +71,8 @@ class LinuxTap:
     def up(self) -> None:
         """Bring the device up. Raises TapError."""
         try:
-            self._device.up()
+            if not self._is_up():
+                self._device.up()
         except (pytun.Error, OSError) as error:
             raise _explained(error, self.name, "bring up") from error
 
@@ -140,7 +150,23 @@ class LinuxTap:
             return False
         return True
 
+    def _is_up(self) -> bool:
+        """Ask the kernel; /sys may show the devices of another network namespace."""
+        request = self.name.encode().ljust(_IFREQ_BYTES, b"\0")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            answer = fcntl.ioctl(sock, _SIOCGIFFLAGS, request)
+        return bool(int.from_bytes(answer[16:18], sys.byteorder) & _IFF_UP)
+
+    def _get(self, attribute: str, what: str) -> Any:
+        try:
+            return getattr(self._device, attribute)
+        except (pytun.Error, OSError) as error:
+            raise _explained(error, self.name, f"ask for the {what} of") from error
+
     def _set(self, attribute: str, value: object, what: str) -> None:
+        """Set it, unless it is so already: that needs no privileges."""
+        if self._get(attribute, what) == value:
+            return
         try:
             setattr(self._device, attribute, value)
         except (pytun.Error, OSError) as error:
@@ -226,10 +252,31 @@ def open_tap(name: str, *, create: bool = True, offload: bool = False) -> LinuxT
         if offload:
             _agree_on_header(tap.fd)
     except (pytun.Error, OSError) as error:
+        if error.args[0] == errno.EINVAL and (kind := _other_kind(name)):
+            raise TapError(f"the device {name} {kind}") from error
         raise _explained(error, name, "open") from error
     # A persistent device may still be as another program left it.
     tap.set_offload(on=False)
     return tap
+
+
+def _other_kind(name: str) -> str:
+    """Return what the device `name` is that is no TAP, and what to do; empty if it may be one.
+
+    The kernel refuses flags of another kind with EINVAL before it looks at anything else.
+    """
+    try:
+        socket.if_nametoindex(name)
+    except OSError:
+        return ""
+    for flags, what in _OTHER_KINDS:
+        try:
+            pytun.TunTapDevice(name=name, flags=flags | pytun.IFF_NO_PI).close()
+        except (pytun.Error, OSError) as error:
+            if error.args[0] == errno.EINVAL:
+                continue
+        return f"{what}: delete it (ip link delete {name}), or name another"
+    return "exists already and is no TAP: name another, such as tap0"
 
 
 def _agree_on_header(fd: int) -> None:
@@ -244,6 +291,11 @@ def _explained(error: Exception, name: str, verb: str) -> TapError:
         return TapPermissionError(
             f"no permission to {verb} the TAP device {name}: run as root or give the program"
             " CAP_NET_ADMIN"
+        )
+    if code == errno.ENODEV:
+        return TapError(
+            f"the TAP device {name} is gone: it was deleted, renamed or moved to another network"
+            " namespace"
         )
     if code == errno.EBUSY:
         return TapBusyError(f"the TAP device {name} is in use by another process")

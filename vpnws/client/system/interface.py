@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ IP_TIMEOUT_S: Final = 5.0
 TX_QUEUE_FRAMES: Final = 256
 """Frames that the kernel may queue for us; it drops further ones. A longer queue would only add
 latency under load."""
+log = logging.getLogger(__name__)
 _SEARCH_PATH: Final = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 
@@ -32,13 +34,25 @@ def set_up(tap: Tap, settings: ClientSettings) -> None:
         tap.set_mac(settings.mac)
     tap.set_mtu(settings.mtu_bytes)
     if _find_ip() is not None:
-        _run_ip("shorten the queue of", tap, "link", "set", "txqueuelen", str(TX_QUEUE_FRAMES))
+        _shorten_queue(tap)
         _bound_segments(tap)
     if settings.bridge:
         _join(tap, settings.bridge)
     tap.up()
     for address in settings.addresses:
         _run_ip(f"give the address {address} to", tap, "address", "replace", address)
+
+
+def _shorten_queue(tap: Tap) -> None:
+    """Shorten the queue of `tap`; without privileges it stays as it is."""
+    try:
+        _run_ip("shorten the queue of", tap, "link", "set", "txqueuelen", str(TX_QUEUE_FRAMES))
+    except TapPermissionError:
+        log.info(
+            "no permission to shorten the queue of %s, which keeps latency low under load: have"
+            " root do it (ip link set %s txqueuelen %d)",
+            *(tap.name, tap.name, TX_QUEUE_FRAMES),
+        )
 
 
 def _bound_segments(tap: Tap) -> None:
