@@ -187,6 +187,13 @@ def test_a_wrong_address_ends_the_program_with_a_sentence(bed: Bed) -> None:
     assert client.log_text().count("\n") == 1
 
 
+def test_an_address_that_covers_the_servers_is_one_sentence(bed: Bed) -> None:
+    client = bed.start("--once", "--address", "10.8.0.2/24", TAP, "ws://10.8.0.7:8080/")
+    assert client.wait_for_end() == Exit.CONNECT
+    assert "--address 10.8.0.2/24 covers the server's own address" in client.log_text()
+    assert client.log_text().count("\n") == 1
+
+
 def test_a_device_in_use_is_exit_code_4(bed: Bed) -> None:
     first = bed.connect()
     second = bed.start(TAP, bed.url)

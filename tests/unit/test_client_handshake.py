@@ -462,6 +462,14 @@ def test_a_closed_port_is_told(waiter: Waiter) -> None:
     assert str(error) == f"cannot connect to 127.0.0.1:{port}: Connection refused (127.0.0.1)"
 
 
+def test_a_way_that_leads_into_the_vpn_is_told(waiter: Waiter) -> None:
+    port = closed_port()
+    covering = settings_for(f"ws://127.0.0.1:{port}/", addresses=("10.0.0.1/8", "127.0.0.1/8"))
+    assert "--address 127.0.0.1/8 covers the server's own" in str(failure(covering, waiter))
+    beside = settings_for(f"ws://127.0.0.1:{port}/", addresses=("127.0.0.2/8",))
+    assert "Connection refused" in str(failure(beside, waiter))
+
+
 def test_every_address_is_tried(waiter: Waiter, monkeypatch: pytest.MonkeyPatch) -> None:
     with server() as there:
         addresses = [

@@ -31,12 +31,11 @@ _CHECKSUM_AND_TCP: Final = 0x1 | 0x2 | 0x4 | 0x8
 _UDP: Final = 0x20 | 0x40
 """TUN_F_USO4 and _USO6, which Linux has since 6.2."""
 _SIOCGIFFLAGS: Final = 0x8913
-_IFREQ_BYTES: Final = 40
 _IFF_UP: Final = 1
+_TUN: Final = "is a TUN device, which carries no Ethernet frames"
 _OTHER_KINDS: Final = (
     (pytun.IFF_TAP | pytun.IFF_MULTI_QUEUE, "was made with several queues (multi_queue)"),
-    (pytun.IFF_TUN, "is a TUN device, which carries no Ethernet frames"),
-    (pytun.IFF_TUN | pytun.IFF_MULTI_QUEUE, "is a TUN device, which carries no Ethernet frames"),
+    *((pytun.IFF_TUN, _TUN), (pytun.IFF_TUN | pytun.IFF_MULTI_QUEUE, _TUN)),
 )
 """Flags with which a device can be opened that is no TAP of ours, and what it is then."""
 MAX_NAME_BYTES: Final = 15
@@ -152,7 +151,7 @@ class LinuxTap:
 
     def _is_up(self) -> bool:
         """Ask the kernel; /sys may show the devices of another network namespace."""
-        request = self.name.encode().ljust(_IFREQ_BYTES, b"\0")
+        request = self.name.encode().ljust(40, b"\0")  # struct ifreq
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             answer = fcntl.ioctl(sock, _SIOCGIFFLAGS, request)
         return bool(int.from_bytes(answer[16:18], sys.byteorder) & _IFF_UP)
@@ -265,9 +264,7 @@ def _other_kind(name: str) -> str:
 
     The kernel refuses flags of another kind with EINVAL before it looks at anything else.
     """
-    try:
-        socket.if_nametoindex(name)
-    except OSError:
+    if name not in (there for _, there in socket.if_nameindex()):
         return ""
     for flags, what in _OTHER_KINDS:
         try:

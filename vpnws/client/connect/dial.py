@@ -15,6 +15,7 @@ from vpnws.client.carry.connection import Connection
 from vpnws.client.carry.keepalive import DEAD_AFTER_S
 from vpnws.client.carry.stream import Stream, TlsStream
 from vpnws.client.connect import tls
+from vpnws.client.connect.detour import detour
 from vpnws.client.connect.handshake import Upgrade
 from vpnws.client.connect.resolve import resolve
 from vpnws.errors import ConnectError
@@ -23,7 +24,6 @@ from vpnws.sizes import MAX_UNSENT_BYTES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vpnws.client.connect.resolve import Address
     from vpnws.client.settings import ClientSettings, ServerUrl
     from vpnws.client.waiting import Waiter
 
@@ -52,7 +52,7 @@ def connect(
     RefusedError, TlsError, and Stopped when told to stop.
     """
     url = settings.url
-    sock = _connect_any(resolve(url.host, url.port, waiter), url.authority, waiter)
+    sock = _connect_any(settings, waiter)
     until_s = waiter.now() + HANDSHAKE_TIMEOUT_S
     try:
         stream = _open_stream(sock, context, url, waiter, until_s)
@@ -79,29 +79,30 @@ def _explain(
     certificate: Mapping[str, Any] = {}
     # What has gone wrong is known already. The dates only make it clearer.
     with contextlib.suppress(OSError, ConnectError), tls.ignoring_dates(context):
-        certificate = _fetch_certificate(settings.url, context, waiter)
+        certificate = _fetch_certificate(settings, context, waiter)
     return tls.explain_dates(name, certificate, time.time())
 
 
 def _fetch_certificate(
-    url: ServerUrl, context: ssl.SSLContext, waiter: Waiter
+    settings: ClientSettings, context: ssl.SSLContext, waiter: Waiter
 ) -> Mapping[str, Any]:
     """Connect once more, and return the server's certificate; send nothing but TLS."""
-    sock = _connect_any(resolve(url.host, url.port, waiter), url.authority, waiter)
-    with contextlib.closing(sock):
-        stream = TlsStream(sock, context, url.server_name)
-        _shake_hands(stream, url, waiter, waiter.now() + HANDSHAKE_TIMEOUT_S)
+    with contextlib.closing(_connect_any(settings, waiter)) as sock:
+        stream = TlsStream(sock, context, settings.url.server_name)
+        _shake_hands(stream, settings.url, waiter, waiter.now() + HANDSHAKE_TIMEOUT_S)
         return stream.certificate
 
 
-def _connect_any(addresses: list[Address], name: str, waiter: Waiter) -> socket.socket:
-    """Return a socket connected to the first address that answers."""
+def _connect_any(settings: ClientSettings, waiter: Waiter) -> socket.socket:
+    """Return a socket connected to the server's first address that answers."""
+    name = settings.url.authority
     failures: dict[str, list[str]] = {}
-    for family, address in addresses:
+    for family, address in resolve(settings.url.host, settings.url.port, waiter):
         try:
             return _connect_one(family, address, waiter)
         except OSError as error:
-            failures.setdefault(_reason(error), []).append(address[0])
+            own = detour(family, address, settings.addresses)
+            failures.setdefault(_detour_reason(own) or _reason(error), []).append(address[0])
     why = "; ".join(f"{reason} ({', '.join(hosts)})" for reason, hosts in failures.items())
     raise ConnectError(f"cannot connect to {name}: {why}")
 
@@ -206,6 +207,15 @@ def _write(stream: Stream, data: bytes, waiter: Waiter, until_s: float) -> None:
     while stream.has_unsent:
         waiter.wait(stream.fd, select.POLLOUT, until_s)
         stream.flush()
+
+
+def _detour_reason(own: str) -> str:
+    if not own:
+        return ""
+    return (
+        f"--address {own} covers the server's own address, so this machine looks for the server"
+        " inside the VPN; give the VPN another network, or the address a longer prefix"
+    )
 
 
 def _reason(error: OSError) -> str:

@@ -1,0 +1,25 @@
+"""Finds out whether the way to the server leads into the VPN itself."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def detour(family: socket.AddressFamily, address: tuple[object, ...], own: Sequence[str]) -> str:
+    """Return which of `own`, each with a prefix length, the kernel would use to reach `address`.
+
+    Empty if it would use none of them. To connect a UDP socket sends nothing: it only has the
+    kernel choose a route and the address to send from.
+    """
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect(address)
+        except OSError:
+            return ""
+        source = ipaddress.ip_address(sock.getsockname()[0])
+    return next((text for text in own if ipaddress.ip_interface(text).ip == source), "")
