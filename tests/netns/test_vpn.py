@@ -10,8 +10,8 @@ import pytest
 from tests.support.netns import SERVER_ADDRESS
 from tests.support.prerequisites import require, require_root, require_tap
 from tests.support.site import TWO_WORKERS
-from tests.support.traffic import capture, iperf3, ping
-from tests.support.vpn import TAP, Vpn, kill
+from tests.support.traffic import PingResult, capture, iperf3, ping
+from tests.support.vpn import TAP, Client, Vpn, kill
 from tests.support.waiting import wait_for
 from vpnws.wire.ethernet import format_mac
 
@@ -74,6 +74,33 @@ class TestTwoStations:
     def test_a_mac_is_the_taps_own(self, pair: Vpn) -> None:
         for station in pair.lan.stations:
             assert f"mac={format_mac(station.mac(TAP))}" in pair.uwsgi.log_text()
+
+
+def restarted(vpn: Vpn, client: Client, *options: str) -> PingResult:
+    """Start station 1 again; return how it answered station 0, whose caches are as before."""
+    assert ping(vpn.lan.stations[0], vpn.address(1)).received == 3
+    assert ping(vpn.lan.stations[0], vpn.address_6(1)).received == 3
+    assert client.stop() == 0
+    vpn.join(1, "", *options)
+    return ping(vpn.lan.stations[0], vpn.address(1), count=3, interval_s=0.2)
+
+
+def test_a_client_that_starts_again_is_reachable_at_once() -> None:
+    with Vpn(2) as vpn:
+        _, client = vpn.join_all()
+        vpn.wait_until_reachable(0, 1)
+        before = vpn.lan.stations[1].mac(TAP)
+        assert restarted(vpn, client).received == 3
+        assert vpn.lan.stations[1].mac(TAP) == before
+        assert vpn.lan.stations[0].mac(TAP) != before
+
+
+def test_a_client_that_comes_back_with_another_mac_is_reachable_at_once() -> None:
+    with Vpn(2) as vpn:
+        _, client = vpn.join_all()
+        vpn.wait_until_reachable(0, 1)
+        assert restarted(vpn, client, "--mac", "02:00:00:00:0a:0b").received == 3
+        assert ping(vpn.lan.stations[0], vpn.address_6(1)).received == 3
 
 
 def test_four_stations_on_two_workers_reach_each_other_and_overhear_nothing() -> None:

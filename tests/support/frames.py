@@ -220,13 +220,14 @@ def neighbor(
     addresses: Addresses = ADDRESSES_6,
     hops: int = 255,
     macs: bytes = MACS,
+    flags: int = 0x60000000,
 ) -> bytes:
     """Return a neighbor solicitation or advertisement in a frame (RFC 4861 4.3, 4.4).
 
-    `link_layer` is the MAC in its option; empty means no option.
+    `link_layer` is the MAC in its option; empty means no option. Only an advertisement has `flags`.
     """
     option = _LINK_LAYER_SOURCE if kind == SOLICITATION else _LINK_LAYER_TARGET
-    flags = 0 if kind == SOLICITATION else 0x60000000
+    flags = 0 if kind == SOLICITATION else flags
     rest = struct.pack(">I", flags) + _packed_6(target)
     rest += option + link_layer if link_layer else b""
     return icmpv6(kind, rest, addresses=addresses, hops=hops, macs=macs)

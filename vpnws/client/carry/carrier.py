@@ -12,7 +12,7 @@ from vpnws.tap.contract import FRAME_ERRORS
 from vpnws.wire.ethernet import HEADER_BYTES, MAX_TAGS_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from vpnws.client.carry.connection import Connection
     from vpnws.client.carry.counters import Counters
@@ -43,6 +43,10 @@ class Carrier(ABC):
         self._write = write
         self._first_room = room
         self._max_frame_bytes = mtu_bytes + HEADER_BYTES + MAX_TAGS_BYTES
+
+    @abstractmethod
+    def send(self, frames: Sequence[bytes]) -> None:
+        """Send complete frames of our own; call it only while the connection has nothing unsent."""
 
     @abstractmethod
     def deliver(self, messages: list[Buffer]) -> None:

@@ -12,6 +12,8 @@ from vpnws.wire.offload import fit, plain_frames
 from vpnws.wire.records import NOTHING_TO_DO, VNET_BYTES, decode_records
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vpnws.client.carry.connection import Connection
     from vpnws.client.carry.counters import Counters
     from vpnws.tap.contract import Tap
@@ -28,6 +30,10 @@ class FrameCarrier(Carrier):
         self._buffer = memoryview(bytearray(READ_BYTES))
         super().__init__(tap, connection, counters, mtu_bytes, tap.write, self._buffer)
         self._frames: list[bytes] = []
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        """Send complete frames of our own; call it only while the connection has nothing unsent."""
+        self._connection.send_frames(frames)
 
     def deliver(self, messages: list[Buffer]) -> None:
         """Write received frames to the TAP; drop and count what must not reach the kernel.

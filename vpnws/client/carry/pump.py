@@ -26,6 +26,8 @@ from vpnws.text import one_line
 from vpnws.wire.websocket import GOING_AWAY, NO_STATUS, Ending
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vpnws.client.carry.connection import Connection
     from vpnws.client.carry.counters import Counters
     from vpnws.client.waiting import Waiter
@@ -46,8 +48,13 @@ class Pump:
         waiter: Waiter,
         counters: Counters,
         mtu_bytes: int,
+        announced: Sequence[bytes] = (),
     ) -> None:
-        """Borrow everything: the caller closes `tap` and `connection`."""
+        """Borrow everything: the caller closes `tap` and `connection`.
+
+        `announced` are complete frames that are sent first, fewer than a turn has.
+        """
+        self._announced = announced
         carrier_class = RecordCarrier if connection.has_offload else FrameCarrier
         self._carrier = carrier_class(tap, connection, counters, mtu_bytes)
         self._tap_fd = tap.fd
@@ -78,6 +85,8 @@ class Pump:
                 raise
 
     def _run(self) -> NoReturn:
+        if self._announced:
+            self._carrier.send(self._announced)
         self._carrier.deliver(self._connection.take_early())
         if self._connection.is_over:
             self._finish()

@@ -15,10 +15,13 @@ from vpnws.wire.records import (
     PREFIX_BYTES,
     VNET_BYTES,
     each_record,
+    encode_record,
     put_length,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vpnws.client.carry.connection import Connection
     from vpnws.client.carry.counters import Counters
     from vpnws.tap.contract import Tap
@@ -44,6 +47,12 @@ class RecordCarrier(Carrier):
         super().__init__(tap, connection, counters, mtu_bytes, tap.write_record, room)
         self._end = HEAD_ROOM_BYTES
         """Where the unwritten records end and the next one begins."""
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        """Send complete frames of our own; call it only while the connection has nothing unsent."""
+        records = b"".join(map(encode_record, frames))
+        self._connection.write_message(memoryview(bytearray(HEAD_ROOM_BYTES) + records))
+        self._connection.flush()
 
     def deliver(self, messages: list[Buffer]) -> None:
         """Write received records to the TAP; drop and count what must not reach the kernel.

@@ -15,7 +15,7 @@ from vpnws.client.program.station import Station
 from vpnws.client.system import interface
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import VpnwsError
-from vpnws.tap.linux import open_tap
+from vpnws.tap.linux import exists, open_tap
 
 if TYPE_CHECKING:
     import ssl
@@ -67,8 +67,10 @@ def _run_device(
     settings: ClientSettings, context: ssl.SSLContext | None, waiter: Waiter
 ) -> NoReturn:
     """Keep the device open for as long as the station lives. Raises Stopped, VpnwsError."""
+    # One that was there before may have the MAC that somebody gave it.
+    is_new = not exists(settings.tap_name)
     with closing(open_tap(settings.tap_name, offload=settings.offload)) as tap:
-        interface.set_up(tap, settings)
+        interface.set_up(tap, settings, is_new=is_new)
         # Jitter must differ between stations; it need not be secret.
         station = Station(settings, context, tap, waiter, random.random)
         try:

@@ -105,7 +105,11 @@ def _add_interface_options(group: argparse._ArgumentGroup) -> None:
         default=[],
         help="give it this IPv4 or IPv6 address, such as 10.8.0.2/24; may be repeated",
     )
-    group.add_argument("--mac", metavar="MAC", help="its MAC (default: the kernel chooses one)")
+    group.add_argument(
+        "--mac",
+        metavar="MAC",
+        help="its MAC (default: one that it keeps for this machine, device, server and user)",
+    )
     group.add_argument(
         "--mtu",
         metavar="BYTES",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import ipaddress
 import logging
 from typing import TYPE_CHECKING, NoReturn
 
@@ -13,7 +14,9 @@ from vpnws.client.carry.pump import Pump
 from vpnws.client.connect import dial
 from vpnws.client.program.backoff import Backoff
 from vpnws.client.program.exits import ends_first_attempt
+from vpnws.client.system.interface import forwards_ipv6
 from vpnws.errors import ConnectError
+from vpnws.wire.announce import announcements
 from vpnws.wire.ethernet import format_mac
 
 if TYPE_CHECKING:
@@ -92,8 +95,11 @@ class Station:
         return connection
 
     def _pump(self, connection: Connection) -> Pump:
-        mtu_bytes = self._settings.mtu_bytes
-        return Pump(self._tap, connection, self._waiter, self.counters, mtu_bytes)
+        tap, settings = self._tap, self._settings
+        packed = [ipaddress.ip_interface(text).packed for text in settings.addresses]
+        # Others may remember the MAC of before, and the switch another port.
+        announced = announcements(tap.mac, packed, is_router=forwards_ipv6(tap.name))
+        return Pump(tap, connection, self._waiter, self.counters, settings.mtu_bytes, announced)
 
     def _is_final(self, error: ConnectError) -> bool:
         if self._settings.once:

@@ -6,8 +6,10 @@ import logging
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from vpnws.client.system.mac import MACHINE_ID, default_mac, machine_name
 from vpnws.errors import TapError, TapPermissionError
 from vpnws.tap.linux import exists
 from vpnws.wire.offload import MAX_SEGMENTS
@@ -25,13 +27,21 @@ log = logging.getLogger(__name__)
 _SEARCH_PATH: Final = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 
-def set_up(tap: Tap, settings: ClientSettings) -> None:
-    """Configure `tap` as `settings` say and bring it up.
+def set_up(tap: Tap, settings: ClientSettings, *, is_new: bool) -> None:
+    """Configure `tap` as `settings` say and bring it up; one that `is_new` gets a MAC anyway.
 
     Raises TapError (TapPermissionError among them) with a sentence that says what to do.
     """
-    if settings.mac is not None:
-        tap.set_mac(settings.mac)
+    mac = settings.mac
+    if mac is None and is_new:
+        mac = default_mac(settings, tap.name, machine_name())
+        if mac is None:
+            log.info(
+                "this machine has no %s, so the MAC of %s is a new one at each start: see --mac",
+                *(MACHINE_ID, tap.name),
+            )
+    if mac is not None:
+        tap.set_mac(mac)
     tap.set_mtu(settings.mtu_bytes)
     if _find_ip() is not None:
         _shorten_queue(tap)
@@ -41,6 +51,14 @@ def set_up(tap: Tap, settings: ClientSettings) -> None:
     tap.up()
     for address in settings.addresses:
         _run_ip(f"give the address {address} to", tap, "address", "replace", address)
+
+
+def forwards_ipv6(device: str) -> bool:
+    """Return whether this machine is a router for IPv6 on `device`."""
+    try:
+        return Path(f"/proc/sys/net/ipv6/conf/{device}/forwarding").read_text().strip() != "0"
+    except OSError:
+        return False
 
 
 def _shorten_queue(tap: Tap) -> None:
