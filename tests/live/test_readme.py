@@ -49,6 +49,7 @@ NOT_RUN = {
     "python3": "fetches packages",
     ".venv/bin/pip": "fetches packages",
     ".venv/bin/vpnws-client": "its options are held by tests/unit/test_docs.py",
+    "ip": "test_a_user_needs_no_privileges_for_a_device_made_for_the_user makes the same device",
     "curl": "test_a_look_at_the_switch_shows_what_it_says asks the same",
 }
 """Commands outside the two walks, and why this test does not run them."""
