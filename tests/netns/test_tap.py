@@ -31,6 +31,8 @@ T = TypeVar("T")
 NAME = "tap7"
 PEER = "10.77.0.2"
 PEER_MAC = "02:00:00:00:00:02"
+NO_IPV6 = "sysctl -qw net.ipv6.conf.default.disable_ipv6=1"
+"""The kernel then sends nothing of its own over a new device."""
 TYPE_IPV4 = b"\x08\x00"
 ETH_P_ALL = 3
 SOL_PACKET = 263
@@ -127,7 +129,7 @@ class TestContract(TapContract):
             made.append(LinuxDevice(namespace, has_vnet))
             return made[-1]
 
-        namespace.run("sysctl -qw net.ipv6.conf.default.disable_ipv6=1")
+        namespace.run(NO_IPV6)
         yield make
         for device in made:
             device.close()
@@ -146,6 +148,7 @@ def test_with_offload_datagrams_of_one_call_come_in_one_frame(namespace: Namespa
 
 
 def test_without_it_the_kernel_completes_every_frame(namespace: Namespace) -> None:
+    namespace.run(NO_IPV6)
     with opened(namespace, offload=True) as tap:
         assert tap.set_offload(on=True)
         assert not tap.set_offload(on=False)

@@ -120,17 +120,20 @@ def _drop_in() -> str:
 
 @contextmanager
 def _cgroup() -> Iterator[Path]:
-    """Make a cgroup for the container, and remove it with all that systemd made in it."""
-    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
-    tops = [Path(point) for _, point, kind, *_ in mounts if kind == "cgroup2"]
-    if not tops:
-        raise RuntimeError("no cgroup2 file system is mounted")
-    cgroup = tops[0] / f"vpnws-test-{os.getpid()}"
-    cgroup.mkdir()
-    try:
-        yield cgroup
-    finally:
-        for path in sorted(cgroup.rglob("*/"), reverse=True):
-            with suppress(OSError):
-                path.rmdir()
-        cgroup.rmdir()
+    """Make a cgroup for the container, and remove it with all that systemd made in it.
+
+    The hierarchy is mounted in a place of its own: what the machine has at /sys/fs/cgroup may be
+    elsewhere, absent or covered.
+    """
+    with tempfile.TemporaryDirectory(prefix="vpnws-cgroup-") as top:
+        processes.run(["mount", "-t", "cgroup2", "cgroup2", top])
+        cgroup = Path(top) / f"vpnws-test-{os.getpid()}"
+        try:
+            cgroup.mkdir()
+            yield cgroup
+        finally:
+            for path in sorted(cgroup.rglob("*/"), reverse=True):
+                with suppress(OSError):
+                    path.rmdir()
+            cgroup.rmdir()
+            processes.run(["umount", top])
