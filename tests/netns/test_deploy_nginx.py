@@ -23,6 +23,7 @@ pytestmark = pytest.mark.netns
 
 ALICE = basic("alice", "wonderland")
 BOB = basic("bob", "builder")
+MEMBERS = {"htpasswd-blue": ["alice"], "htpasswd-red": ["bob"]}
 LIE = "forged"
 FORGED = [
     (name, LIE)
@@ -68,7 +69,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
     ini = write_tell(tmp_path_factory.mktemp("tell"))
     with (
         Lan(1) as lan,
-        Nginx(lan.server, user="www-data", worker_processes=2) as nginx,
+        Nginx(lan.server, user="www-data", worker_processes=2, members=MEMBERS) as nginx,
         Uwsgi(
             ini=ini, namespace=lan.server, socket_path=nginx.socket_path, has_mule=False
         ) as uwsgi,
@@ -91,12 +92,17 @@ def test_everybody_else_sees_an_innocent_page(bed: Bed, path: str, host: str) ->
     assert b"nothing here yet" in answer.body
 
 
-@pytest.mark.parametrize("path", ["/vpn", "/blue", "/red"])
-def test_a_password_is_needed(bed: Bed, path: str) -> None:
+@pytest.mark.parametrize(("path", "login"), [("/vpn", BOB), ("/blue", ALICE), ("/red", BOB)])
+def test_a_password_is_needed(bed: Bed, path: str, login: tuple[str, str]) -> None:
     assert bed.status(path) == 401
     assert bed.status(path, basic("alice", "guess")) == 401
     assert bed.status(path, basic("eve", "wonderland")) == 401
-    assert bed.status(path, ALICE) == 101
+    assert bed.status(path, login) == 101
+
+
+def test_a_user_of_one_network_cannot_enter_another_by_its_url(bed: Bed) -> None:
+    assert bed.status("/red", ALICE) == 401
+    assert bed.status("/blue", BOB) == 401
 
 
 def test_the_app_is_told_the_checked_name_alone(bed: Bed) -> None:
@@ -105,10 +111,14 @@ def test_the_app_is_told_the_checked_name_alone(bed: Bed) -> None:
     assert not {"DN", "HTTPS_DN", "VPNWS_NETWORK"} & told.keys()
 
 
-@pytest.mark.parametrize("network", ["blue", "red"])
-def test_the_location_names_the_network(bed: Bed, network: str) -> None:
-    told = bed.told(f"/{network}", BOB)
-    assert (told["REMOTE_USER"], told["VPNWS_NETWORK"]) == ("bob", network)
+@pytest.mark.parametrize(
+    ("network", "user", "login"), [("blue", "alice", ALICE), ("red", "bob", BOB)]
+)
+def test_the_location_names_the_network(
+    bed: Bed, network: str, user: str, login: tuple[str, str]
+) -> None:
+    told = bed.told(f"/{network}", login)
+    assert (told["REMOTE_USER"], told["VPNWS_NETWORK"]) == (user, network)
 
 
 def test_a_certificate_opens_cert_and_nothing_else(bed: Bed) -> None:
@@ -172,7 +182,7 @@ def test_no_scheme_of_a_client_reaches_uwsgi_which_it_would_crash(
 ) -> None:
     workers = bed.uwsgi.worker_pids()
     context = bed.nginx.ca.client_context(bed.nginx.clients_ca.client("laptop"))
-    login = () if path == "/cert" else (ALICE,)
+    login = {"/cert": (), "/red": (BOB,)}.get(path, (ALICE,))
     told = bed.told(path, *login, (name, "\xff"), context=context)
     assert told["HTTP_X_FORWARDED_PROTO"] == "https"
     assert bed.status("/", (name, "\xff")) == 200

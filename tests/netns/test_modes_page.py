@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,11 +22,17 @@ from tests.support.site import with_locations
 from tests.support.uwsgi import BINARY, Uwsgi
 from vpnws.config import Settings
 
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
 pytestmark = pytest.mark.netns
 
 PAGE = MODES_PAGE.read_text()
 BLOCKS = blocks(PAGE)
-LOCATIONS = [block.text for block in BLOCKS if block.language == "nginx"]
+NGINX = [block for block in BLOCKS if block.language == "nginx"]
+MAPS = [block.text for block in NGINX if block.tags == ["map"]]
+LOCATIONS = [block.text for block in NGINX if block.tags != ["map"]]
+CONFIG = "\n".join([*MAPS, with_locations("\n".join(LOCATIONS))])
 MODES = ["switch", "bridge", "router"]
 SERVER = "192.0.2.1"
 PASSWORD = "wonderland"
@@ -97,7 +103,7 @@ class Bed(Assembly):
             if block.language == "nft":
                 (self._directory / "vpnws.nft").write_text(block.text + "\n")
         (self._directory / "vpnws.pw").write_text(PASSWORD + "\n")
-        (self._directory / "nginx.conf").write_text(with_locations("\n".join(LOCATIONS)))
+        (self._directory / "nginx.conf").write_text(CONFIG)
 
     def _machine(self, name: str) -> Namespace:
         self._machines[name] = self.parts.enter_context(Namespace(name))
@@ -153,24 +159,73 @@ def test_every_command_is_of_a_mode() -> None:
     assert tuple(row[0].split("`")[1] for row in rows) == choices
 
 
+class Joined(Assembly):
+    """nginx with the page's locations, and the switch behind it, to join without a TAP."""
+
+    def __init__(
+        self, users: Mapping[str, str], members: Mapping[str, Collection[str]] | None = None
+    ) -> None:
+        self._users = users
+        self._members = members
+
+    def build(self) -> None:
+        """Start nginx, then the switch."""
+        self._server = self.parts.enter_context(Namespace("server"))
+        config = Path(self.parts.enter_context(tempfile.TemporaryDirectory())) / "nginx.conf"
+        config.write_text(CONFIG)
+        self._nginx = self.parts.enter_context(
+            Nginx(self._server, config=config, users=self._users, members=self._members)
+        )
+        self.uwsgi = self.parts.enter_context(
+            Uwsgi(namespace=self._server, socket_path=self._nginx.socket_path)
+        )
+
+    def join(self, path: str, *headers: tuple[str, str], rights: str = "") -> int:
+        """Ask to join, return the status, and see that the log then has `rights`."""
+        tls = self._nginx.ca.client_context()
+        with RawClient("127.0.0.1", 443, namespace=self._server, tls=tls) as client:
+            status = client.upgrade(path, headers).status
+            if rights:
+                self.uwsgi.wait_for_log(rights)
+            return status
+
+
 def test_each_location_gives_the_right_that_it_names() -> None:
     granted = re.findall(
-        r"location = (\S+) \{.*?uwsgi_param VPNWS_(\w+) +(\S+);", "\n".join(LOCATIONS), re.DOTALL
+        r"location = (\S+) \{.*?uwsgi_param VPNWS_(\w+) +([^$\s]+);",
+        "\n".join(LOCATIONS),
+        re.DOTALL,
     )
     shown = {"BRIDGE": "community,bridge", "ALLOW": "community,allow:", "ROLE": ""}
     assert {name for _, name, _ in granted} == set(shown)
-    with ExitStack() as stack:
-        server = stack.enter_context(Namespace("server"))
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        config = directory / "nginx.conf"
-        config.write_text(with_locations("\n".join(LOCATIONS)))
-        nginx = stack.enter_context(Nginx(server, config=config))
-        uwsgi = stack.enter_context(Uwsgi(namespace=server, socket_path=nginx.socket_path))
+    with Joined({"alice": PASSWORD}) as bed:
         for path, name, value in granted:
             said = shown[name] + ("" if name == "BRIDGE" else value.replace(",", "+"))
-            context = nginx.ca.client_context()
-            with RawClient("127.0.0.1", 443, namespace=server, tls=context) as client:
-                assert client.upgrade(path, [basic("alice", PASSWORD)]).status == 101
-                uwsgi.wait_for_log(f"rights={said} ")
-            with RawClient("127.0.0.1", 443, namespace=server, tls=context) as client:
-                assert client.upgrade(path).status == 401
+            assert bed.join(path, basic("alice", PASSWORD), rights=f"rights={said} ") == 101
+            assert bed.join(path) == 401
+
+
+def test_no_user_takes_the_rights_of_another_location_by_its_url() -> None:
+    file_of = dict(re.findall(r"location = (\S+) \{[^}]*?user_file vpnws/(\S+);", CONFIG))
+    assert {"/branch", "/contractors", "/team", "/admin", "/member", "/vpn"} <= file_of.keys()
+    # A user for each file, whose name is the file's.
+    users = dict.fromkeys(file_of.values(), PASSWORD)
+    with Joined(users, {file: [file] for file in users}) as bed:
+        for mine, own in file_of.items():
+            opened = {there for there in file_of if bed.join(there, basic(own, PASSWORD)) != 401}
+            assert opened == {mine}
+
+
+def test_one_location_gives_each_user_the_rights_of_their_name() -> None:
+    with Joined({"alice": PASSWORD, "bob": PASSWORD, "carol": PASSWORD}) as bed:
+        for user, network, role in (("alice", "blue", "promiscuous"), ("bob", "red", "isolated")):
+            login = basic(user, PASSWORD)
+            assert bed.join("/member", login, rights=f"network={network} user={user} ") == 101
+            (line,) = [
+                line
+                for line in bed.uwsgi.log_text().splitlines()
+                if f"user={user} " in line and " up " in line
+            ]
+            assert f"rights={role} " in line
+        assert bed.join("/member", basic("carol", PASSWORD)) == 500
+        assert bed.join("/member", basic("alice", "guess")) == 401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from .uwsgi import REPOSITORY
 from .web_server import SERVER_NAMES, WebServer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from .netns import Namespace
 
@@ -65,6 +66,7 @@ class Nginx(WebServer):
         namespace: Namespace,
         *,
         users: Mapping[str, str] | None = None,
+        members: Mapping[str, Collection[str]] | None = None,
         server_names: Sequence[str] = SERVER_NAMES,
         worker_processes: int = 1,
         user: str = "root",
@@ -72,12 +74,15 @@ class Nginx(WebServer):
     ) -> None:
         """Plan a web server.
 
-        `users` maps names to passwords (default `USERS`); `server_names` are in the server's
-        certificate; `user` is the user of the worker processes.
+        `users` maps names to passwords (default `USERS`); `members` says which of them are in a
+        password file (default: all, in each file that the configuration names); `server_names` are
+        in the server's certificate; `user` is the user of the worker processes.
         """
         super().__init__(namespace)
         self._server = namespace
         self._users = users or USERS
+        self._members = members or {}
+        self._config = config
         self._server_names = server_names
         self._settings = {"user": user, "worker_processes": worker_processes, "include": config}
 
@@ -101,8 +106,10 @@ class Nginx(WebServer):
         conf.mkdir()
         server = self.ca.server(*self._server_names)
         self.install(server, conf / "server.crt", conf / "server.key", conf / "clients-ca.crt")
-        lines = [password_line(*user) for user in self._users.items()]
-        (conf / "htpasswd").write_text("".join(lines))
+        lines = {name: password_line(name, word) for name, word in self._users.items()}
+        for file in password_files(self._config.read_text()):
+            members = self._members.get(file, lines)
+            (conf / file).write_text("".join(lines[name] for name in members))
         shutil.copy(UWSGI_PARAMS, self.directory)
         main_conf = _MAIN_CONF.format(prefix=self.directory, **self._settings)
         (self.directory / "nginx.conf").write_text(main_conf)
@@ -114,3 +121,8 @@ class Nginx(WebServer):
         files = ["-c", str(self.directory / "nginx.conf"), "-e", str(self.directory / "error.log")]
         nginx = tool_path("nginx") or "nginx"
         return [*enter, *binds, nginx, "-p", f"{self.directory}/", *files]
+
+
+def password_files(config: str) -> set[str]:
+    """Return the names of the password files below vpnws/ that a configuration reads."""
+    return set(re.findall(r"auth_basic_user_file +vpnws/([\w-]+);", config))

@@ -74,6 +74,19 @@ def test_the_way_of_a_frame_has_the_steps_that_the_code_names() -> None:
     assert [number for number, _ in told] == list("12345678")
 
 
+def test_no_two_nginx_locations_with_different_rights_share_a_password_file() -> None:
+    """A station chooses its location by the URL, so it would choose among those rights."""
+    shown = [block.text for page in PAGES for block in blocks(page.read_text())]
+    config = "\n".join([(ROOT / "deploy/nginx.conf").read_text(), *shown])
+    rights: dict[str, set[tuple[tuple[str, str], ...]]] = {}
+    for _, body in re.findall(r"location = (\S+) \{\n(.*?)^ *\}", config, re.DOTALL | re.MULTILINE):
+        granted = tuple(re.findall(r"uwsgi_param +(VPNWS_\w+) +(\S+);", body))
+        for file in re.findall(r"auth_basic_user_file +(\S+);", body):
+            rights.setdefault(file, set()).add(granted)
+    assert len(rights) >= 8
+    assert {file for file, each in rights.items() if len(each) > 1} == set()
+
+
 def test_every_requirement_has_its_reason() -> None:
     required = re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
     assert [row[0].strip("`") for row in table(DESIGN.read_text(), "package")] == required
