@@ -25,13 +25,11 @@ if TYPE_CHECKING:
     from tests.fakes.wire import WireEnd
     from vpnws.server.uwsgi import Option
 
-SWEEP_EVERY_S: Final = 3
-"""uWSGI removes what has expired this often; until then it is still found."""
 CACHE_ITEMS: Final = 16384
 GOOD_OPTIONS: Final[Mapping[str, Option]] = {
     "master": True,
     "gevent": b"256",
-    "cache2": b"name=fdb,items=16384,keysize=16,blocksize=32",
+    "cache2": b"name=fdb,items=16384,keysize=16,blocksize=64,no_expire=1",
     "mule": b"vpnws_app:mule",
     "websockets-pong-tolerance": b"2147483647",
 }
@@ -46,27 +44,24 @@ class ProcessEnded(BaseException):
 class FakeCache:
     """A uWSGI cache, as the processes of one server share it."""
 
-    now: Callable[[], float]
     items: int = CACHE_ITEMS
     key_bytes: int = 40
-    value_bytes: int = 32
-    _entries: dict[bytes, tuple[bytes, float | None]] = field(default_factory=dict)
+    value_bytes: int = 64
+    _entries: dict[bytes, bytes] = field(default_factory=dict)
 
     def get(self, key: bytes) -> bytes | None:
         """Return what is under `key`; None when nothing is."""
-        self._sweep()
-        return self._entries.get(key, (None, None))[0]
+        return self._entries.get(key)
 
-    def put(self, key: bytes, value: bytes, expires_s: int) -> bool:
-        """Write an entry that expires (never with 0); False when it is full or too long.
+    def put(self, key: bytes, value: bytes) -> bool:
+        """Write an entry; False when it is full or too long.
 
         One of its items is never used.
         """
-        self._sweep()
         is_full = key not in self._entries and len(self._entries) >= self.items - 1
         if is_full or len(key) > self.key_bytes or len(value) > self.value_bytes:
             return False
-        self._entries[key] = value, self.now() + expires_s if expires_s else None
+        self._entries[key] = value
         return True
 
     def delete(self, key: bytes) -> None:
@@ -75,14 +70,7 @@ class FakeCache:
 
     def keys(self) -> list[bytes]:
         """Return all keys."""
-        self._sweep()
         return list(self._entries)
-
-    def _sweep(self) -> None:
-        swept_s = self.now() // SWEEP_EVERY_S * SWEEP_EVERY_S
-        for key, (_, expires_at_s) in list(self._entries.items()):
-            if expires_at_s is not None and expires_at_s <= swept_s:
-                del self._entries[key]
 
 
 class FakeMaster:
@@ -100,7 +88,7 @@ class FakeMaster:
         self.engine = "gevent"
         self.cores = 256
         self.options = dict(options)
-        self.cache = FakeCache(loop.now, cache_items)
+        self.cache = FakeCache(cache_items)
         self.is_stopped = False
         self.process_ids = itertools.count(1000)
 
@@ -260,9 +248,9 @@ class FakeUwsgi:
         """Read the cache."""
         return self.master.cache.get(key)
 
-    def cache_put(self, key: bytes, value: bytes, expires_s: int) -> bool:
+    def cache_put(self, key: bytes, value: bytes) -> bool:
         """Write the cache."""
-        return self.master.cache.put(key, value, expires_s)
+        return self.master.cache.put(key, value)
 
     def cache_delete(self, key: bytes) -> None:
         """Remove from the cache."""

@@ -25,7 +25,6 @@ SOME_PERIODS_S = 7
         ("--cheaper=1", "cannot start: cheaper would cut stations off"),
         ("--max-requests=5", "cannot start: max-requests would cut stations off"),
         ("--max-worker-lifetime=30", "cannot start: max-worker-lifetime would cut stations off"),
-        ("--cache-no-expire", "cannot start: cache-no-expire is set"),
         ("--processes=0", "cannot start: workers = 0 leaves nobody"),
     ],
 )
@@ -45,6 +44,11 @@ def test_harakiri_stops_the_start_with_native() -> None:
 def test_a_limit_of_memory_is_warned_of() -> None:
     with TwoWorkers({}, "--reload-on-rss=1000") as server:
         server.wait_for_log("WARNING reload-on-rss is set: a worker that takes that much")
+
+
+def test_no_thread_of_uwsgi_sweeps_the_cache_by_the_wall_clock() -> None:
+    with TwoWorkers({}) as server:
+        assert "sweeper" not in server.log_text()
 
 
 def test_what_only_sounds_dangerous_leaves_stations_alone() -> None:

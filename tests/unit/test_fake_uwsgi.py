@@ -8,7 +8,7 @@ import pytest
 
 from tests.fakes.frames import take_frame
 from tests.fakes.manual_loop import ManualLoop
-from tests.fakes.uwsgi import SWEEP_EVERY_S, FakeMaster, FakeUwsgi, ProcessEnded
+from tests.fakes.uwsgi import FakeMaster, FakeUwsgi, ProcessEnded
 from tests.fakes.wire import Wire
 from tests.support.cache_contract import ITEMS, CacheContract
 from tests.support.raw_frames import BINARY, CLOSE, PING, PONG, encode_frame
@@ -39,28 +39,8 @@ def test_the_cache_keeps_the_contract(uwsgi: FakeUwsgi, check: str) -> None:
 
 
 class TestCache:
-    def test_an_entry_expires_at_the_next_sweep(self, loop: ManualLoop, uwsgi: FakeUwsgi) -> None:
-        uwsgi.cache_put(b"mac", b"there", 4)
-        loop.advance(4.0)
-        assert uwsgi.cache_get(b"mac") == b"there"
-        loop.advance(float(SWEEP_EVERY_S))
-        assert uwsgi.cache_get(b"mac") is None
-        assert uwsgi.cache_keys() == []
-
-    def test_a_new_value_lasts_from_its_own_time(self, loop: ManualLoop, uwsgi: FakeUwsgi) -> None:
-        uwsgi.cache_put(b"mac", b"there", 4)
-        loop.advance(3.0)
-        uwsgi.cache_put(b"mac", b"there", 10)
-        loop.advance(9.0)
-        assert uwsgi.cache_get(b"mac") == b"there"
-
-    def test_zero_is_for_ever(self, loop: ManualLoop, uwsgi: FakeUwsgi) -> None:
-        uwsgi.cache_put(b"mac", b"there", 0)
-        loop.advance(1e6)
-        assert uwsgi.cache_get(b"mac") == b"there"
-
     def test_is_shared_by_all_processes(self, loop: ManualLoop, uwsgi: FakeUwsgi) -> None:
-        FakeUwsgi(uwsgi.master, loop, worker=2).cache_put(b"mac", b"there", 60)
+        FakeUwsgi(uwsgi.master, loop, worker=2).cache_put(b"mac", b"there")
         assert uwsgi.cache_get(b"mac") == b"there"
 
 

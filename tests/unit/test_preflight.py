@@ -82,9 +82,11 @@ def test_harakiri_kills_with_native_only() -> None:
         check_options(options, Settings(receiver="native"), {})
 
 
-def test_a_cache_that_forgets_nothing_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"^cache-no-expire is set"):
-        check_options(GOOD | {"cache-no-expire": "true"}, Settings(), {})
+def test_a_cache_whose_values_are_too_short_is_refused() -> None:
+    for size in ("keysize=15", "blocksize=32", "blocksize=nonsense"):
+        with pytest.raises(ConfigError, match=f"^cache2 = .* has {size}, .* as in uwsgi.ini"):
+            check_options(GOOD | {"cache2": f"name=fdb,items=4096,{size}"}, Settings(), {})
+    check_options(GOOD | {"cache2": "name=fdb,items=9,keysize=16,blocksize=64"}, Settings(), {})
 
 
 def test_what_cuts_stations_off_for_a_reason_is_warned_of() -> None:

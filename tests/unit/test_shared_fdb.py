@@ -7,7 +7,7 @@ import pytest
 from tests.fakes.manual_loop import ManualLoop
 from tests.fakes.uwsgi import FakeMaster, FakeUwsgi
 from tests.support.frames import mac
-from vpnws.server.peers.shared_fdb import BUMP_EVERY_S, KEY_BYTES, SharedFdb
+from vpnws.server.peers.shared_fdb import BUMP_EVERY_S, KEY_BYTES, SWEEP_PER_S, SharedFdb
 from vpnws.server.peers.shared_page import SharedPage
 from vpnws.switch.guard.moves import ANONYMOUS
 from vpnws.switch.location import NOWHERE, Location
@@ -72,6 +72,27 @@ class TestEntries:
         bed.loop.advance(10.0)
         assert fdb.get("blue", mac(1)) is None
 
+    def test_one_whose_time_is_over_is_removed(self, bed: Bed, fdb: SharedFdb) -> None:
+        fdb.put("blue", mac(1), HERE)
+        bed.loop.advance(AGE_S / 2)
+        fdb.put("blue", mac(2), HERE)
+        bed.loop.advance(AGE_S / 2)
+        bed.tables[1].sweep()
+        assert len(bed.uwsgi.cache_keys()) == 1
+        assert fdb.get("blue", mac(2)) == HERE
+
+    def test_a_sweep_looks_at_a_part_of_a_large_table(self) -> None:
+        bed = Bed(items=4 * SWEEP_PER_S)
+        fdb = bed.tables[0]
+        for number in range(3 * SWEEP_PER_S):
+            assert fdb.put("blue", mac(number), HERE)
+        bed.loop.advance(AGE_S)
+        left = []
+        for _ in range(4):
+            fdb.sweep()
+            left.append(len(bed.uwsgi.cache_keys()))
+        assert left == [2 * SWEEP_PER_S, SWEEP_PER_S, 0, 0]
+
     def test_a_reserved_one_is_nowhere_and_somebodys(self, fdb: SharedFdb) -> None:
         fdb.put("blue", mac(1), THERE)
         fdb.reserve("blue", mac(1), NAMED)
@@ -128,7 +149,7 @@ class TestWhenItIsFull:
     def test_a_write_that_uwsgi_refuses_makes_it_full(self, bed: Bed, fdb: SharedFdb) -> None:
         assert fdb.put("blue", mac(0), HERE)
         for number in range(bed.items):
-            bed.uwsgi.cache_put(b"%d" % number, b"", 0)
+            bed.uwsgi.cache_put(b"%d" % number, b"")
         assert not fdb.put("blue", mac(1), HERE)
 
     def test_only_half_of_it_is_kept_for_the_absent(self, bed: Bed, fdb: SharedFdb) -> None:

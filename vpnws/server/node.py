@@ -233,6 +233,7 @@ class Node:
             link.watch_over(now, settings.ping_every_s, settings.dead_after_s)
         self._report_drops(now)
         self._close_lingered(now)
+        self._shared.sweep()
         if self._ticks % AGE_EVERY_TICKS == 0:
             self.switch.age(now)
 

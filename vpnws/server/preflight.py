@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Final
 from vpnws.config import PREFIX, Settings
 from vpnws.errors import ConfigError
 from vpnws.server import ini
-from vpnws.server.recycling import check_recycling, is_set
+from vpnws.server.recycling import check_recycling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MIN_CORES: Final = 2
 """The smallest number of cores with which uWSGI runs gevent."""
+MIN_KEY_BYTES: Final = 16
+"""The shortest `keysize` of the FDB's cache."""
+MIN_VALUE_BYTES: Final = 64
+"""The shortest `blocksize` of the FDB's cache."""
 _TLS_IN_WORKER: Final = ("https-socket", "https-socket-modifier1", "ssl-socket", "suwsgi-socket")
 
 
@@ -38,8 +42,7 @@ def check_options(
         raise ConfigError(
             "there is no cache for the FDB: set cache2 = name=fdb,... (see uwsgi.ini)"
         )
-    if is_set(options, "cache-no-expire"):
-        raise ConfigError("cache-no-expire is set: no MAC would ever be forgotten; remove it")
+    _check_cache(options["cache2"])
     check_recycling(options, settings.receiver)
     _check_late(options, environment)
     if settings.tap:
@@ -83,6 +86,17 @@ def _check_tls(options: Mapping[str, str]) -> None:
                 f"{name} puts TLS inside the worker, where the switch cannot write to a station"
                 " directly; use uWSGI's https router (https = ... with http-websockets = true) or"
                 " nginx in front (deploy/nginx.conf)"
+            )
+
+
+def _check_cache(cache: str) -> None:
+    """See that the FDB's cache takes our keys and values: uWSGI refuses longer ones in silence."""
+    given = dict(part.partition("=")[::2] for part in cache.split(","))
+    for name, need in (("keysize", MIN_KEY_BYTES), ("blocksize", MIN_VALUE_BYTES)):
+        size = given.get(name)
+        if size is not None and not (size.isdigit() and int(size) >= need):
+            raise ConfigError(
+                f"cache2 = {cache} has {name}={size}, and the FDB needs {need} as in uwsgi.ini"
             )
 
 

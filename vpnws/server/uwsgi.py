@@ -89,10 +89,10 @@ class Uwsgi(Protocol):
         """
 
     def cache_get(self, key: bytes) -> bytes | None:
-        """Return what the FDB cache has under `key`, None if nothing or if that has expired."""
+        """Return what the FDB cache has under `key`, None if nothing."""
 
-    def cache_put(self, key: bytes, value: bytes, expires_s: int) -> bool:
-        """Write the FDB cache, for `expires_s` seconds; False when it is full."""
+    def cache_put(self, key: bytes, value: bytes) -> bool:
+        """Write the FDB cache, for good; False when it is full."""
 
     def cache_delete(self, key: bytes) -> None:
         """Remove `key` from the FDB cache, if it is there."""

@@ -85,9 +85,11 @@ class UwsgiApi:
         """Read the FDB cache."""
         return uwsgi.cache_get(key, FDB_CACHE)
 
-    def cache_put(self, key: bytes, value: bytes, expires_s: int) -> bool:
+    def cache_put(self, key: bytes, value: bytes) -> bool:
         """Write the FDB cache; False when it is full."""
-        return bool(uwsgi.cache_update(key, value, expires_s, FDB_CACHE))
+        # uWSGI's own expiry would follow the wall clock, which an admin or NTP may step.
+        never = 0
+        return bool(uwsgi.cache_update(key, value, never, FDB_CACHE))
 
     def cache_delete(self, key: bytes) -> None:
         """Remove from the FDB cache."""

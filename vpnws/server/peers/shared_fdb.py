@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
 KEY_BYTES: Final = 16
 """A key is a digest, long enough that no two entries have the same one."""
-_VALUE: Final = struct.Struct("!BQ8s")
+_VALUE: Final = struct.Struct("!BQ8sd")
 BUMP_EVERY_S: Final = 0.05
 """The epoch moves at most this often, because each move makes every process read its busy MACs
 again. A later change waits for the end of the period."""
 COUNTED_PER_S: Final = 16384
 """The keys of the cache are counted at most this fast, because counting holds the cache's lock. A
 large cache is counted less often."""
+SWEEP_PER_S: Final = 1024
+"""Each process looks at this many entries a second for those whose time is over. Until one is
+found it takes up room, but counts as absent."""
 SPARE_PART: Final = 16
 """One part in this many of the cache stays free for what other processes add between two counts."""
 
@@ -49,11 +52,11 @@ class SharedFdb:
         self._count = 0
         self._bumped_s = 0.0
         self._pending: Watcher | None = None
+        self._unswept: list[bytes] = []
 
     def get(self, network: str, mac: bytes) -> Location | None:
         """Return where `mac` is; None if no process knows."""
-        value = self._uwsgi.cache_get(self._key(network, mac))
-        return Location(*_VALUE.unpack(value)) if value is not None else None
+        return self._read(self._key(network, mac))
 
     def put(self, network: str, mac: bytes, location: Location) -> bool:
         """Write an entry that lasts for one ageing time; False when the table is full."""
@@ -63,8 +66,7 @@ class SharedFdb:
         if is_new and self._entries() >= self._max_entries:
             return False
         self._count += is_new
-        value = _VALUE.pack(location.slot, location.port_id, location.claim)
-        if self._uwsgi.cache_put(key, value, self._age_s):
+        if self._write(key, location):
             return True
         self._count = self._max_entries
         return False
@@ -82,7 +84,7 @@ class SharedFdb:
 
     def _reserve(self, key: bytes, claim: bytes) -> None:
         if self._entries() < self._max_entries // 2:
-            self._uwsgi.cache_put(key, _VALUE.pack(NOWHERE, 0, claim), self._age_s)
+            self._write(key, Location(NOWHERE, 0, claim))
         else:
             self._uwsgi.cache_delete(key)
 
@@ -116,11 +118,8 @@ class SharedFdb:
         """Remove what this slot's previous process left; return how many entries that was."""
         purged = 0
         for key in self._uwsgi.cache_keys():
-            value = self._uwsgi.cache_get(key)
-            if value is None:
-                continue
-            there = Location(*_VALUE.unpack(value))
-            if there.slot != self._slot:
+            there = self._read(key)
+            if there is None or there.slot != self._slot:
                 continue
             purged += 1
             if there.claim == ANONYMOUS:
@@ -129,6 +128,33 @@ class SharedFdb:
                 self._reserve(key, there.claim)
         self._bump_now()
         return purged
+
+    def sweep(self) -> None:
+        """Remove entries whose time is over, from a part of the table; call it every second."""
+        if not self._unswept:
+            self._unswept = self._uwsgi.cache_keys()
+        for key in self._unswept[-SWEEP_PER_S:]:
+            value = self._uwsgi.cache_get(key)
+            if value is not None and self._is_over(value):
+                self._uwsgi.cache_delete(key)
+        del self._unswept[-SWEEP_PER_S:]
+
+    def _read(self, key: bytes) -> Location | None:
+        value = self._uwsgi.cache_get(key)
+        if value is None or self._is_over(value):
+            return None
+        return Location(*_VALUE.unpack(value)[:3])
+
+    def _write(self, key: bytes, location: Location) -> bool:
+        """Write an entry that lasts for one ageing time."""
+        # All processes of a machine have the same monotonic clock. Nobody can set it.
+        until_s = self._loop.now() + self._age_s
+        value = _VALUE.pack(location.slot, location.port_id, location.claim, until_s)
+        return self._uwsgi.cache_put(key, value)
+
+    def _is_over(self, value: bytes) -> bool:
+        until_s: float = _VALUE.unpack(value)[3]
+        return until_s <= self._loop.now()
 
     def _bump_now(self) -> None:
         if self._pending is not None:
