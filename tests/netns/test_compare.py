@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -24,9 +25,6 @@ from tests.support.prerequisites import require, require_root, require_tap
 from tests.support.traffic import ping
 from tests.support.uwsgi import REPOSITORY
 from tests.support.waiting import wait_for
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.netns
 
@@ -50,6 +48,12 @@ def prerequisites() -> None:
 
 def namespaces() -> set[str]:
     return set(processes.run(["ip", "netns", "list"]).stdout.split())
+
+
+def stack_of(pid: int) -> str:
+    """Return where a Python program is, for the report of a test that waits in vain."""
+    py_spy = Path(sys.executable).with_name("py-spy")
+    return processes.run([str(py_spy), "dump", "--pid", str(pid)], check=False).stdout
 
 
 def ours(pid: int) -> set[str]:
@@ -129,13 +133,17 @@ class TestDelayLine:
             assert counted["dropped"] == 0
 
 
-def test_ctrl_c_leaves_nothing_behind() -> None:
+def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench.compare", "--only", "openvpn-tcp", "--paths", "clean"]
-    process = processes.start(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
+    said = tmp_path / "said"
+    with said.open("w") as output:
+        process = processes.start(command, cwd=REPOSITORY, stdout=output)
     try:
         wait_for(lambda: len(ours(process.pid)) == 3, 20.0, "the comparison to start")
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(45)
+        assert process.poll() == 130, said.read_text() + stack_of(process.pid)
         assert ours(process.pid) == set()
     finally:
         processes.stop(process)
