@@ -12,103 +12,43 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
-from websockets.sync.server import ServerConnection
 
-from tests.support.assembly import Assembly
 from tests.support.ca import CertificateAuthority
+from tests.support.client_bed import (
+    MAC,
+    WAIT_S,
+    ProgramBed,
+    client_namespace,
+    echoes,
+    make_frame,
+    on_the_tap,
+    program_bed,
+)
 from tests.support.echo_server import EchoServer
-from tests.support.frames import EXPERIMENT, ethernet, mac
 from tests.support.netns import Namespace
-from tests.support.prerequisites import require, require_tap
-from tests.support.site import raw_socket
-from tests.support.unprivileged import NOBODY, as_seen_by_users
-from tests.support.vpn import TAP, Client
+from tests.support.prerequisites import require
+from tests.support.vpn import TAP
 from tests.support.waiting import wait_for
 from vpnws.client.program.exits import Exit
 
 pytestmark = pytest.mark.netns
 
-WAIT_S = 10.0
-MAC = "02:00:00:00:00:0a"
-PEER = mac(0x0B)
-TEST_TYPE = EXPERIMENT.to_bytes(2, "big")
-PACKET_OUTGOING = 4
-
-
-class Bed(Assembly):
-    """The namespace, a server in it, and clients."""
-
-    def __init__(self, namespace: Namespace) -> None:
-        self.namespace = namespace
-
-    def build(self) -> None:
-        """Start the server."""
-        self.server = self.parts.enter_context(EchoServer(self.namespace))
-
-    def start(self, *arguments: str, prefix: str = "") -> Client:
-        """Start a client with exactly these arguments, behind the command `prefix`."""
-        client = Client(self.namespace, *arguments, wrapper=prefix.split())
-        return self.parts.enter_context(client)
-
-    def connect(self, *options: str) -> Client:
-        """Start a client against the server, and wait until it is connected."""
-        client = self.start(*options, TAP, self.url)
-        client.wait_until_connected()
-        self.link()
-        return client
-
-    def link(self) -> ServerConnection:
-        """Return the server's end of a connection; it may be made after the client's."""
-        made = self.server.connections
-        wait_for(lambda: made, WAIT_S, "the server to serve the client")
-        return made[-1]
-
-    @property
-    def url(self) -> str:
-        return f"ws://127.0.0.1:{self.server.port}/vpn"
-
-    def has_tap(self) -> bool:
-        return TAP in self.namespace.ip("-o link show")
-
 
 @pytest.fixture(scope="module")
 def namespace() -> Iterator[Namespace]:
-    require_tap()
-    require("ip")
-    with Namespace("client") as made:
+    with client_namespace() as made:
         yield made
 
 
 @pytest.fixture
-def bed(namespace: Namespace) -> Iterator[Bed]:
-    with Bed(namespace) as made:
+def bed(namespace: Namespace) -> Iterator[ProgramBed]:
+    with program_bed(namespace) as made:
         yield made
-    wait_for(lambda: not made.has_tap(), WAIT_S, "the device to be gone after the test")
 
 
-def on_the_tap(namespace: Namespace) -> socket.socket:
-    """Return a packet socket on the client's TAP: what it sends, the client reads."""
-    made = raw_socket(namespace, TAP)
-    made.settimeout(WAIT_S)
-    return made
-
-
-def make_frame(number: int, size: int) -> bytes:
-    content = number.to_bytes(4, "big").ljust(size - 14, b"\0")
-    return ethernet(EXPERIMENT, content, macs=PEER + mac(0x0A))
-
-
-def echoes(sock: socket.socket, count: int) -> list[bytes]:
-    """Return the next `count` test frames that come out of the tunnel."""
-    got: list[bytes] = []
-    while len(got) < count:
-        data, address = sock.recvfrom(65536)
-        if address[2] != PACKET_OUTGOING and data[12:14] == TEST_TYPE:
-            got.append(data)
-    return got
-
-
-def test_frames_cross_both_ways_and_sigterm_leaves_nothing_behind(bed: Bed, tmp_path: Path) -> None:
+def test_frames_cross_both_ways_and_sigterm_leaves_nothing_behind(
+    bed: ProgramBed, tmp_path: Path
+) -> None:
     password = tmp_path / "pw"
     password.write_text("s3cret\n")
     client = bed.connect("--mac", MAC, "--user", "al", "--password-file", str(password))
@@ -128,7 +68,7 @@ def test_frames_cross_both_ways_and_sigterm_leaves_nothing_behind(bed: Bed, tmp_
 
 
 def test_over_tls_a_crowd_of_frames_keeps_its_order_and_sigint_ends_it(
-    bed: Bed, tmp_path: Path
+    bed: ProgramBed, tmp_path: Path
 ) -> None:
     require("openssl")
     authority = CertificateAuthority(tmp_path)
@@ -146,7 +86,7 @@ def test_over_tls_a_crowd_of_frames_keeps_its_order_and_sigint_ends_it(
         assert "stopped by SIGINT" in client.log_text()
 
 
-def test_the_interface_is_set_up_as_told(bed: Bed) -> None:
+def test_the_interface_is_set_up_as_told(bed: ProgramBed) -> None:
     client = bed.connect(
         *("--mac", MAC, "--mtu", "1400", "--address", "10.8.0.2/24", "--address", "fd00:8::2/64")
     )
@@ -159,7 +99,7 @@ def test_the_interface_is_set_up_as_told(bed: Bed) -> None:
     assert client.stop() == Exit.STOPPED
 
 
-def test_the_device_is_put_into_the_bridge(bed: Bed) -> None:
+def test_the_device_is_put_into_the_bridge(bed: ProgramBed) -> None:
     bed.namespace.ip("link add br0 type bridge")
     try:
         client = bed.connect("--bridge", "br0")
@@ -173,28 +113,28 @@ def test_the_device_is_put_into_the_bridge(bed: Bed) -> None:
 @pytest.mark.parametrize(
     ("device", "sentence"), [("br9", "there is no bridge br9: make it"), ("lo", "is not a bridge")]
 )
-def test_what_is_no_bridge_is_one_sentence(bed: Bed, device: str, sentence: str) -> None:
+def test_what_is_no_bridge_is_one_sentence(bed: ProgramBed, device: str, sentence: str) -> None:
     client = bed.start("--bridge", device, TAP, bed.url)
     assert client.wait_for_end() == Exit.TAP
     assert sentence in client.log_text()
     assert client.log_text().count("\n") == 1
 
 
-def test_a_wrong_address_ends_the_program_with_a_sentence(bed: Bed) -> None:
+def test_a_wrong_address_ends_the_program_with_a_sentence(bed: ProgramBed) -> None:
     client = bed.start("--address", "fd00::2/64", "--mtu", "1000", TAP, bed.url)
     assert client.wait_for_end() == Exit.TAP
     assert f"cannot give the address fd00::2/64 to {TAP}: " in client.log_text()
     assert client.log_text().count("\n") == 1
 
 
-def test_an_address_that_covers_the_servers_is_one_sentence(bed: Bed) -> None:
+def test_an_address_that_covers_the_servers_is_one_sentence(bed: ProgramBed) -> None:
     client = bed.start("--once", "--address", "10.8.0.2/24", TAP, "ws://10.8.0.7:8080/")
     assert client.wait_for_end() == Exit.CONNECT
     assert "--address 10.8.0.2/24 covers the server's own address" in client.log_text()
     assert client.log_text().count("\n") == 1
 
 
-def test_a_device_in_use_is_exit_code_4(bed: Bed) -> None:
+def test_a_device_in_use_is_exit_code_4(bed: ProgramBed) -> None:
     first = bed.connect()
     second = bed.start(TAP, bed.url)
     assert second.wait_for_end() == Exit.TAP_BUSY
@@ -210,7 +150,7 @@ def test_a_device_in_use_is_exit_code_4(bed: Bed) -> None:
     ],
     ids=["nobody", "root without CAP_NET_ADMIN"],
 )
-def test_without_the_right_to_make_devices_it_is_exit_code_3(bed: Bed, prefix: str) -> None:
+def test_without_the_right_to_make_devices_it_is_exit_code_3(bed: ProgramBed, prefix: str) -> None:
     require("setpriv")
     client = bed.start(TAP, bed.url, prefix=prefix)
     assert client.wait_for_end() == Exit.TAP_PERMISSION
@@ -219,7 +159,7 @@ def test_without_the_right_to_make_devices_it_is_exit_code_3(bed: Bed, prefix: s
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refusal_at_first_ends_the_program(bed: Bed, status: int) -> None:
+def test_a_refusal_at_first_ends_the_program(bed: ProgramBed, status: int) -> None:
     bed.server.status = HTTPStatus(status)
     client = bed.start(TAP, bed.url.replace("//", "//al:s3cret@"))
     assert client.wait_for_end() == Exit.REFUSED
@@ -228,7 +168,7 @@ def test_a_refusal_at_first_ends_the_program(bed: Bed, status: int) -> None:
     assert len(bed.server.requests) == 1
 
 
-def test_an_unknown_certificate_at_first_ends_the_program(bed: Bed, tmp_path: Path) -> None:
+def test_an_unknown_certificate_at_first_ends_the_program(bed: ProgramBed, tmp_path: Path) -> None:
     require("openssl")
     context = CertificateAuthority(tmp_path).server_context("127.0.0.1")
     with EchoServer(bed.namespace, context=context) as secure:
@@ -237,13 +177,13 @@ def test_an_unknown_certificate_at_first_ends_the_program(bed: Bed, tmp_path: Pa
         assert "use --ca FILE for a private authority" in client.log_text()
 
 
-def test_once_means_once(bed: Bed) -> None:
+def test_once_means_once(bed: ProgramBed) -> None:
     client = bed.start("--once", TAP, "ws://127.0.0.1:9/")
     assert client.wait_for_end() == Exit.CONNECT
     assert "cannot connect to 127.0.0.1:9: Connection refused" in client.log_text()
 
 
-def test_a_lost_connection_is_made_again_and_refusals_no_longer_end_it(bed: Bed) -> None:
+def test_a_lost_connection_is_made_again_and_refusals_no_longer_end_it(bed: ProgramBed) -> None:
     client = bed.connect("--mac", MAC)
     bed.server.status = HTTPStatus.FORBIDDEN
     bed.link().close(1012, "restart")
@@ -261,7 +201,7 @@ def test_a_lost_connection_is_made_again_and_refusals_no_longer_end_it(bed: Bed)
 
 
 @pytest.mark.parametrize("trouble", ["refused", "silent"])
-def test_a_signal_ends_it_while_it_is_not_connected(bed: Bed, trouble: str) -> None:
+def test_a_signal_ends_it_while_it_is_not_connected(bed: ProgramBed, trouble: str) -> None:
     listener = bed.namespace.call(lambda: socket.create_server(("127.0.0.1", 0)))
     with listener:
         port = listener.getsockname()[1] if trouble == "silent" else 9
@@ -274,95 +214,14 @@ def test_a_signal_ends_it_while_it_is_not_connected(bed: Bed, trouble: str) -> N
         assert client.stop() == Exit.STOPPED
 
 
-def test_quiet_prints_nothing_while_all_is_well(bed: Bed) -> None:
+def test_quiet_prints_nothing_while_all_is_well(bed: ProgramBed) -> None:
     client = bed.start("--quiet", TAP, bed.url)
     bed.link()
     assert client.stop() == Exit.STOPPED
     assert client.log_text() == ""
 
 
-def test_a_device_that_is_deleted_ends_the_program(bed: Bed) -> None:
-    client = bed.connect()
-    bed.namespace.ip(f"link delete {TAP}")
-    assert client.wait_for_end() == Exit.TAP
-    assert f"the TAP device {TAP} was deleted" in client.log_text()
-
-
-@pytest.mark.parametrize("change", ["link delete", "link set name gone0 dev"])
-def test_a_device_that_goes_while_the_server_is_away_ends_the_program(
-    bed: Bed, change: str
-) -> None:
-    bed.server.status = HTTPStatus.SERVICE_UNAVAILABLE
-    client = bed.start(TAP, bed.url)
-    client.wait_for_log("trying again in")
-    bed.namespace.ip(f"{change} {TAP}")
-    assert client.wait_for_end() == Exit.TAP
-    assert f"the TAP device {TAP} is gone: it was deleted, renamed or moved" in client.log_text()
-    assert "Traceback" not in client.log_text()
-
-
-@pytest.mark.parametrize(
-    ("made", "sentence"),
-    [
-        ("link add tap8 type bridge", "the device tap8 exists already and is no TAP: name another"),
-        ("tuntap add tap8 mode tun", "the device tap8 is a TUN device, which carries no Ethernet"),
-        ("tuntap add tap8 mode tun multi_queue", "the device tap8 is a TUN device, which carries"),
-        ("tuntap add tap8 mode tap multi_queue", "the device tap8 was made with several queues"),
-    ],
-)
-def test_a_device_that_is_no_tap_of_ours_is_one_sentence(
-    bed: Bed, made: str, sentence: str
-) -> None:
-    bed.namespace.ip(made)
-    try:
-        client = bed.start("tap8", bed.url)
-        assert client.wait_for_end() == Exit.TAP
-        assert sentence in client.log_text()
-        assert client.log_text().count("\n") == 1
-    finally:
-        bed.namespace.ip("link delete tap8")
-
-
-def test_a_user_needs_no_privileges_for_a_device_made_for_the_user(
-    bed: Bed, tmp_path: Path
-) -> None:
-    require("setpriv")
-    bed.namespace.ip(f"tuntap add {TAP} mode tap user {NOBODY}")
-    bed.namespace.ip(f"link set {TAP} address {MAC} mtu 1400 up")
-    user = f"setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups --bounding-set=-all"
-    try:
-        client = bed.parts.enter_context(
-            Client(
-                bed.namespace,
-                *("--mac", MAC, "--mtu", "1400", TAP, bed.url),
-                wrapper=[*as_seen_by_users(tmp_path), *user.split()],
-            )
-        )
-        client.wait_until_connected()
-        with on_the_tap(bed.namespace) as sock:
-            sock.send(make_frame(1, 100))
-            assert echoes(sock, 1) == [make_frame(1, 100)]
-        assert client.stop() == Exit.STOPPED
-        assert f"ip link set {TAP} txqueuelen 256" in client.log_text()
-    finally:
-        bed.namespace.ip(f"link delete {TAP}")
-
-
-def test_a_device_that_is_down_for_a_while_does_not_end_it(bed: Bed) -> None:
-    client = bed.connect()
-    bed.namespace.ip(f"link set {TAP} down")
-    bed.link().send(make_frame(1, 100))
-    # Its answer comes after the client's look at the frame.
-    assert bed.link().ping().wait(WAIT_S)
-    bed.namespace.ip(f"link set {TAP} up")
-    with on_the_tap(bed.namespace) as sock:
-        sock.send(make_frame(2, 100))
-        assert echoes(sock, 1) == [make_frame(2, 100)]
-    assert client.stop() == Exit.STOPPED
-    assert " refused by the device" in client.log_text()
-
-
-def test_the_kernel_may_number_the_device(bed: Bed) -> None:
+def test_the_kernel_may_number_the_device(bed: ProgramBed) -> None:
     client = bed.start("tap%d", bed.url)
     client.wait_for_log("connected to")
     assert f" as {TAP} " in client.log_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from contextlib import closing, contextmanager
 from functools import partial
@@ -15,7 +16,8 @@ from tests.support.tap_contract import TapContract
 from tests.support.transfer import UDP_SEGMENT
 from vpnws.errors import TapBusyError, TapError
 from vpnws.tap.contract import READ_BYTES
-from vpnws.tap.linux import LinuxTap, open_tap
+from vpnws.tap.linux import open_tap
+from vpnws.tap.rtnetlink import LinkEvents
 from vpnws.wire.offload import GSO_UDP_L4, NEEDS_CSUM, VNET, is_sound
 from vpnws.wire.records import NOTHING_TO_DO, VNET_BYTES
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from vpnws.tap.contract import Tap
+    from vpnws.tap.linux_tap import LinuxTap
 
 pytestmark = pytest.mark.netns
 
@@ -203,3 +206,30 @@ def test_the_kernel_keeps_to_a_bound_of_segments(namespace: Namespace) -> None:
         frames = ipv4_read(tap)
         assert sum(len(frame) - 42 for _, frame in frames) == 40_000
         assert max(len(frame) for _, frame in frames) <= 8042
+
+
+def test_a_device_that_was_moved_has_a_name_and_a_mac_and_no_more(namespace: Namespace) -> None:
+    with opened(namespace) as tap, Namespace("other") as other:
+        before = namespace.call(tap.state)
+        namespace.ip(f"link set {NAME} netns {other.name}")
+        # The name is another device's here.
+        namespace.ip(f"tuntap add {NAME} mode tap")
+        other.ip(f"link set {NAME} name moved7")
+        moved = namespace.call(tap.state)
+        assert (moved.name, moved.mac, moved.is_here) == ("moved7", before.mac, False)
+        other.ip(f"link set moved7 netns {namespace.name}")
+        assert namespace.call(tap.state).is_here
+
+
+def test_events_tell_of_a_change_until_they_are_drained(namespace: Namespace) -> None:
+    with opened(namespace), closing(namespace.call(LinkEvents)) as events:
+        assert not readable(events)
+        for mtu_bytes in (1400, 1300):
+            namespace.ip(f"link set {NAME} mtu {mtu_bytes}")
+        assert readable(events)
+        events.drain()
+        assert not readable(events)
+
+
+def readable(events: LinkEvents) -> bool:
+    return bool(select.select([events.fd], [], [], 0)[0])

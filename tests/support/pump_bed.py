@@ -18,6 +18,7 @@ from vpnws.client.carry.connection import Connection
 from vpnws.client.carry.counters import Counters
 from vpnws.client.carry.pump import Pump
 from vpnws.client.carry.stream import Stream
+from vpnws.client.carry.watch import DeviceWatch
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import ConnectError, TapError
 from vpnws.tap.memory import MemoryTap
@@ -78,7 +79,8 @@ class Bed:
         self.connection = Connection(Stream(near), early, has_offload=has_offload)
         self.skipped_s = 0.0
         waiter = Waiter(self.stop, lambda: time.monotonic() + self.skipped_s)
-        self.pump = Pump(self.tap, self.connection, waiter, self.counters, MTU)
+        self.watch = DeviceWatch(self.tap, self.tap.events)
+        self.pump = Pump(self.tap, self.connection, waiter, self.counters, self.watch)
         self.error: Exception | None = None
         self._thread = threading.Thread(target=self._run)
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import pytest
 
 from tests.support import frames
-from vpnws.tap.contract import DELETED_ERROR, FRAME_ERRORS, READ_BYTES
+from vpnws.errors import TapError
+from vpnws.tap.contract import DELETED_ERROR, FRAME_ERRORS, READ_BYTES, DeviceState
 from vpnws.wire.offload import GSO_TCPV4, NEEDS_CSUM, VNET
 from vpnws.wire.records import NOTHING_TO_DO, VNET_BYTES
 
@@ -211,6 +212,14 @@ class TapContract:
         device.call(lambda: device.tap.set_mac(mac))
         assert device.call(lambda: device.tap.mac) == mac
         device.call(lambda: device.tap.set_mtu(1400))
+        assert device.call(device.tap.state) == DeviceState("tap7", mac, 1400, is_up=True)
+
+    def test_a_device_knows_that_it_is_down_or_deleted(self, device: Device) -> None:
+        device.down()
+        assert device.call(device.tap.state).is_up is False
+        device.delete()
+        with pytest.raises(TapError, match="the TAP device tap7 was deleted"):
+            device.call(device.tap.state)
 
     def test_a_closed_device_keeps_no_descriptor(self, device: Device) -> None:
         device.tap.close()

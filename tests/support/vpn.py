@@ -38,7 +38,9 @@ class Client(Service):
     stop_s = 10.0
     may_end = True
 
-    def __init__(self, namespace: Namespace, *arguments: str, wrapper: Sequence[str] = ()) -> None:
+    def __init__(
+        self, namespace: Namespace | None, *arguments: str, wrapper: Sequence[str] = ()
+    ) -> None:
         """Plan it with these arguments; `wrapper` is a command prefix."""
         super().__init__(namespace)
         self._arguments = arguments

@@ -21,8 +21,8 @@ MAX_FOLDERS = 2
 ONE_PLACE = {
     "uwsgi": {"vpnws.server.uwsgi_api"},
     "gevent": {"vpnws.server.gevent_loop"},
-    "pytun": {"vpnws.tap.linux"},
-    "fcntl": {"vpnws.tap.linux"},
+    "pytun": {"vpnws.tap.linux", "vpnws.tap.linux_tap"},
+    "fcntl": {"vpnws.tap.linux", "vpnws.tap.linux_tap", "vpnws.tap.netdevice"},
     "mmap": {"vpnws.server.peers.shared_page"},
 }
 """A facility and the only modules that may touch it."""

@@ -143,8 +143,6 @@ class TestFromTheServer:
         "record",
         [
             encode_record(frame(1), VNET.pack(NEEDS_CSUM, 0, 0, 0, 34, 6)),
-            encode_record(bytes(MTU + 23)),
-            encode_record(super_frame(20000)[1], VNET.pack(1, 1, 54, 9000, 34, 16)),
             encode_record(super_frame(20000)[1], VNET.pack(0, 1, 54, 1448, 34, 16)),
         ],
     )
@@ -153,6 +151,23 @@ class TestFromTheServer:
         bed.far.send(record + encode_record(frame(7)))
         assert bed.received() == NOTHING_TO_DO + frame(7)
         assert bed.counters.drops == {ClientDrop.RECORD: 1}
+
+    @pytest.mark.parametrize(
+        "record",
+        [
+            encode_record(bytes(MTU + 23)),
+            encode_record(super_frame(20000)[1], VNET.pack(1, 1, 54, 9000, 34, 16)),
+        ],
+    )
+    def test_a_record_too_long_for_the_mtu_is_counted_and_told_once(
+        self, bed: Bed, record: bytes, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        bed.start()
+        bed.far.send(record + record + encode_record(frame(7)))
+        assert bed.received() == NOTHING_TO_DO + frame(7)
+        assert bed.counters.drops == {ClientDrop.OVERSIZE: 2}
+        (told,) = caplog.messages
+        assert "longer than the MTU of tap9 allows" in told
 
     @pytest.mark.parametrize("cut", [1, 13, 14, 40])
     def test_a_record_cut_short_is_dropped_and_counted(self, bed: Bed, cut: int) -> None:
@@ -233,7 +248,7 @@ def delivered(message: bytes) -> tuple[list[bytes], Counters]:
     no_connection: Any = None
     with closing(tap):
         tap.up()
-        RecordCarrier(tap, no_connection, counters, MTU).deliver([memoryview(message)])
+        RecordCarrier(tap, no_connection, counters, LONGEST).deliver([memoryview(message)])
         return [tap.host_receive() for _ in range(counters.frames_received)], counters
 
 

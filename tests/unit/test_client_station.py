@@ -67,7 +67,7 @@ class Life:
         self.waiter = GatedWaiter(self.stop)
         url = parse_url(f"ws://127.0.0.1:{port}/vpn")
         settings = ClientSettings(tap_name=tap.name, url=url, once=once)
-        self.station = Station(settings, None, tap, self.waiter, lambda: 0.0)
+        self.station = Station(settings, None, tap, tap.events, self.waiter, lambda: 0.0)
         self.error: VpnwsError | Stopped | None = None
         self._thread = threading.Thread(target=self._run)
         self._thread.start()

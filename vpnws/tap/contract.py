@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from vpnws.wire.records import MAX_FRAME_BYTES, VNET_BYTES
@@ -17,6 +18,34 @@ FRAME_ERRORS: Final = (errno.EIO, errno.EINVAL, errno.ENOBUFS, errno.ENOMEM)
 this frame. The next write may succeed."""
 DELETED_ERROR: Final = errno.EBADFD
 """Reads and writes fail with this once the device has been deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """How a TAP device is at some moment."""
+
+    name: str
+    mac: bytes
+    mtu_bytes: int | None = None
+    """None if the device is in another network namespace, where this process cannot ask."""
+    is_up: bool | None = None
+    """Whether somebody has set it up; None as for `mtu_bytes`."""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the device is in this process's network namespace."""
+        return self.mtu_bytes is not None
+
+
+class DeviceEvents(Protocol):
+    """Tells that some network devices have changed; how, the device itself says."""
+
+    @property
+    def fd(self) -> int:
+        """A descriptor that is readable after a change until `drain`; -1 if nothing can tell."""
+
+    def drain(self) -> None:
+        """Forget the changes so far."""
 
 
 class Tap(Protocol):
@@ -36,7 +65,7 @@ class Tap(Protocol):
 
     @property
     def name(self) -> str:
-        """The name of the network device."""
+        """The name of the network device, as of the last `state`."""
 
     @property
     def mac(self) -> bytes:
@@ -45,6 +74,9 @@ class Tap(Protocol):
     @property
     def has_vnet(self) -> bool:
         """Whether a virtio header precedes each frame (Linux: IFF_VNET_HDR)."""
+
+    def state(self) -> DeviceState:
+        """Return how the device is now. Raises TapError if it is gone."""
 
     def set_mac(self, mac: bytes) -> None:
         """Give the device the 6-byte `mac`. Raises TapError."""

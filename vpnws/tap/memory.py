@@ -8,6 +8,7 @@ reports. With a lock, the host's side may be in another thread.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -15,7 +16,8 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from vpnws.tap.contract import DELETED_ERROR
+from vpnws.errors import TapError
+from vpnws.tap.contract import DELETED_ERROR, DeviceState
 from vpnws.wire.ethernet import HEADER_BYTES
 from vpnws.wire.offload import GSO_ECN, GSO_NONE, NEEDS_CSUM, VNET, plain_frames
 from vpnws.wire.records import NOTHING_TO_DO, VNET_BYTES
@@ -27,7 +29,35 @@ DEFAULT_MAC: Final = bytes.fromhex("02000000000a")
 MAX_QUEUE_FRAMES: Final = 512
 """Frames that a TAP in memory holds each way, unless it is made with another bound. When it is
 full it drops what the host sends, and refuses what is written."""
+MAX_CHANGES: Final = 4096
+"""Changes of a TAP in memory that one `drain` forgets."""
 _CHECKSUM_BYTES: Final = 2
+
+
+class MemoryEvents:
+    """DeviceEvents of a device in memory."""
+
+    def __init__(self) -> None:
+        """Nothing has changed yet."""
+        self._near, self._far = socket.socketpair()
+        for end in (self._near, self._far):
+            end.setblocking(False)
+        self.fd = self._near.fileno()
+
+    def drain(self) -> None:
+        """Forget the changes so far."""
+        with contextlib.suppress(BlockingIOError):
+            self._near.recv(MAX_CHANGES)
+
+    def tell(self) -> None:
+        """Tell of a change."""
+        with contextlib.suppress(BlockingIOError):
+            self._far.send(b"\0")
+
+    def close(self) -> None:
+        """Close the descriptors."""
+        self._near.close()
+        self._far.close()
 
 
 class MemoryTap:
@@ -48,6 +78,10 @@ class MemoryTap:
         self.mtu_bytes = 1500
         self.has_vnet = has_vnet
         self.is_up = False
+        self.is_here = True
+        self.is_deleted = False
+        self.events = MemoryEvents()
+        """Tells of what `host_change` and `host_delete` do."""
         self.host_dropped_frames = 0
         """Frames that the host sent and that were lost: the device was down, or its queue full."""
         self._can_offload = can_offload
@@ -64,6 +98,14 @@ class MemoryTap:
     def fd(self) -> int:
         """The descriptor to poll; -1 once the device is closed."""
         return self._near.fileno()
+
+    def state(self) -> DeviceState:
+        """Return how the device is now. Raises TapError if it is gone."""
+        if self.is_deleted:
+            raise TapError(f"the TAP device {self.name} was deleted")
+        if not self.is_here:
+            return DeviceState(self.name, self.mac)
+        return DeviceState(self.name, self.mac, self.mtu_bytes, self.is_up)
 
     def set_mac(self, mac: bytes) -> None:
         """Give the device the 6-byte `mac`."""
@@ -107,6 +149,7 @@ class MemoryTap:
         """Close the device; closing it again does nothing."""
         self._near.close()
         self._far.close()
+        self.events.close()
 
     def host_send(self, frame: bytes, vnet: bytes = NOTHING_TO_DO) -> bool:
         """Send `frame` out through the device, as a program on the host would.
@@ -134,7 +177,16 @@ class MemoryTap:
 
     def host_down(self) -> None:
         """Take the device down: writes fail with EIO, and what the host sends is lost."""
-        self.is_up = False
+        self.host_change(is_up=False)
+
+    def host_change(self, **facts: object) -> None:
+        """Change attributes of the device, such as its `mtu_bytes`, and tell of it.
+
+        With `is_here=False` it is moved to another network namespace.
+        """
+        for name, value in facts.items():
+            setattr(self, name, value)
+        self.events.tell()
 
     def host_fail_reads(self, code: int) -> None:
         """Make every read fail with the errno `code`, until 0 is set; the device polls readable."""
@@ -152,6 +204,7 @@ class MemoryTap:
         with self._changed:
             self._read_error = self._write_error = DELETED_ERROR
             self._far.close()
+        self.host_change(is_deleted=True)
 
     def _queue(self, vnet: bytes, frame: bytes) -> bool:
         with self._changed:

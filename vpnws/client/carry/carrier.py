@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from vpnws.client.carry.counters import ClientDrop
 from vpnws.client.carry.device import device_failure
 from vpnws.sizes import TURN_BYTES
 from vpnws.tap.contract import FRAME_ERRORS
-from vpnws.wire.ethernet import HEADER_BYTES, MAX_TAGS_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from vpnws.client.carry.counters import Counters
     from vpnws.tap.contract import Tap
     from vpnws.wire.buffer import Buffer
+
+_OVERSIZE: Final = (
+    "frames come from the VPN that are longer than the MTU of %s allows, and are dropped: give all"
+    " stations the same MTU (here: ip link set %s mtu N, or --mtu N)"
+)
+
+log = logging.getLogger(__name__)
 
 
 class Carrier(ABC):
@@ -28,21 +35,23 @@ class Carrier(ABC):
         tap: Tap,
         connection: Connection,
         counters: Counters,
-        mtu_bytes: int,
+        max_frame_bytes: int,
         write: Callable[[Buffer], None],
         room: memoryview,
     ) -> None:
         """Borrow everything: the caller closes it.
 
         `write` is the method of `tap` that takes received data. The first frame of each turn is
-        read into `room`.
+        read into `room`. `max_frame_bytes` may be changed later.
         """
         self._tap = tap
         self._connection = connection
         self._counters = counters
         self._write = write
         self._first_room = room
-        self._max_frame_bytes = mtu_bytes + HEADER_BYTES + MAX_TAGS_BYTES
+        self.max_frame_bytes = max_frame_bytes
+        """The longest frame that the device takes; it changes with the device's MTU."""
+        self._has_told = False
 
     @abstractmethod
     def send(self, frames: Sequence[bytes]) -> None:
@@ -92,6 +101,13 @@ class Carrier(ABC):
         self._counters.drops[ClientDrop.RECORD] += 1
         # `take` counts every frame that it has read.
         self._counters.frames_sent -= 1
+
+    def _drop_oversize(self) -> None:
+        """Count a frame from the server that the MTU does not allow; say so at the first one."""
+        self._counters.drops[ClientDrop.OVERSIZE] += 1
+        if not self._has_told:
+            self._has_told = True
+            log.warning(_OVERSIZE, self._tap.name, self._tap.name)
 
     def _put(self, data: Buffer) -> None:
         """Write to the TAP; count a refused frame. Raises TapError when the device failed."""

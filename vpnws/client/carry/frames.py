@@ -24,11 +24,11 @@ class FrameCarrier(Carrier):
     """Sends and receives each frame as a message of its own."""
 
     def __init__(
-        self, tap: Tap, connection: Connection, counters: Counters, mtu_bytes: int
+        self, tap: Tap, connection: Connection, counters: Counters, max_frame_bytes: int
     ) -> None:
         """Borrow everything."""
         self._buffer = memoryview(bytearray(READ_BYTES))
-        super().__init__(tap, connection, counters, mtu_bytes, tap.write, self._buffer)
+        super().__init__(tap, connection, counters, max_frame_bytes, tap.write, self._buffer)
         self._frames: list[bytes] = []
 
     def send(self, frames: Sequence[bytes]) -> None:
@@ -41,12 +41,12 @@ class FrameCarrier(Carrier):
         Raises TapError when the device failed.
         """
         for frame in messages:
-            if HEADER_BYTES <= len(frame) <= self._max_frame_bytes:
+            if HEADER_BYTES <= len(frame) <= self.max_frame_bytes:
                 self._put(frame)
             elif len(frame) < HEADER_BYTES:
                 self._counters.drops[ClientDrop.SHORT] += 1
             else:
-                self._counters.drops[ClientDrop.OVERSIZE] += 1
+                self._drop_oversize()
 
     def _add(self, length: int) -> memoryview:
         buffer = self._buffer
@@ -69,7 +69,7 @@ class FrameCarrier(Carrier):
         """Return the complete frames for one that the TAP queued while offload was on."""
         frames = [
             packet
-            for record in fit(vnet, frame, self._max_frame_bytes)
+            for record in fit(vnet, frame, self.max_frame_bytes)
             for packet in plain_frames(*next(decode_records(record)))
         ]
         if not frames:

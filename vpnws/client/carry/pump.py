@@ -1,11 +1,12 @@
 """Carries frames between a TAP and one connection until one of them ends, or a signal comes.
 
-Theory of operation. One level-triggered epoll set watches three descriptors: the stop request, the
-connection and the TAP. Frames that are ready together go to the server in one write. While the
-stream has not taken them all, the TAP is not read. Its own short queue fills, and the kernel drops
-frames there, at the sender. Frames for the TAP never wait: a frame that the device does not take at
-once is dropped and counted. A read that finds nothing costs more than a turn. So a turn reads one
-frame from the TAP, and a batch only if the previous turn found several frames at once.
+Theory of operation. One level-triggered epoll set watches four descriptors: the stop request, the
+connection, the TAP, and what tells that the device has changed. Frames that are ready together go
+to the server in one write. While the stream has not taken them all, the TAP is not read. Its own
+short queue fills, and the kernel drops frames there, at the sender. Frames for the TAP never wait:
+a frame that the device does not take at once is dropped and counted. A read that finds nothing
+costs more than a turn. So a turn reads one frame from the TAP, and a batch only if the previous
+turn found several frames at once.
 """
 
 from __future__ import annotations
@@ -23,19 +24,20 @@ from vpnws.client.waiting import Stopped
 from vpnws.errors import ConnectError, TapError
 from vpnws.sizes import TURN_FRAMES
 from vpnws.text import one_line
-from vpnws.wire.websocket import GOING_AWAY, NO_STATUS, Ending
+from vpnws.wire.websocket import GOING_AWAY, NO_STATUS, NORMAL, Ending
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vpnws.client.carry.connection import Connection
     from vpnws.client.carry.counters import Counters
+    from vpnws.client.carry.watch import DeviceWatch
     from vpnws.client.waiting import Waiter
     from vpnws.tap.contract import Tap
 
 CLOSE_WAIT_S: Final = 0.5
 """The client waits this long for the server's close frame, then leaves without it."""
-_DESCRIPTORS: Final = 3
+_DESCRIPTORS: Final = 4
 
 
 class Pump:
@@ -47,7 +49,7 @@ class Pump:
         connection: Connection,
         waiter: Waiter,
         counters: Counters,
-        mtu_bytes: int,
+        watch: DeviceWatch,
         announced: Sequence[bytes] = (),
     ) -> None:
         """Borrow everything: the caller closes `tap` and `connection`.
@@ -55,8 +57,9 @@ class Pump:
         `announced` are complete frames that are sent first, fewer than a turn has.
         """
         self._announced = announced
+        self._watch = watch
         carrier_class = RecordCarrier if connection.has_offload else FrameCarrier
-        self._carrier = carrier_class(tap, connection, counters, mtu_bytes)
+        self._carrier = carrier_class(tap, connection, counters, watch.max_frame_bytes)
         self._tap_fd = tap.fd
         self._connection = connection
         self._waiter = waiter
@@ -78,6 +81,8 @@ class Pump:
             self._poller.register(self._waiter.stop.fd, select.EPOLLIN)
             self._poller.register(self._connection.fd, select.EPOLLIN)
             self._poller.register(self._tap_fd, select.EPOLLIN)
+            if self._watch.fd >= 0:
+                self._poller.register(self._watch.fd, select.EPOLLIN)
             try:
                 self._run()
             except (Stopped, TapError):
@@ -108,6 +113,8 @@ class Pump:
                 is_readable = True
             elif fd == self._tap_fd:
                 tap_events = events
+            elif fd == self._watch.fd:
+                self._look_at_device()
             else:
                 raise Stopped
         now = self._waiter.now()
@@ -120,6 +127,19 @@ class Pump:
         if self.is_paused != connection.has_unsent:
             self._pause(not self.is_paused)
         return now
+
+    def _look_at_device(self) -> None:
+        """Follow a device that has changed. Raises TapError if it is gone.
+
+        Raises ConnectError for a new MAC: the server, and what looks at its log, know the station
+        by the MAC that it announced when it connected.
+        """
+        mac = self._watch.state.mac
+        self._watch.look()
+        self._carrier.max_frame_bytes = self._watch.max_frame_bytes
+        if self._watch.state.mac != mac:
+            self._close(NORMAL)
+            raise ConnectError("the device has another MAC, which the server must know")
 
     def _serve_tap(self, events: int, has_delivered: bool) -> None:
         """Read the TAP if it may have frames and nothing is unsent; `events` are those it reported.

@@ -11,6 +11,7 @@ from vpnws.tap.contract import READ_BYTES
 from vpnws.wire.offload import COMMON_VNETS, NEEDS_CSUM, fit, is_sound
 from vpnws.wire.records import (
     LENGTH_BYTES,
+    MAX_FRAME_BYTES,
     NOTHING_TO_DO,
     PREFIX_BYTES,
     VNET_BYTES,
@@ -37,14 +38,14 @@ class RecordCarrier(Carrier):
     """Sends and receives frames as records, several of which may share a message."""
 
     def __init__(
-        self, tap: Tap, connection: Connection, counters: Counters, mtu_bytes: int
+        self, tap: Tap, connection: Connection, counters: Counters, max_frame_bytes: int
     ) -> None:
         """Borrow everything; `tap` has virtio headers."""
         # Room for a message's header, then for records; the last one may be as long as any read.
         self._memory = bytearray(_FULL + LENGTH_BYTES + READ_BYTES)
         self._buffer = memoryview(self._memory)
         room = self._buffer[HEAD_ROOM_BYTES + LENGTH_BYTES :]
-        super().__init__(tap, connection, counters, mtu_bytes, tap.write_record, room)
+        super().__init__(tap, connection, counters, max_frame_bytes, tap.write_record, room)
         self._end = HEAD_ROOM_BYTES
         """Where the unwritten records end and the next one begins."""
 
@@ -59,7 +60,7 @@ class RecordCarrier(Carrier):
 
         Raises TapError when the device failed.
         """
-        put, max_frame_bytes = self._put, self._max_frame_bytes
+        put, max_frame_bytes = self._put, self.max_frame_bytes
         for message in messages:
             for vnet, at, size in each_record(message):
                 # A broken rest of a message has an empty header, so it is not sound either.
@@ -67,7 +68,7 @@ class RecordCarrier(Carrier):
                 if is_complete or is_sound(vnet, message, at, size, max_frame_bytes):
                     put(message[at - VNET_BYTES : at + size])
                 else:
-                    self._counters.drops[ClientDrop.RECORD] += 1
+                    self._refuse(vnet, message, at, size)
 
     def _add(self, length: int) -> memoryview:
         start, memory = self._end, self._memory
@@ -89,6 +90,13 @@ class RecordCarrier(Carrier):
             self._end = HEAD_ROOM_BYTES
         connection.flush()
 
+    def _refuse(self, vnet: bytes, message: Buffer, at: int, size: int) -> None:
+        """Count a record that the TAP does not get, by what is wrong with it."""
+        if is_sound(vnet, message, at, size, MAX_FRAME_BYTES):
+            self._drop_oversize()
+        else:
+            self._counters.drops[ClientDrop.RECORD] += 1
+
     def _is_usual(self, start: int, size: int) -> bool:
         """Return whether the other end will accept the record at `start` as the kernel made it.
 
@@ -97,7 +105,7 @@ class RecordCarrier(Carrier):
         """
         at = start + PREFIX_BYTES
         vnet = bytes(self._memory[start + LENGTH_BYTES : at])
-        return vnet in COMMON_VNETS or is_sound(vnet, self._memory, at, size, self._max_frame_bytes)
+        return vnet in COMMON_VNETS or is_sound(vnet, self._memory, at, size, self.max_frame_bytes)
 
     def _replace(self, start: int, end: int) -> None:
         """Replace the record from `start` to `end` by records that the other end accepts.
@@ -106,7 +114,7 @@ class RecordCarrier(Carrier):
         """
         record = bytes(self._memory[start:end])
         vnet, frame = record[LENGTH_BYTES:PREFIX_BYTES], record[PREFIX_BYTES:]
-        replacements = fit(vnet, frame, self._max_frame_bytes)
+        replacements = fit(vnet, frame, self.max_frame_bytes)
         if not replacements:
             self._count_unsendable()
         for replacement in replacements:

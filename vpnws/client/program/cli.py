@@ -16,6 +16,7 @@ from vpnws.client.system import interface
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import VpnwsError
 from vpnws.tap.linux import exists, open_tap
+from vpnws.tap.rtnetlink import open_events
 
 if TYPE_CHECKING:
     import ssl
@@ -69,10 +70,13 @@ def _run_device(
     """Keep the device open for as long as the station lives. Raises Stopped, VpnwsError."""
     # One that was there before may have the MAC that somebody gave it.
     is_new = not exists(settings.tap_name)
-    with closing(open_tap(settings.tap_name, offload=settings.offload)) as tap:
+    with (
+        closing(open_tap(settings.tap_name, offload=settings.offload)) as tap,
+        closing(open_events()) as events,
+    ):
         interface.set_up(tap, settings, is_new=is_new)
         # Jitter must differ between stations; it need not be secret.
-        station = Station(settings, context, tap, waiter, random.random)
+        station = Station(settings, context, tap, events, waiter, random.random)
         try:
             station.run()
         except Stopped:

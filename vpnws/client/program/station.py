@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from vpnws.client.carry.counters import Counters
 from vpnws.client.carry.device import drop_stale
 from vpnws.client.carry.pump import Pump
+from vpnws.client.carry.watch import DeviceWatch
 from vpnws.client.connect import dial
 from vpnws.client.program.backoff import Backoff
 from vpnws.client.program.exits import ends_first_attempt
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from vpnws.client.carry.connection import Connection
     from vpnws.client.settings import ClientSettings
     from vpnws.client.waiting import Waiter
-    from vpnws.tap.contract import Tap
+    from vpnws.tap.contract import DeviceEvents, Tap
 
 log = logging.getLogger(__name__)
 
@@ -39,14 +40,19 @@ class Station:
         settings: ClientSettings,
         context: ssl.SSLContext | None,
         tap: Tap,
+        events: DeviceEvents,
         waiter: Waiter,
         random: Callable[[], float],
     ) -> None:
-        """`context` is for wss, None for ws; `random` returns floats from 0 to 1."""
+        """`context` is for wss, None for ws; `random` returns floats from 0 to 1.
+
+        `events` tell when `tap` may have changed. Raises TapError if it is gone.
+        """
         self.counters = Counters()
         self._settings = _supported(settings, tap)
         self._context = context
         self._tap = tap
+        self._watch = DeviceWatch(tap, events)
         self._waiter = waiter
         self._backoff = Backoff(random)
         self._was_connected = False
@@ -81,7 +87,8 @@ class Station:
             connection.close()
 
     def _connect(self) -> Connection:
-        mac = self._tap.mac
+        self._watch.look()
+        mac = self._watch.state.mac
         connection = dial.connect(self._settings, self._context, mac, self._waiter)
         self._was_connected = True
         self._backoff.connected(self._waiter.now())
@@ -95,11 +102,13 @@ class Station:
         return connection
 
     def _pump(self, connection: Connection) -> Pump:
-        tap, settings = self._tap, self._settings
-        packed = [ipaddress.ip_interface(text).packed for text in settings.addresses]
+        tap, state = self._tap, self._watch.state
+        # In another network namespace it has no addresses, or other ones.
+        addresses = self._settings.addresses if state.is_here else ()
+        packed = [ipaddress.ip_interface(text).packed for text in addresses]
         # Others may remember the MAC of before, and the switch another port.
-        announced = announcements(tap.mac, packed, is_router=forwards_ipv6(tap.name))
-        return Pump(tap, connection, self._waiter, self.counters, settings.mtu_bytes, announced)
+        announced = announcements(state.mac, packed, is_router=forwards_ipv6(state.name))
+        return Pump(tap, connection, self._waiter, self.counters, self._watch, announced)
 
     def _is_final(self, error: ConnectError) -> bool:
         if self._settings.once:

@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -49,8 +50,11 @@ def set_up(tap: Tap, settings: ClientSettings, *, is_new: bool) -> None:
     if settings.bridge:
         _join(tap, settings.bridge)
     tap.up()
+    there = _addresses_of(tap) if settings.addresses else set()
     for address in settings.addresses:
-        _run_ip(f"give the address {address} to", tap, "address", "replace", address)
+        # What is there already needs no privileges.
+        if address not in there:
+            _run_ip(f"give the address {address} to", tap, "address", "replace", address)
 
 
 def forwards_ipv6(device: str) -> bool:
@@ -91,11 +95,33 @@ def _join(tap: Tap, bridge: str) -> None:
             f"there is no bridge {bridge}: make it (ip link add {bridge} type bridge), bring it up"
             f" (ip link set {bridge} up) and put the LAN's device into it"
         )
-    if not exists(f"{bridge}/bridge"):
+    if not _is_bridge(bridge):
         raise TapError(
             f"--bridge {bridge}: that device is not a bridge; name the bridge that it is in"
         )
     _run_ip(f"put into the bridge {bridge} the device", tap, "link", "set", "master", bridge)
+
+
+def _is_bridge(device: str) -> bool:
+    """Return whether `device` is a bridge; if `ip` cannot say, the kernel will when it joins it."""
+    answer = _ask_ip("link", "show", "dev", device, "type", "bridge")
+    return answer is None or bool(answer.split())
+
+
+def _addresses_of(tap: Tap) -> set[str]:
+    """Return the addresses that `tap` has, each with its prefix length; none if `ip` cannot say."""
+    words = (_ask_ip("address", "show", "dev", tap.name) or "").split()
+    return {text for kind, text in pairwise(words) if kind in ("inet", "inet6")}
+
+
+def _ask_ip(*arguments: str) -> str | None:
+    """Return what `ip` prints, None if it failed or is not there."""
+    program = _find_ip()
+    try:
+        done = None if program is None else _run([program, "-oneline", *arguments])
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return None if done is None or done.returncode else done.stdout
 
 
 def _run_ip(purpose: str, tap: Tap, *arguments: str) -> None:
@@ -115,21 +141,26 @@ def _run_ip(purpose: str, tap: Tap, *arguments: str) -> None:
 def _error_of(command: list[str]) -> str | None:
     """Run `command`; return its error message, None if it succeeded."""
     try:
-        done = subprocess.run(
-            command,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=IP_TIMEOUT_S,
-            env={**os.environ, "LC_ALL": "C"},
-            # Ctrl-C in the terminal must reach this program only.
-            start_new_session=True,
-        )
+        done = _run(command)
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     if done.returncode == 0:
         return None
     return " ".join(done.stderr.split()) or f"'ip' failed with exit code {done.returncode}"
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run `command` for at most IP_TIMEOUT_S. Raises OSError, TimeoutExpired."""
+    return subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=IP_TIMEOUT_S,
+        env={**os.environ, "LC_ALL": "C"},
+        # Ctrl-C in the terminal must reach this program only.
+        start_new_session=True,
+    )
 
 
 def _find_ip() -> str | None:

@@ -1,0 +1,32 @@
+"""Turns what Linux answers about a TAP device into errors with a sentence."""
+
+from __future__ import annotations
+
+import errno
+
+from vpnws.errors import TapBusyError, TapError, TapPermissionError
+from vpnws.tap.contract import DELETED_ERROR
+
+
+def explained(error: Exception, name: str, verb: str) -> TapError:
+    """Return what to raise when Linux refused to `verb` the TAP device `name` with `error`.
+
+    `error` is an OSError, or pytun's own, whose arguments are the same.
+    """
+    code = error.args[0] if error.args else None
+    if code in (errno.EPERM, errno.EACCES):
+        return TapPermissionError(
+            f"no permission to {verb} the TAP device {name}: run as root or give the program"
+            " CAP_NET_ADMIN"
+        )
+    if code == DELETED_ERROR:
+        return TapError(f"the TAP device {name} was deleted")
+    if code == errno.ENODEV:
+        return TapError(
+            f"the TAP device {name} is gone: it was deleted, renamed or moved to another network"
+            " namespace"
+        )
+    if code == errno.EBUSY:
+        return TapBusyError(f"the TAP device {name} is in use by another process")
+    text = error.args[1] if len(error.args) > 1 else error
+    return TapError(f"cannot {verb} the TAP device {name}: {text}")

@@ -1,0 +1,69 @@
+"""Asks the kernel how a network device of our own namespace is (netdevice(7)).
+
+/sys shows the devices of the namespace in which it was mounted, which need not be ours.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+_SIOCGIFFLAGS: Final = 0x8913
+_SIOCGIFMTU: Final = 0x8921
+_SIOCGIFHWADDR: Final = 0x8927
+_SIOCGIFINDEX: Final = 0x8933
+_ASKED: Final = (_SIOCGIFINDEX, _SIOCGIFHWADDR, _SIOCGIFMTU, _SIOCGIFFLAGS)
+_TUNGETIFF: Final = 0x800454D2
+_IFF_UP: Final = 1
+_NAME_BYTES: Final = 16
+_REQUEST_BYTES: Final = 40
+"""The size of struct ifreq."""
+_FLAGS: Final = struct.Struct("=H")
+_NUMBER: Final = struct.Struct("=i")
+_MAC: Final = slice(_NAME_BYTES + 2, _NAME_BYTES + 8)
+
+
+@dataclass(frozen=True, slots=True)
+class NetDevice:
+    """How a device is."""
+
+    index: int
+    """Its number, which stays the same when it is renamed."""
+    mac: bytes
+    mtu_bytes: int
+    is_up: bool
+
+
+def ask(name: str) -> NetDevice | None:
+    """Return how the device `name` is, None if there is none. Raises OSError."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            index, mac, mtu, flags = (fcntl.ioctl(sock, code, _request(name)) for code in _ASKED)
+    except OSError as error:
+        if error.errno == errno.ENODEV:
+            return None
+        raise
+    return NetDevice(
+        index=_NUMBER.unpack_from(index, _NAME_BYTES)[0],
+        mac=mac[_MAC],
+        mtu_bytes=_NUMBER.unpack_from(mtu, _NAME_BYTES)[0],
+        is_up=bool(_FLAGS.unpack_from(flags, _NAME_BYTES)[0] & _IFF_UP),
+    )
+
+
+def ask_tap(fd: int) -> tuple[str, bytes]:
+    """Return name and MAC of the TAP that `fd` has open, in whichever namespace it is.
+
+    Raises OSError, with DELETED_ERROR of the contract once the device is deleted.
+    """
+    name, mac = (fcntl.ioctl(fd, code, _request("")) for code in (_TUNGETIFF, _SIOCGIFHWADDR))
+    return name[:_NAME_BYTES].partition(b"\0")[0].decode(errors="replace"), mac[_MAC]
+
+
+def _request(name: str) -> bytes:
+    """Return a struct ifreq that names a device."""
+    return name.encode().ljust(_REQUEST_BYTES, b"\0")
