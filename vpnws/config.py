@@ -130,6 +130,14 @@ class Settings:
         "s",
         "A station that has sent nothing for this long is pinged, once per period.",
     )
+    hang_after_s: int = _number(
+        5,
+        0,
+        3600,
+        "s",
+        "A worker or mule that does nothing for this long is killed, so that its stations come back"
+        " on others; 0 is never, for a debugger.",
+    )
     age_s: int = _number(
         300, 10, 1_000_000, "s", "A MAC not seen for this long is forgotten (IEEE 802.1Q 8.8.3)."
     )

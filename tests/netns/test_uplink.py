@@ -178,7 +178,7 @@ class TestAtRest:
     def test_a_mule_without_a_tap_does_nothing_and_may_do_nothing(self, tmp_path: Path) -> None:
         require("setpriv", "unshare")
         with Uwsgi(uid="nobody", workers=1, wrapper=as_seen_by_users(tmp_path)) as server:
-            (mule,) = wait_for(server.mule_pids, 5.0, "the mule")
+            mule, *_ = wait_for(server.mule_pids, 5.0, "the mule")
             time.sleep(1.0)
             before = wakes_of(mule)
             time.sleep(2.0)

@@ -148,17 +148,19 @@ class Uwsgi(Service):
         return len(self.worker_pids()) >= (self._workers or 1)
 
     def settle(self) -> None:
-        """Wait for the mule.
+        """Wait for the mules.
 
         A SIGTERM before it is spawned hangs uWSGI 2.0. One while it starts is lost, and the master
         then waits 6 seconds.
         """
         if self._has_mule:
             with suppress(TimeoutError):
-                wait_for(self._mule_waits_or_all_is_over, MULE_S, "the mule to wait")
+                wait_for(self._mules_wait_or_all_is_over, MULE_S, "the mules to wait")
 
-    def _mule_waits_or_all_is_over(self) -> bool:
-        return self.process.poll() is not None or any(map(is_waiting, self.mule_pids()))
+    def _mules_wait_or_all_is_over(self) -> bool:
+        mules = self.mule_pids()
+        are_waiting = bool(mules) and all(map(is_waiting, mules))
+        return are_waiting or self.process.poll() is not None
 
     def assert_nothing_left(self) -> None:
         """Raise `ServiceError` when a process lives on or the socket is still there."""

@@ -329,7 +329,7 @@ class TestTheEnd:
         house.loop.advance(1.0)
         second.send(frame(FIRST, SECOND))
         assert third.received() == [frame(FIRST, SECOND)]
-        assert house.server._page.ports() == 2
+        assert house.server.page.ports() == 2
 
     def test_a_reload_tells_every_station_to_come_back(self, house: House) -> None:
         stations = [house.connect(1), house.connect(2, offload=True)]
@@ -442,7 +442,7 @@ def test_the_log_says_who_came_and_what_they_did(
 
 def test_a_server_is_up_before_a_clock_moves(house: House) -> None:
     assert house.loop.now() == 1000.0
-    assert house.server._page.ports() == 0
+    assert house.server.page.ports() == 0
 
 
 def test_a_link_that_ended_is_freed_without_the_garbage_collector(house: House) -> None:

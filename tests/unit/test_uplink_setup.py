@@ -49,6 +49,18 @@ class TestAsRoot:
         assert not device.is_ours
         assert device.owner == 7
 
+    def test_makes_anew_what_a_killed_server_left(self, devices: FakeDevices) -> None:
+        """On the old device `ip address add` would fail, and with it the start."""
+        left = devices.make("vpn0", is_ours=True)
+        set_up(environment(), devices, ROOT)
+        assert devices.devices["vpn0"] is not left
+        assert devices.devices["vpn0"].is_ours
+
+    def test_keeps_what_it_has_in_a_reload(self, devices: FakeDevices) -> None:
+        kept = devices.make("vpn0", is_ours=True)
+        set_up(environment() | {RELOADS: "1"}, devices, ROOT)
+        assert devices.devices["vpn0"] is kept
+
     def test_gives_it_to_a_user_by_name(self, devices: FakeDevices) -> None:
         name, uid = pwd.getpwall()[-1].pw_name, pwd.getpwall()[-1].pw_uid
         set_up(environment(uid=name), devices, ROOT)

@@ -289,7 +289,7 @@ class TestApplication:
         assert caplog.messages == [
             "a station was lost in its handshake: [Errno 104] Connection reset by peer"
         ]
-        assert house.server._page.ports() == 0
+        assert house.server.page.ports() == 0
 
     def test_one_that_loses_the_last_place_in_its_handshake_is_closed(
         self, house: House, caplog: pytest.LogCaptureFixture
@@ -300,7 +300,7 @@ class TestApplication:
 
         def slow_handshake(subprotocol: str) -> None:
             handshake(subprotocol)
-            house.server._page.set_ports(1, 1)
+            house.server.page.set_ports(1, 1)
 
         process.uwsgi.handshake = slow_handshake  # type: ignore[method-assign]
         station = house.connect()

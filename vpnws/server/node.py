@@ -71,6 +71,8 @@ class Node:
         self.slot = slot
         self.links: dict[int, Link] = {}
         self._page = page
+        # Before it takes any lock: from here on the watchdog sees whether this process hangs.
+        page.join(slot, uwsgi.process_id())
         self._shared = SharedFdb(
             loop, uwsgi, page, slot, age_s=settings.age_s, items=settings.fdb_items
         )
@@ -173,6 +175,10 @@ class Node:
             link.end(websocket.SERVICE_RESTART, "the server restarts or stops")
             link.close()
 
+    def leave(self) -> None:
+        """End to be watched by the watchdog, before this process does what takes long."""
+        self._page.join(self.slot, 0)
+
     def _add_trunk(self, other: int, end: socket.socket) -> None:
         settings = self.settings
         egress = EgressQueue(settings.trunk_limit_bytes)
@@ -226,6 +232,7 @@ class Node:
     def _tick(self) -> None:
         now = self.loop.now()
         settings = self.settings
+        self._page.beat(self.slot)
         self._ticks += 1
         # After a late tick, what stations sent in the meantime may still be unread: judge nobody.
         was_late, self._ticked_s = now - self._ticked_s > 2 * TICK_S, now

@@ -11,6 +11,7 @@ from vpnws import __version__
 from vpnws.config import parse_taps, read_settings
 from vpnws.errors import ConfigError, VpnwsError
 from vpnws.server import ini
+from vpnws.server.hang import MIN_HANG_AFTER_S
 from vpnws.server.log import STDERR, log_as, never_wait
 from vpnws.server.node import Node
 from vpnws.server.peers.bus import MAX_SLOTS, Bus
@@ -35,7 +36,8 @@ class Server:
     def __init__(self, loop: Loop, uwsgi: Uwsgi, devices: TapDevices, settings: Settings) -> None:
         """Make what the workers share, and the mule too if there is an uplink.
 
-        Raises ConfigError if there are more processes than the bus can join.
+        Raises ConfigError if there are more processes than the bus can join, or if they would be
+        killed too early.
         """
         workers = uwsgi.workers()
         if not workers:
@@ -45,26 +47,35 @@ class Server:
             raise ConfigError(
                 f"{slots} processes are more than the bus takes: {MAX_SLOTS}; set fewer workers"
             )
+        if 0 < settings.hang_after_s < MIN_HANG_AFTER_S:
+            raise ConfigError(
+                f"vpnws-hang-after = {settings.hang_after_s} is too short: processes"
+                f" beat once a second; set {MIN_HANG_AFTER_S} or more, or 0 for never"
+            )
         self.loop = loop
         self.uwsgi = uwsgi
         self.devices = devices
         self.settings = settings
         self._workers = workers
-        self._page = SharedPage(slots)
+        self.page = SharedPage(slots)
         self._bus = Bus(slots)
 
     def worker_node(self, worker: int) -> Node:
         """Begin to serve as worker number `worker` (from 1); call it after the fork."""
-        log_as(f"worker {worker}")
+        log_as(self.name_of(worker - 1))
         return self._node(worker - 1)
 
     def mule_node(self) -> Node:
         """Begin to serve as the mule that owns the uplinks; call it after the fork."""
-        log_as("mule")
+        log_as(self.name_of(self._workers))
         return self._node(self._workers)
 
+    def name_of(self, slot: int) -> str:
+        """Return what the log calls the process at `slot`."""
+        return f"worker {slot + 1}" if slot < self._workers else "mule"
+
     def _node(self, slot: int) -> Node:
-        return Node(self.loop, self.uwsgi, self.settings, self._page, self._bus, slot)
+        return Node(self.loop, self.uwsgi, self.settings, self.page, self._bus, slot)
 
 
 def start(loop: Loop, uwsgi: Uwsgi, devices: TapDevices, environment: Mapping[str, str]) -> Server:

@@ -118,6 +118,7 @@ class SharedFdb:
         """Remove what this slot's previous process left; return how many entries that was."""
         purged = 0
         for key in self._uwsgi.cache_keys():
+            self._page.beat(self._slot)
             there = self._read(key)
             if there is None or there.slot != self._slot:
                 continue

@@ -1,4 +1,4 @@
-"""Memory that all processes of the server share: each one's epoch and number of ports."""
+"""Memory that all processes of the server share: each one's epoch, ports and heartbeats."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final
 SECRET_BYTES: Final = 16
 _EPOCH: Final = struct.Struct("@Q")
 _COUNT: Final = struct.Struct("@Q")
+_PULSE: Final = struct.Struct("@QQ")
 
 
 class SharedPage:
@@ -25,7 +26,8 @@ class SharedPage:
         """Known to all processes of the server and to nobody else."""
         self._slots = slots
         self._epochs_bytes = slots * _EPOCH.size
-        self._memory = memoryview(mmap.mmap(-1, self._epochs_bytes + slots * _COUNT.size))
+        self._pulses_at = self._epochs_bytes + slots * _COUNT.size
+        self._memory = memoryview(mmap.mmap(-1, self._pulses_at + slots * _PULSE.size))
         self._epochs = self._memory[: self._epochs_bytes]
 
     def epochs(self) -> bytes:
@@ -44,5 +46,21 @@ class SharedPage:
 
     def ports(self) -> int:
         """Return how many ports all processes have together."""
-        counts = self._memory[self._epochs_bytes :].cast("Q")
+        counts = self._memory[self._epochs_bytes : self._pulses_at].cast("Q")
         return sum(counts)
+
+    def join(self, slot: int, pid: int) -> None:
+        """Begin to beat at `slot`, as the process `pid`; 0 is to end it, and be watched no more."""
+        self._beat(slot, pid, 0)
+
+    def beat(self, slot: int) -> None:
+        """Show that the process at `slot`, the caller's own, is alive."""
+        pid, beats = _PULSE.unpack_from(self._memory, self._pulses_at + slot * _PULSE.size)
+        self._beat(slot, pid, beats + 1)
+
+    def pulses(self) -> list[tuple[int, int]]:
+        """Return for each slot the process's id, 0 for none, and how often it has beaten."""
+        return list(_PULSE.iter_unpack(self._memory[self._pulses_at :]))
+
+    def _beat(self, slot: int, pid: int, beats: int) -> None:
+        _PULSE.pack_into(self._memory, self._pulses_at + slot * _PULSE.size, pid, beats)

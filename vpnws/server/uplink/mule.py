@@ -33,10 +33,13 @@ class Mule:
         wait_for_signal = self._loop.catch_signals()
         settings = self._server.settings
         uplinks: list[Uplink] = []
+        node = None
         if settings.tap:
             node = self._server.mule_node()
             uplinks = [Uplink(node, self._devices, *pair) for pair in settings.tap]
         ended_by = wait_for_signal()
+        if node is not None:
+            node.leave()
         for uplink in uplinks:
             uplink.close()
         # The master sends SIGINT at the stop; SIGHUP and SIGTERM are reloads, which keep the TAPs.

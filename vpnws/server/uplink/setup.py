@@ -1,7 +1,8 @@
 """Makes the server's TAPs before uWSGI drops its privileges: uwsgi.ini runs it as a program.
 
-Its settings come in the environment, as uwsgi.ini saw them. A device that exists already is used
-as it is, whether an admin, systemd or an earlier start made it.
+Its settings come in the environment, as uwsgi.ini saw them. A device that an admin or systemd has
+made is used as it is. One that a killed server has left is made anew: vpnws-exec would fail on what
+it did there before.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ def set_up(environment: Mapping[str, str], devices: TapDevices, own_uid: int) ->
     try:
         for network, device in taps:
             if own_uid == 0:
+                if not is_reload:
+                    devices.release(device)
                 _make(devices, device, uid, made)
             elif not is_reload:
                 _check_usable(devices, device, own_uid)
