@@ -21,6 +21,7 @@ import ctypes
 import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from . import processes
@@ -64,8 +65,8 @@ class Namespace(Assembly):
 
     def build(self) -> None:
         """Make the namespace."""
+        self.parts.callback(self._delete)
         processes.run(["ip", "netns", "add", self.name])
-        self.parts.callback(processes.run, ["ip", "netns", "del", self.name])
         self.run(["sh", "-c", _PREPARE])
         self.parts.callback(self._end_processes)
 
@@ -123,6 +124,11 @@ class Namespace(Assembly):
         """Return the MAC of a device."""
         text = self.run(["cat", f"/sys/class/net/{device}/address"]).stdout
         return bytes.fromhex(text.strip().replace(":", ""))
+
+    def _delete(self) -> None:
+        # An interrupt while it was being made leaves it there or not.
+        if Path(f"/run/netns/{self.name}").exists():
+            processes.run(["ip", "netns", "del", self.name])
 
     def _end_processes(self) -> None:
         for process in reversed(self._started):
