@@ -70,12 +70,14 @@ class ConnectError(VpnwsError):
 class RefusedError(ConnectError):
     """The server answered the upgrade request with a status other than 101.
 
-    Arguments: the HTTP `status` code, and the sentence to show.
+    Arguments: the HTTP `status` code, the sentence to show, and after how many seconds the server
+    wants to be asked again, if it said so.
     """
 
-    def __init__(self, status: int, sentence: str) -> None:
+    def __init__(self, status: int, sentence: str, retry_after_s: float | None = None) -> None:
         super().__init__(sentence)
         self.status = status
+        self.retry_after_s = retry_after_s
 
 
 class TlsError(ConnectError):

@@ -256,6 +256,9 @@ def test_a_body_that_does_not_come_holds_nobody_up(
     assert "full or restarting (HTTP 503)" in str(error)
 
 
+DATE = "Date: Sat, 28 Nov 2026 19:00:00 GMT"
+
+
 def refused(answer: bytes, url: str = "ws://h/") -> RefusedError:
     """Return what becomes of a complete refusal."""
     upgrade = Upgrade(settings_for(url), MAC)
@@ -317,6 +320,24 @@ def test_a_web_server_that_wants_another_certificate_is_told(body: bytes, needle
     answer = answer_of(400, body, f"Content-Length: {len(body)}")
     assert needle in str(refused(answer, "wss://h/"))
     assert "--crt" in str(refused(answer, "wss://h/"))
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait_s"),
+    [
+        (("Retry-After: 10",), 10.0),
+        (("retry-after:\t7 ",), 7.0),
+        ((DATE, "Retry-After: Sat, 28 Nov 2026 19:00:30 GMT"), 30.0),
+        ((DATE, "Retry-After: Sat, 28 Nov 2026 18:00:00 GMT"), 0.0),
+        # A date counts from the server's clock, never from ours.
+        (("Retry-After: Sat, 28 Nov 2026 19:00:30 GMT",), None),
+        ((DATE, "Retry-After: soon"), None),
+        ((DATE, "Retry-After: -5"), None),
+        ((), None),
+    ],
+)
+def test_when_to_come_back_is_read(headers: tuple[str, ...], wait_s: float | None) -> None:
+    assert refused(answer_of(503, b"", "Content-Length: 0", *headers)).retry_after_s == wait_s
 
 
 def test_a_redirect_is_told_without_its_secrets(waiter: Waiter) -> None:
@@ -614,7 +635,11 @@ def dated_context(authority: CertificateAuthority, begin: str, end: str) -> ssl.
 @pytest.mark.parametrize(
     ("begin", "end", "needle"),
     [
-        ("20200101000000Z", "20210102030405Z", "expired at 2021-01-02 03:04 UTC, "),
+        (
+            "20200101000000Z",
+            "20210102030405Z",
+            "is valid from 2020-01-01 00:00 UTC to 2021-01-02 03:04 UTC, and this machine's",
+        ),
         ("21200101000000Z", "21210101000000Z", "is valid from 2120-01-01 00:00 UTC on, and this"),
     ],
 )
@@ -643,7 +668,12 @@ BEGIN_S = 1767225600
         (DATED, BEGIN_S - 3 * 3600, "by 3 hours or more"),
         (DATED, BEGIN_S - 130, "by 2 minutes or more"),
         (DATED, BEGIN_S - 1, "by a minute or more"),
-        (DATED, BEGIN_S + 370 * DAY_S, "expired at 2027-01-01 00:00 UTC, 5 days ago"),
+        (
+            DATED,
+            BEGIN_S + 370 * DAY_S,
+            "to 2027-01-01 00:00 UTC, and this machine's clock says 2027-01-06 00:00 UTC, 5 days"
+            " later: either it was not renewed in time",
+        ),
         (DATED, BEGIN_S + DAY_S, "a certificate in the chain of h has expired or is not valid yet"),
         ({}, BEGIN_S, "this machine's clock says 2026-01-01 00:00 UTC"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 from vpnws.client.connect.url import hide_userinfo
@@ -15,6 +16,8 @@ MAX_BODY_BYTES: Final = 4096
 NOT_WEBSOCKET: Final = "check the URL's path, and that the web server in front passes upgrades on"
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r", re.IGNORECASE)
 _LOCATION: Final = re.compile(rb"\r\nlocation:[ \t]*([^\r\n]*)", re.IGNORECASE)
+_RETRY_AFTER: Final = re.compile(rb"\r\nretry-after:[ \t]*([^\r\n]{1,64})", re.IGNORECASE)
+_DATE: Final = re.compile(rb"\r\ndate:[ \t]*([^\r\n]{1,64})", re.IGNORECASE)
 _WANTS_TLS: Final = re.compile("to (an )?(HTTPS|SSL|TLS)", re.IGNORECASE)
 """nginx, Apache and Go's servers (Caddy) say in their body that plain HTTP came "to HTTPS port",
 "to an SSL-enabled server port", "to an HTTPS server"."""
@@ -52,7 +55,31 @@ def refusal(status: int, head: bytes, body: bytes, asked: Asked) -> RefusedError
     text = body[:MAX_BODY_BYTES].decode(errors="replace")
     sentence = _own_sentence(status, text)
     reason = f"the server says: {sentence}" if sentence else _reason(status, head, text, asked)
-    return RefusedError(status, f"{reason} (HTTP {status})")
+    return RefusedError(status, f"{reason} (HTTP {status})", _retry_after_s(head))
+
+
+def _retry_after_s(head: bytes) -> float | None:
+    """Return what Retry-After says (RFC 9110 10.2.3), None if it says nothing that can be read.
+
+    A date counts from the server's own Date, since this machine's clock may be wrong.
+    """
+    found = _RETRY_AFTER.search(head)
+    if found is None:
+        return None
+    if found[1].strip().isdigit():
+        return float(found[1])
+    now, then = _time_s(_DATE.search(head)), _time_s(found)
+    return None if now is None or then is None else max(0.0, then - now)
+
+
+def _time_s(field: re.Match[bytes] | None) -> float | None:
+    """Return the time in a header's field, in seconds since the epoch, None if there is none."""
+    if field is None:
+        return None
+    try:
+        return parsedate_to_datetime(field[1].decode("latin-1")).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _own_sentence(status: int, text: str) -> str:

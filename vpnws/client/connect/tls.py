@@ -99,8 +99,9 @@ def explain_dates(host: str, certificate: Mapping[str, Any], now_s: float) -> Tl
         )
     if now_s > end_s:
         return TlsError(
-            f"the certificate of {host} expired at {_moment(end_s)}, {_duration(now_s - end_s)}"
-            f" ago, as {clock}: have the certificate renewed, or set the clock if it is wrong"
+            f"the certificate of {host} is valid from {_moment(begin_s)} to {_moment(end_s)}, and"
+            f" {clock}, {_duration(now_s - end_s)} later: either it was not renewed in time, which"
+            " whoever runs the server must do, or that clock is ahead; if so, set it"
         )
     return TlsError(
         f"a certificate in the chain of {host} has expired or is not valid yet, as {clock}:"

@@ -27,8 +27,8 @@ refused."""
 _DESCRIPTION: Final = """\
 Join this machine to a vpnws switch: create the network device TAP, connect to the server at
 URL over a WebSocket, and carry Ethernet frames between the two until stopped. The device goes
-away with the program. A lost connection is made again, after 0.1 to 30 seconds each time.
-Needs root or CAP_NET_ADMIN."""
+away with the program. A lost connection is made again, within about 5 seconds once the server
+is back. Needs root or CAP_NET_ADMIN."""
 
 _EXAMPLES: Final = """\
 examples:

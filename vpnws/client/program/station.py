@@ -69,7 +69,7 @@ class Station:
             except ConnectError as error:
                 if self._is_final(error):
                     raise
-                delay_s = self._backoff.next_delay_s(self._waiter.now())
+                delay_s = self._backoff.next_delay_s(self._waiter.now(), error)
                 log.warning("%s; trying again in %.1f s", error, delay_s)
             self._waiter.sleep(delay_s)
 
