@@ -9,7 +9,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
+# What runs, and what tests.
 READY := $(VENV)/ready
+READY_DEV := $(VENV)/ready-dev
 
 .PHONY: help run test lint demo tables bench compare clean
 
@@ -19,37 +22,45 @@ help:
 run: $(READY)
 	$(BIN)/uwsgi --ini uwsgi.ini
 
-test: $(READY)
+test: $(READY_DEV)
 	tests/install-tools.sh
 	$(BIN)/python -m pytest
 
-lint: $(READY)
+lint: $(READY_DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 demo: $(READY)
-	tests/install-tools.sh
+	tests/install-tools.sh demo
 	$(BIN)/python -m tests.demo
 
 tables: $(READY)
 	$(BIN)/python -m tests.support.tables
 
-bench: $(READY)
+bench: $(READY_DEV)
 	$(BIN)/python -m bench.stages
 	$(BIN)/python -m bench.offload
 
-compare: $(READY)
+compare: $(READY_DEV)
 	tests/install-tools.sh
 	$(BIN)/python -m bench.compare $(COMPARE)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build
 
+# pip keeps the uWSGI that it compiled, also for another Python of the same version, whose library it
+# would then load ("No module named '_socket'"). So uWSGI is compiled for the Python that is here.
 $(READY): requirements.txt pyproject.toml
-	tests/install-tools.sh build
+	tests/install-tools.sh run
 	$(PYTHON) -m venv $(VENV)
-	@echo "installing the requirements into $(VENV); uWSGI may be compiled, which takes a minute"
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@echo "installing what runs into $(VENV); uWSGI is compiled, which takes a minute"
+	$(PIP) install --no-cache-dir $$(grep '^uwsgi==' requirements.txt)
+	$(PIP) install --requirement requirements.txt
+	$(PIP) install --no-deps --editable .
+	touch $@
+
+$(READY_DEV): $(READY) requirements-dev.txt
+	@echo "installing what tests into $(VENV)"
+	$(PIP) install --requirement requirements-dev.txt
 	touch $@

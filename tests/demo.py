@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 from tests.support.netns import SERVER_ADDRESS
-from tests.support.prerequisites import tool_path
+from tests.support.tools import tool_path
 from tests.support.traffic import iperf3, ping
 from tests.support.vpn import Vpn
 

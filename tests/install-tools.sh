@@ -1,13 +1,18 @@
 #!/bin/sh
-# Installs, with apt-get, the programs that the tests run; with the argument `build` only what
-# building the requirements needs. Quick when all is there. Without root it says what to install.
+# Installs programs with apt-get: all that the tests run; with the argument `run` what building and
+# running the requirements needs; with `demo` what the demo needs besides. Quick when all is there.
+# Without root it says what to install.
 set -eu
 
-tools='build-essential python3-dev python3-venv libssl-dev'
-if [ "${1:-all}" != build ]; then
-    tools="$tools nginx-light apache2 haproxy caddy iperf3 tcpdump iproute2 iputils-ping openssl git"
-    tools="$tools dnsmasq-base nftables busybox systemd openvpn tinc"
-fi
+tools='build-essential python3-dev python3-venv libssl-dev libcrypt-dev iproute2'
+case "${1:-all}" in
+    run) ;;
+    demo) tools="$tools nginx-light iperf3 iputils-ping openssl" ;;
+    *)
+        tools="$tools nginx-light apache2 haproxy caddy iperf3 tcpdump iputils-ping openssl git"
+        tools="$tools dnsmasq-base nftables busybox systemd openvpn tinc"
+        ;;
+esac
 command -v apt-get >/dev/null || exit 0
 
 is_installed() {

@@ -27,7 +27,7 @@ from bench.compare.results import CLEAN, LINE, Results
 from bench.compare.targets import TARGETS
 from bench.compare.tinc import Tinc
 from bench.compare.vpnws import Vpnws, VpnwsApart, VpnwsPlain
-from tests.support.prerequisites import tool_path
+from tests.support.tools import tool_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

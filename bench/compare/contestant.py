@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from tests.support.assembly import Assembly
-from tests.support.prerequisites import tool_path
+from tests.support.tools import tool_path
 from tests.support.traffic import ping
 from tests.support.waiting import wait_for
 

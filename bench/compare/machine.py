@@ -7,8 +7,8 @@ from typing import Final
 
 from bench import report
 from tests.support import processes
-from tests.support.prerequisites import tool_path
 from tests.support.processes import CommandError
+from tests.support.tools import tool_path
 from tests.support.uwsgi import REPOSITORY
 
 _CONGESTION: Final = Path("/proc/sys/net/ipv4/tcp_congestion_control")

@@ -16,8 +16,9 @@ import pytest
 from tests.support import processes
 from tests.support.assembly import Assembly
 from tests.support.markdown import Block, blocks, commands, table
-from tests.support.prerequisites import require, require_tap, tool_path
+from tests.support.prerequisites import require, require_tap
 from tests.support.shell import LEFT_OUT, PINGED, Shell
+from tests.support.tools import tool_path
 from tests.support.uwsgi import BINARY, REPOSITORY
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .ca import password_line
-from .prerequisites import tool_path
+from .tools import tool_path
 from .uwsgi import REPOSITORY
 from .web_server import SERVER_NAMES, WebServer
 

@@ -179,6 +179,7 @@ def test_public_callables_have_docstrings() -> None:
 def test_only_the_agreed_things_stand_at_the_top() -> None:
     allowed = {
         "vpnws_app.py", "vpnws", "uwsgi.ini", "tests", "README.md", "requirements.txt",
+        "requirements-dev.txt",
         "pyproject.toml", "Makefile", "docs", "deploy", "bench", "CHANGELOG.md", "LICENSE",
     }  # fmt: skip
     generated = {"build", "uwsgi.sock"}

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import processes
-from tests.support.prerequisites import require, tool_path
+from tests.support.prerequisites import require
+from tests.support.tools import tool_path
 from tests.support.uwsgi import BINARY, REPOSITORY
 from vpnws.config import read_settings
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DESIGN = ROOT / "docs" / "design.md"
 SETTINGS = ROOT / "docs" / "settings.md"
+REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 MAX_DESIGN_WORDS = 2500
 """What a newcomer reads in ten minutes."""
@@ -87,8 +88,19 @@ def test_no_two_nginx_locations_with_different_rights_share_a_password_file() ->
     assert {file for file, each in rights.items() if len(each) > 1} == set()
 
 
+def test_what_tests_is_not_installed_with_what_runs() -> None:
+    runs, tests = (
+        set(re.findall(r"^([a-z0-9-]+)==", (ROOT / name).read_text(), re.MULTILINE))
+        for name in REQUIREMENTS
+    )
+    assert runs == {"uwsgi", "gevent", "python-pytun", "websockets"}
+    assert tests
+    assert not runs & tests
+
+
 def test_every_requirement_has_its_reason() -> None:
-    required = re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    lists = "".join((ROOT / name).read_text() for name in REQUIREMENTS)
+    required = re.findall(r"^([a-z0-9-]+)==", lists, re.MULTILINE)
     assert [row[0].strip("`") for row in table(DESIGN.read_text(), "package")] == required
 
 
