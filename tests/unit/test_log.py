@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vpnws.server.log import LineHandler, log_as, never_wait
+from vpnws.server.log import LineHandler, log_as, never_wait, tell_dropped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +65,24 @@ def test_lines_that_nobody_reads_are_dropped_and_counted(pipe: tuple[int, int]) 
     assert lost.endswith(f" vpnws[worker 1] WARNING {dropped}")
     assert again.endswith(" INFO it is read again")
     assert before.endswith(" INFO as before")
+
+
+def test_they_are_told_without_another_line(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, writing = pipe
+    never_wait(writing)
+    handler = LineHandler(writing, "worker 1")
+    monkeypatch.setattr(logging.getLogger("vpnws"), "handlers", [handler])
+    for number in range(100):
+        handler.emit(record(f"{number} {LINE}"))
+    tell_dropped()
+    told = os.read(reading, 65536).decode().splitlines()
+    assert all(line.endswith(LINE) for line in told), "there was no room"
+    tell_dropped()
+    tell_dropped()
+    (lost,) = os.read(reading, 65536).decode().splitlines()
+    assert f" {100 - len(told)} lines of this log were dropped" in lost
 
 
 def test_a_log_whose_reader_has_gone_is_no_error() -> None:

@@ -31,21 +31,24 @@ class LineHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line; first say how many could not be written, if it goes on."""
-        if self._dropped:
-            lost = logging.makeLogRecord(
-                {
-                    "msg": "%d lines of this log were dropped, because nobody read it",
-                    "args": (self._dropped,),
-                    "levelno": logging.WARNING,
-                    "levelname": "WARNING",
-                }
-            )
-            if not self._write(lost):
-                self._dropped += 1
-                return
-            self._dropped = 0
-        if not self._write(record):
+        self.tell_dropped()
+        if self._dropped or not self._write(record):
             self._dropped += 1
+
+    def tell_dropped(self) -> None:
+        """Say how many lines could not be written, if there are any and it goes on."""
+        if not self._dropped:
+            return
+        lost = logging.makeLogRecord(
+            {
+                "msg": "%d lines of this log were dropped, because nobody read it",
+                "args": (self._dropped,),
+                "levelno": logging.WARNING,
+                "levelname": "WARNING",
+            }
+        )
+        if self._write(lost):
+            self._dropped = 0
 
     def _write(self, record: logging.LogRecord) -> bool:
         # A pipe takes a line up to PIPE_BUF bytes (4 KiB) whole or not at all (pipe(7)).
@@ -60,6 +63,16 @@ def log_as(process: str) -> None:
     """Log under the name `process` to stderr, which uWSGI writes to its own log."""
     log.handlers[:] = [LineHandler(STDERR, process)]
     log.setLevel(logging.INFO)
+
+
+def tell_dropped() -> None:
+    """Say how many lines this process had to drop, as soon as its log is read again.
+
+    Call it every second: without it, a quiet process would say so with its next line only.
+    """
+    for handler in log.handlers:
+        if isinstance(handler, LineHandler):
+            handler.tell_dropped()
 
 
 def never_wait(fd: int) -> None:

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import CapacityError
+from vpnws.server.log import tell_dropped
 from vpnws.server.peers.bus import TrunkLink
 from vpnws.server.peers.shared_fdb import SharedFdb
 from vpnws.server.port.describe import describe, describe_briefly
@@ -239,6 +240,7 @@ class Node:
         for link in [] if was_late else list(self.links.values()):
             link.watch_over(now, settings.ping_every_s, settings.dead_after_s)
         self._report_drops(now)
+        tell_dropped()
         self._close_lingered(now)
         self._shared.sweep()
         if self._ticks % AGE_EVERY_TICKS == 0:
