@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live.server import TwoWorkers
 from tests.support import processes
 from tests.support.service import ServiceError
 from tests.support.uwsgi import INI, REPOSITORY, Uwsgi
@@ -59,12 +58,6 @@ def test_an_address_in_use() -> None:
         assert f"vpnws-http = {address} cannot be listened at: another program" in start_error(
             http=address
         )
-
-
-def test_a_second_server_does_not_take_the_socket_of_the_first() -> None:
-    with TwoWorkers({}) as server:
-        said = start_error(socket_path=server.socket_path, leaves_nothing=False)
-        assert "another server listens there" in said
 
 
 def check(ini: Path) -> tuple[int, str]:

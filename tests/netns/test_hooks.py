@@ -107,7 +107,7 @@ class TestUp:
     def test_a_failure_stops_the_start_and_says_so(
         self, namespace: Namespace, commands: str, cause: str
     ) -> None:
-        with pytest.raises(ServiceError, match="uWSGI ended at start, status 1") as error:
+        with pytest.raises(ServiceError, match="uWSGI ended at start, status 10") as error:
             with tap_server(namespace, *DROPS, settings={"vpnws-exec": commands}):
                 pass
         sentence = (

@@ -187,7 +187,7 @@ def test_an_admins_device_is_used_and_stays(
 
 class TestAUser:
     def refusal(self, lan: Lan) -> str:
-        with pytest.raises(ServiceError, match="status 1") as error:
+        with pytest.raises(ServiceError, match="status 10") as error:
             with tap_server(lan.server, uid=NOBODY):
                 pass
         (sentence,) = [

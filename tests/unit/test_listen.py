@@ -10,7 +10,7 @@ import pytest
 
 from vpnws.errors import ConfigError
 from vpnws.server.ini import CHECK, RELOADS
-from vpnws.server.listen import check_addresses, check_tcp, check_unix
+from vpnws.server.listen import check_addresses, check_socket, check_tcp, check_unix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,12 +59,12 @@ class TestUnix:
         with pytest.raises(ConfigError, match="a file that is no socket"):
             check_unix(tmp_path / "precious", is_running=True)
 
-    def test_a_path_that_the_kernel_does_not_take(self, tmp_path: Path) -> None:
-        with pytest.raises(ConfigError, match="at most 107 bytes"):
-            check_unix(tmp_path / ("x" * 107), is_running=False)
+    def test_a_path_that_uwsgi_does_not_take(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="at most 102 bytes"):
+            check_unix(tmp_path / ("x" * 102), is_running=False)
 
     def test_a_socket_of_another_server(self, live: Path) -> None:
-        with pytest.raises(ConfigError, match="another server listens there; stop it"):
+        with pytest.raises(ConfigError, match=rf"process {os.getpid()} .* listens there already"):
             check_unix(live, is_running=False)
         check_unix(live, is_running=True)
 
@@ -87,17 +87,17 @@ class TestUnix:
 class TestTcp:
     @pytest.mark.parametrize("address", ["", f"{LOOPBACK}:0", ":0"])
     def test_a_free_one_is_fine(self, address: str) -> None:
-        check_tcp(address, is_running=False)
+        check_tcp("vpnws-http", address, is_running=False)
 
     def test_one_in_use(self, taken: str) -> None:
         with pytest.raises(ConfigError, match=f"{taken} cannot .*: another program listens there"):
-            check_tcp(taken, is_running=False)
-        check_tcp(taken, is_running=True)
+            check_tcp("vpnws-http", taken, is_running=False)
+        check_tcp("vpnws-http", taken, is_running=True)
 
     @pytest.mark.parametrize("is_running", [False, True])
     def test_one_of_another_machine(self, is_running: bool) -> None:
         with pytest.raises(ConfigError, match="this machine does not have that address"):
-            check_tcp("192.0.2.1:8080", is_running=is_running)
+            check_tcp("vpnws-http", "192.0.2.1:8080", is_running=is_running)
 
 
 class TestBoth:
@@ -114,6 +114,27 @@ class TestBoth:
     ) -> None:
         check_addresses(self.environment(live, taken) | besides)
 
-    @pytest.mark.parametrize("name", ["127.0.0.1:3031", "@vpnws", "here.sock", ""])
-    def test_names_that_are_no_whole_path_are_left_to_uwsgi(self, name: str) -> None:
+    @pytest.mark.parametrize("name", ["fd://3", "unix:/x", ""])
+    def test_a_name_of_another_form_is_left_to_uwsgi(self, name: str) -> None:
         check_addresses({"VPNWS_INI_SOCKET": name, "VPNWS_INI_HTTP": ""})
+
+
+class TestOtherForms:
+    def test_a_path_may_be_relative(self, live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(live.parent)
+        with pytest.raises(ConfigError, match=r"vpnws-socket = live\.sock cannot be made"):
+            check_socket("live.sock", is_running=False)
+
+    def test_tcp(self, taken: str) -> None:
+        with pytest.raises(ConfigError, match=rf"vpnws-socket = {taken} .*vpnws-socket=ADDRESS"):
+            check_socket(taken, is_running=False)
+        check_socket(taken, is_running=True)
+
+    def test_a_name_without_a_file(self) -> None:
+        with socket.socket(socket.AF_UNIX) as other:
+            name = f"@vpnws-{os.getpid()}"
+            other.bind(f"\0{name[1:]}\0")
+            with pytest.raises(ConfigError, match=f"vpnws-socket = {name} cannot be made: Address"):
+                check_socket(name, is_running=False)
+            check_socket(name, is_running=True)
+        check_socket(name, is_running=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import getpass
 import os
+import re
 import socket
 import stat
 import sys
@@ -18,12 +19,15 @@ from typing import TYPE_CHECKING, Final
 from vpnws.config import parse_listen
 from vpnws.errors import ConfigError
 from vpnws.server import ini
+from vpnws.server.running import who_listens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAX_SOCKET_PATH_BYTES: Final = 107
-"""The kernel takes no longer path for a unix socket (unix(7))."""
+MAX_SOCKET_PATH_BYTES: Final = 102
+"""uWSGI takes no longer path for a unix socket; the kernel would take 107 (unix(7))."""
+_IS_TCP: Final = re.compile(r"(?:[0-9.]*|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}")
+_NAME_ANOTHER: Final = "name another socket with --set-placeholder vpnws-socket=PATH"
 
 
 def main() -> int:
@@ -44,11 +48,22 @@ def check_addresses(environment: Mapping[str, str]) -> None:
     Raises ConfigError with the address, the reason and a remedy.
     """
     is_running = ini.is_reload(environment) or ini.only_checks(environment)
-    path = ini.seen(environment, "socket") or ""
-    # uWSGI takes a name with a colon for TCP, and one with @ for a name without a file.
-    if path.startswith("/") and ":" not in path:
-        check_unix(Path(path), is_running=is_running)
-    check_tcp(parse_listen(ini.seen(environment, "http") or ""), is_running=is_running)
+    check_socket(ini.seen(environment, "socket") or "", is_running=is_running)
+    http = parse_listen(ini.seen(environment, "http") or "")
+    check_tcp("vpnws-http", http, is_running=is_running)
+
+
+def check_socket(text: str, *, is_running: bool) -> None:
+    """See that uWSGI can listen at `text`, in any of the forms that it knows. Raises ConfigError.
+
+    With a colon it is TCP, with @ at the beginning a name without a file, else a path.
+    """
+    if text.startswith("@"):
+        check_abstract(text, is_running=is_running)
+    elif _IS_TCP.fullmatch(text):
+        check_tcp("vpnws-socket", text, is_running=is_running)
+    elif text and ":" not in text:
+        check_unix(Path(text), is_running=is_running)
 
 
 def check_unix(path: Path, *, is_running: bool) -> None:
@@ -70,19 +85,35 @@ def check_unix(path: Path, *, is_running: bool) -> None:
         return
     if not stat.S_ISSOCK(there.st_mode):
         raise ConfigError(f"{what}: there is a file that is no socket; remove it, or name another")
-    if not is_running and _somebody_listens(path):
-        raise ConfigError(
-            f"{what}: another server listens there; stop it, or name another with"
-            " --set-placeholder vpnws-socket=PATH"
-        )
+    running = None if is_running else who_listens(path)
+    if running:
+        raise ConfigError(f"{what}: {running}; for a second server {_NAME_ANOTHER}")
     if directory.stat().st_mode & stat.S_ISVTX and os.geteuid() not in (0, there.st_uid):
         raise ConfigError(
             f"{what}: there is a socket of another user's; remove it, or name another"
         )
 
 
-def check_tcp(address: str, *, is_running: bool) -> None:
-    """See that this process can listen at `address`, host:port or empty. Raises ConfigError."""
+def check_abstract(name: str, *, is_running: bool) -> None:
+    """See that nobody has the name `@...`, which has no file (unix(7)). Raises ConfigError."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            # uWSGI counts a zero byte at the end as a part of the name.
+            probe.bind(f"\0{name[1:]}\0")
+        except OSError as error:
+            if is_running and error.errno == errno.EADDRINUSE:
+                return
+            raise ConfigError(
+                f"vpnws-socket = {name} cannot be made: {error.strerror}; stop who has it (ss -lxp"
+                f" names it); for a second server {_NAME_ANOTHER}"
+            ) from error
+
+
+def check_tcp(setting: str, address: str, *, is_running: bool) -> None:
+    """See that this process can listen at `address`, host:port or empty. Raises ConfigError.
+
+    `setting` is where it comes from.
+    """
     if not address:
         return
     host, _, port = address.rpartition(":")
@@ -96,8 +127,8 @@ def check_tcp(address: str, *, is_running: bool) -> None:
                 return
             why = _TCP.get(error.errno or 0, f"{error.strerror}; give another address")
             raise ConfigError(
-                f"vpnws-http = {address} cannot be listened at: {why} (--set-placeholder"
-                " vpnws-http=ADDRESS:PORT)"
+                f"{setting} = {address} cannot be listened at: {why} (--set-placeholder"
+                f" {setting}=ADDRESS:PORT)"
             ) from error
 
 
@@ -108,14 +139,6 @@ _TCP: Final = {
     errno.EACCES: "only root may take a port below 1024; give a higher one",
 }
 """Why an address cannot be had, and what to do."""
-
-
-def _somebody_listens(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)
-        error = probe.connect_ex(str(path))
-    # EAGAIN: it has so much to do that its backlog is full.
-    return error in (0, errno.EAGAIN)
 
 
 def _own_name() -> str:
