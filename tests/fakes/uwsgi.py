@@ -85,6 +85,7 @@ class FakeMaster:
         cache_items: int = CACHE_ITEMS,
     ) -> None:
         self.workers = workers
+        self.threads = 1
         self.engine = "gevent"
         self.cores = 256
         self.options = dict(options)
@@ -181,6 +182,10 @@ class FakeUwsgi:
     def process_id(self) -> int:
         """Return a number that no other process has had."""
         return self._process_id
+
+    def master_threads(self) -> int:
+        """Return how many threads the master has."""
+        return self.master.threads
 
     def stop_all(self) -> None:
         """Note that everything was to stop."""

@@ -13,6 +13,7 @@ from vpnws.errors import ConfigError, VpnwsError
 from vpnws.server import ini
 from vpnws.server.hang import MIN_HANG_AFTER_S
 from vpnws.server.log import STDERR, log_as, never_wait
+from vpnws.server.master import warn_of_threads
 from vpnws.server.node import Node
 from vpnws.server.peers.bus import MAX_SLOTS, Bus
 from vpnws.server.peers.shared_page import SharedPage
@@ -63,6 +64,8 @@ class Server:
     def worker_node(self, worker: int) -> Node:
         """Begin to serve as worker number `worker` (from 1); call it after the fork."""
         log_as(self.name_of(worker - 1))
+        if worker == 1:
+            warn_of_threads(self.loop, self.uwsgi)
         return self._node(worker - 1)
 
     def mule_node(self) -> Node:

@@ -46,6 +46,9 @@ class Uwsgi(Protocol):
     def process_id(self) -> int:
         """Return the number that the operating system gave this process."""
 
+    def master_threads(self) -> int:
+        """Return how many threads the master has, its first one included; 0 if that is hidden."""
+
     def stop_all(self) -> None:
         """Have the master stop everything, as Ctrl-C does."""
 

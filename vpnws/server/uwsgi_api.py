@@ -47,6 +47,13 @@ class UwsgiApi:
         """Return the number that the operating system gave this process."""
         return os.getpid()
 
+    def master_threads(self) -> int:
+        """Return how many threads the master has, its first one included; 0 if that is hidden."""
+        try:
+            return len(os.listdir(f"/proc/{uwsgi.masterpid()}/task"))
+        except OSError:
+            return 0
+
     def stop_all(self) -> None:
         """Have the master stop everything, as Ctrl-C does."""
         os.kill(uwsgi.masterpid(), signal.SIGINT)
