@@ -61,6 +61,8 @@ class FakeDevices:
     def __init__(self, *, may_open: bool = True) -> None:
         self.devices: dict[str, Device] = {}
         self.may_open = may_open
+        self.addresses: dict[str, list[bytes]] = {}
+        """The addresses of devices and bridges by name, as an admin gives them."""
 
     def make(self, name: str, **facts: object) -> Device:
         """Make a device as an admin would: it is up and stays."""
@@ -100,12 +102,26 @@ class FakeDevices:
         return name in self.devices and self.devices[name].is_up
 
     def read_mac(self, name: str) -> str:
-        """Return the MAC of a device, or of its bridge (`NAME/master`), as text."""
-        device = self.devices.get(name.removesuffix("/master"))
-        if device is None:
-            return ""
-        mac = device.bridge_mac if name.endswith("/master") else device.mac
-        return format_mac(mac) if mac is not None else ""
+        """Return the MAC of a device, or of a bridge of one, as text."""
+        for there, device in self.devices.items():
+            if name == there:
+                return format_mac(device.opened.mac if device.opened else device.mac)
+            if device.bridge_mac is not None and name == _bridge(there):
+                return format_mac(device.bridge_mac)
+        return ""
+
+    def bridge_of(self, name: str) -> str:
+        """Return the name of the device's bridge, empty if it has none."""
+        device = self.devices.get(name)
+        return _bridge(name) if device is not None and device.bridge_mac is not None else ""
+
+    def addresses_of(self, device: str) -> list[bytes]:
+        """Return the addresses that a device or a bridge was given."""
+        return list(self.addresses.get(device, []))
+
+    def forwards_ipv6(self, device: str) -> bool:
+        """Return True: the machine is a router."""
+        return True
 
     def mark_as_ours(self, name: str) -> None:
         """Note that the server made the device."""
@@ -117,3 +133,7 @@ class FakeDevices:
             tap = self.open_tap(name, create=False)
             tap.set_persistent(False)
             tap.close()
+
+
+def _bridge(name: str) -> str:
+    return f"bridge-of-{name}"

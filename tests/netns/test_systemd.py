@@ -79,7 +79,7 @@ def test_the_service_runs_without_a_capability_and_only_nginx_reaches_its_socket
         """
     )
     rights = [line for line in said.splitlines() if line.startswith("Uid:")]
-    assert len(rights) == 4, said
+    assert len(rights) == 5, said
     for line in rights:
         uid = line.rpartition(" of ")[2]
         assert (

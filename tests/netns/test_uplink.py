@@ -15,7 +15,16 @@ from tests.live.server import Station
 from tests.support.frames import mac
 from tests.support.prerequisites import require, require_tap
 from tests.support.routing import frames_tried, what_arrives
-from tests.support.site import HTTP, BridgeSite, RouterSite, Site, uplink_lines, url_of
+from tests.support.site import (
+    BRIDGE_ADDRESS,
+    HTTP,
+    BridgeSite,
+    RouterSite,
+    Site,
+    TapSite,
+    uplink_lines,
+    url_of,
+)
 from tests.support.traffic import ping
 from tests.support.unprivileged import as_seen_by_users
 from tests.support.uwsgi import Uwsgi
@@ -87,7 +96,63 @@ class TestAnUplinkSurvives:
             wait_for(lambda: len(uplink_lines(site.uwsgi.log_text(), "down")) == 2, 2.0, "a line")
             server.ip("tuntap add vpn0 mode tap")
             site.wait_for_uplink(3)
-        assert site.uwsgi.log_text().count("WARNING uplink") == 2
+        assert len(uplink_lines(site.uwsgi.log_text(), "down")) == 2
+
+    @pytest.mark.parametrize("site_type", [RouterSite, BridgeSite])
+    def test_another_device_of_that_name(self, site_type: type[TapSite]) -> None:
+        """It has another MAC, and the station still knows the old one for the server's address."""
+        with site_type(1) as site:
+            server = site.lan.server
+            site.wait_for_uplink()
+            site.join(0, HTTP)
+            wait_until_reached(site, BRIDGE_ADDRESS, 5.0)
+            server.ip("link del vpn0")
+            server.ip("tuntap add vpn0 mode tap")
+            if site_type is RouterSite:
+                server.ip(f"address add {BRIDGE_ADDRESS}/24 dev vpn0")
+                server.ip("link set vpn0 up")
+            else:
+                server.ip("link set vpn0 master br0 up")
+            wait_until_reached(site, BRIDGE_ADDRESS, BACK_S)
+
+    @pytest.mark.parametrize("site_type", [RouterSite, BridgeSite])
+    def test_another_mac(self, site_type: type[TapSite]) -> None:
+        """In a bridge the address may move with it: br0 has the smallest MAC of its ports."""
+        with site_type(1) as site:
+            site.wait_for_uplink()
+            site.join(0, HTTP)
+            wait_until_reached(site, BRIDGE_ADDRESS, 5.0)
+            site.lan.server.ip("link set vpn0 address 02:00:00:00:00:01")
+            wait_until_reached(site, BRIDGE_ADDRESS, BACK_S)
+
+    def test_another_name_and_another_mtu(self) -> None:
+        with RouterSite(1) as site:
+            site.wait_for_uplink()
+            site.join(0, HTTP)
+            wait_until_reached(site, BRIDGE_ADDRESS, 5.0)
+            for change in ("down", "name vpn9 up", "mtu 9000"):
+                site.lan.server.ip(f"link set {'vpn9' if 'mtu' in change else 'vpn0'} {change}")
+            wait_until_reached(site, BRIDGE_ADDRESS, BACK_S)
+            site.uwsgi.wait_for_log("uplink vpn0 is called vpn9 now")
+            assert "vpn9 is down" not in site.uwsgi.log_text()
+            site.lan.server.ip("link set vpn9 down")
+            site.uwsgi.wait_for_log("uplink vpn0 is down, so no frame passes")
+            site.lan.server.ip("link set vpn9 name vpn0 up")
+            wait_until_reached(site, BRIDGE_ADDRESS, BACK_S)
+
+    def test_another_namespace(self) -> None:
+        with RouterSite(1) as site:
+            site.wait_for_uplink()
+            site.join(0, HTTP)
+            wait_until_reached(site, BRIDGE_ADDRESS, 5.0)
+            site.lan.server.ip(f"link set vpn0 netns {site.behind.name}")
+            site.behind.ip(f"address add {BRIDGE_ADDRESS}/24 dev vpn0")
+            site.behind.ip("link set vpn0 up")
+            wait_until_reached(site, BRIDGE_ADDRESS, BACK_S)
+            site.uwsgi.wait_for_log("uplink vpn0 is in another network namespace now")
+            assert uplink_lines(site.uwsgi.log_text(), "down") == []
+            # It is not this server's namespace that ends with the test.
+            site.behind.ip(f"link set vpn0 netns {site.lan.server.name}")
 
     def test_the_device_down_and_up(self) -> None:
         with BridgeSite(1) as site:

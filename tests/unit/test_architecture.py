@@ -22,7 +22,12 @@ ONE_PLACE = {
     "uwsgi": {"vpnws.server.uwsgi_api"},
     "gevent": {"vpnws.server.gevent_loop"},
     "pytun": {"vpnws.tap.linux", "vpnws.tap.linux_tap"},
-    "fcntl": {"vpnws.tap.linux", "vpnws.tap.linux_tap", "vpnws.tap.netdevice"},
+    "fcntl": {
+        "vpnws.tap.linux",
+        "vpnws.tap.linux_tap",
+        "vpnws.tap.netdevice",
+        "vpnws.tap.addresses",
+    },
     "mmap": {"vpnws.server.peers.shared_page"},
 }
 """A facility and the only modules that may touch it."""

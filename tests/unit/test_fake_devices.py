@@ -78,9 +78,9 @@ def test_virtio_headers_are_asked_for_at_the_opening(machine: FakeDevices) -> No
 def test_macs_are_told_as_text(machine: FakeDevices) -> None:
     device = machine.make(NAME, mac=mac(1))
     assert machine.read_mac(NAME) == "02:00:00:00:00:01"
-    assert machine.read_mac(f"{NAME}/master") == machine.read_mac("other") == ""
+    assert machine.bridge_of(NAME) == machine.read_mac("other") == ""
     device.bridge_mac = mac(2)
-    assert machine.read_mac(f"{NAME}/master") == "02:00:00:00:00:02"
+    assert machine.read_mac(machine.bridge_of(NAME)) == "02:00:00:00:00:02"
 
 
 def test_only_what_is_ours_is_released(machine: FakeDevices) -> None:

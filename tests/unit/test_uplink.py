@@ -18,6 +18,7 @@ from vpnws.sizes import TURN_BYTES, TURN_FRAMES
 from vpnws.switch.drop import Drop
 from vpnws.tap.contract import FRAME_ERRORS
 from vpnws.tap.memory import MemoryTap
+from vpnws.wire.announce import announcements
 from vpnws.wire.ethernet import BROADCAST
 from vpnws.wire.records import LENGTH_BYTES, NOTHING_TO_DO, PREFIX_BYTES, SUBPROTOCOL
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 NAME = "vpn0"
 AGE_S = 10
 STATION, HOST = mac(1), mac(2)
+GATEWAY = bytes((10, 8, 0, 254))
 
 
 class Bed(NodeBed):
@@ -122,6 +124,66 @@ class TestMacs:
         bed.host_received()
         bed.speak(frame(bed.tap.mac, STATION))
         assert bed.host_received() == [frame(bed.tap.mac, STATION)]
+
+
+class TestAnnouncing:
+    """Peers keep an address's MAC for half a minute; the kernel does not tell them of another."""
+
+    def test_a_device_that_is_made_again_announces_its_address(self, bed: Bed) -> None:
+        bed.devices.delete(NAME)
+        bed.loop.advance(RETRY_S)
+        bed.devices.make(NAME, mac=mac(50))
+        bed.loop.advance(RETRY_S)
+        assert bed.station.messages() == []
+        bed.devices.addresses[NAME] = [GATEWAY]
+        bed.loop.advance(ANNOUNCE_S)
+        assert bed.station.messages() == announced(mac(50))
+
+    def test_another_mac_is_announced_and_only_once(self, bed: Bed) -> None:
+        bed.devices.addresses[NAME] = [GATEWAY]
+        bed.loop.advance(ANNOUNCE_S)
+        bed.station.messages()
+        bed.tap.host_change(mac=mac(51))
+        bed.loop.advance(20 * ANNOUNCE_S)
+        assert bed.station.messages() == announced(mac(51))
+
+    def test_so_is_that_of_its_bridge(self, bed: Bed) -> None:
+        bed.devices.devices[NAME].bridge_mac = mac(52)
+        bed.devices.addresses[bed.devices.bridge_of(NAME)] = [GATEWAY]
+        bed.loop.advance(ANNOUNCE_S)
+        assert bed.station.messages() == announced(mac(52))
+
+    def test_in_another_namespace_it_has_no_address_here(
+        self, bed: Bed, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A device of the same name may be here; its address is not the uplink's."""
+        bed.devices.addresses[NAME] = [GATEWAY]
+        bed.tap.host_change(is_here=False)
+        bed.loop.advance(4 * ANNOUNCE_S)
+        assert bed.station.messages() == []
+        assert [text for text in caplog.messages if "another network namespace" in text] != []
+        bed.tap.host_send(frame(STATION, HOST))
+        assert bed.station.messages() == [frame(STATION, HOST)]
+
+    @pytest.mark.parametrize(
+        ("facts", "said"),
+        [
+            ({"name": "vpn9"}, "uplink vpn0 is called vpn9 now"),
+            ({"is_up": False}, "uplink vpn0 is down, so no frame passes: ip link set vpn0 up"),
+        ],
+    )
+    def test_what_an_admin_changes_is_said_once(
+        self, bed: Bed, caplog: pytest.LogCaptureFixture, facts: dict[str, object], said: str
+    ) -> None:
+        caplog.clear()
+        bed.tap.host_change(**facts)
+        bed.loop.advance(20 * ANNOUNCE_S)
+        (message,) = caplog.messages
+        assert message.startswith(said)
+
+
+def announced(address: bytes) -> list[bytes]:
+    return announcements(address, [GATEWAY], is_router=True)
 
 
 class TestWrites:

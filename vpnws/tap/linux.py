@@ -12,7 +12,7 @@ from typing import Final
 import pytun
 
 from vpnws.errors import TapError, TapPermissionError
-from vpnws.tap import netdevice
+from vpnws.tap import addresses, netdevice
 from vpnws.tap.linux_errors import explained
 from vpnws.tap.linux_tap import LinuxTap
 from vpnws.wire.records import VNET_BYTES
@@ -32,6 +32,10 @@ _NOT_IN_NAMES: Final = frozenset(b"/:% \t\n\v\f\r\xa0")
 """The kernel takes the byte A0, which occurs in UTF-8, for a space."""
 MAX_NAME_BYTES: Final = 15
 """A longer device name is refused: IFNAMSIZ without its final zero byte."""
+
+
+addresses_of: Final = addresses.addresses_of
+forwards_ipv6: Final = addresses.forwards_ipv6
 
 
 def is_device_name(text: str) -> bool:
@@ -54,6 +58,14 @@ def read_mac(name: str) -> str:
     """Return the MAC of the network device `name` as text; empty if there is no such device."""
     try:
         return (_DEVICES / name / "address").read_text().strip()
+    except OSError:
+        return ""
+
+
+def bridge_of(name: str) -> str:
+    """Return the name of the bridge that the device `name` is a port of; empty if of none."""
+    try:
+        return (_DEVICES / name / "master").readlink().name
     except OSError:
         return ""
 

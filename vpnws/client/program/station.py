@@ -15,8 +15,8 @@ from vpnws.client.carry.watch import DeviceWatch
 from vpnws.client.connect import dial
 from vpnws.client.program.backoff import Backoff
 from vpnws.client.program.exits import ends_first_attempt
-from vpnws.client.system.interface import forwards_ipv6
 from vpnws.errors import ConnectError
+from vpnws.tap.addresses import forwards_ipv6
 from vpnws.wire.announce import announcements
 from vpnws.wire.ethernet import format_mac
 

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vpnws.client.system.mac import MACHINE_ID, default_mac, machine_name
@@ -55,14 +54,6 @@ def set_up(tap: Tap, settings: ClientSettings, *, is_new: bool) -> None:
         # What is there already needs no privileges.
         if address not in there:
             _run_ip(f"give the address {address} to", tap, "address", "replace", address)
-
-
-def forwards_ipv6(device: str) -> bool:
-    """Return whether this machine is a router for IPv6 on `device`."""
-    try:
-        return Path(f"/proc/sys/net/ipv6/conf/{device}/forwarding").read_text().strip() != "0"
-    except OSError:
-        return False
 
 
 def _shorten_queue(tap: Tap) -> None:

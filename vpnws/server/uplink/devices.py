@@ -34,10 +34,16 @@ class TapDevices(Protocol):
         """Return whether there is a network device `name` and it is administratively up."""
 
     def read_mac(self, name: str) -> str:
-        """Return the MAC of the device `name` as text, empty when there is no such device.
+        """Return the MAC of the device `name` as text, empty when there is no such device."""
 
-        `NAME/master` names the bridge that the device `NAME` is a port of.
-        """
+    def bridge_of(self, name: str) -> str:
+        """Return the name of the bridge that the device `name` is a port of, empty if of none."""
+
+    def addresses_of(self, device: str) -> list[bytes]:
+        """Return the IPv4 and IPv6 addresses of `device`, as 4 or 16 bytes each."""
+
+    def forwards_ipv6(self, device: str) -> bool:
+        """Return whether the machine is a router for IPv6 on `device`."""
 
     def mark_as_ours(self, name: str) -> None:
         """Mark the device as made by us, so that we may remove it at the end. Raises TapError."""

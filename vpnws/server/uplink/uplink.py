@@ -6,13 +6,19 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import TapError
+from vpnws.server.uplink.presence import Presence
 from vpnws.sizes import TURN_BYTES, TURN_FRAMES, WRITE_BYTES
 from vpnws.switch.drop import Drop
 from vpnws.switch.format import PLAIN_FRAMES, TAP_RECORDS
 from vpnws.tap.contract import FRAME_ERRORS, READ_BYTES
-from vpnws.wire.ethernet import parse_mac
 from vpnws.wire.offload import fit, is_sound
-from vpnws.wire.records import LENGTH_BYTES, NOTHING_TO_DO, PREFIX_BYTES, put_length
+from vpnws.wire.records import (
+    LENGTH_BYTES,
+    NOTHING_TO_DO,
+    PREFIX_BYTES,
+    encode_record,
+    put_length,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,9 +30,9 @@ if TYPE_CHECKING:
     from vpnws.tap.contract import Tap
     from vpnws.wire.buffer import Buffer
 
-ANNOUNCE_S: Final = 5.0
-"""The server's own MACs are learned again this often; `vpnws-age` is at least twice that."""
-RETRY_S: Final = 1.0
+ANNOUNCE_S: Final = 0.5
+"""The device is looked at this often: its MACs are learned again, and what is new is announced."""
+RETRY_S: Final = 0.25
 """A TAP that has gone away is looked for this often."""
 _buffer = memoryview(bytearray(TURN_BYTES + LENGTH_BYTES + READ_BYTES))
 
@@ -106,6 +112,7 @@ class Uplink:
         self._reader = self._loop.on_readable(
             tap.fd, self._read_records if tap.has_vnet else self._read_frames
         )
+        self._presence = Presence(self._devices, self._device)
         self._announcer = self._loop.every(ANNOUNCE_S, self._announce)
         self._announce()
         log.info(
@@ -116,11 +123,22 @@ class Uplink:
         )
 
     def _announce(self) -> None:
-        """Learn the server's own MACs, those of the TAP and its bridge; they may never send."""
-        for name in (self._device, f"{self._device}/master"):
-            mac = parse_mac(self._devices.read_mac(name))
-            if self._port is not None and mac is not None:
-                self._node.announce(self._port, mac)
+        """Learn the server's own MACs, those of the TAP and its bridge; they may never send.
+
+        Tell the stations which addresses are there, if that is new.
+        """
+        if self._tap is None or self._port is None:
+            return
+        try:
+            macs, frames = self._presence.look(self._tap)
+        except TapError:
+            # Its descriptor is reported as readable, and reading says the same.
+            return
+        for mac in macs:
+            self._node.announce(self._port, mac)
+        if frames:
+            messages = [encode_record(frame) for frame in frames] if self._tap.has_vnet else frames
+            self._node.switch.receive(self._port, messages, self._loop.now())
 
     def _read_records(self) -> None:
         """Read frames one after the other, as the records of one message."""
