@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Any, Final
 
 from vpnws.errors import ConfigError
+from vpnws.values import parse_addresses, parse_listen, parse_macs, parse_taps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from ipaddress import IPv4Network, IPv6Network
 
 PREFIX: Final = "vpnws-"
-DEFAULT_NETWORK: Final = "default"
-"""The network of a station whose web server names none."""
-MAX_NETWORK_NAME_BYTES: Final = 32
-"""A station whose web server gives it a longer network name is refused with 500."""
 _CLOSE: Final = 0.8
 """How alike (0 to 1) a placeholder without our prefix must be to a setting to be a misspelling."""
 _UNIT_SUFFIXES: Final = {"s": "_s", "bytes": "_bytes"}
@@ -48,52 +44,6 @@ def _switched(default: bool, sentence: str) -> Any:
 
 def _parsed_by(default: Any, parse: Callable[[str], Any], sentence: str) -> Any:
     return field(default=default, metadata={"parse": parse, "unit": "", "sentence": sentence})
-
-
-def parse_taps(text: str) -> tuple[tuple[str, str], ...]:
-    """Read `vpn0`, or `blue:vpn-blue red:vpn-red`, as (network, device) pairs.
-
-    Raises ConfigError with what is allowed.
-    """
-    pairs = tuple(
-        (network, device) if colon else (DEFAULT_NETWORK, network)
-        for network, colon, device in (word.partition(":") for word in text.split())
-    )
-    for network, device in pairs:
-        if not is_network_name(network) or not device or len(device.encode()) > 15:
-            raise ConfigError(
-                f"vpnws-tap = {text!r} is not a device, or pairs like blue:vpn-blue red:vpn-red"
-                " (a device's name has at most 15 bytes)"
-            )
-    if len({network for network, _ in pairs}) < len(pairs):
-        raise ConfigError(f"vpnws-tap = {text!r} names a network twice: one TAP each")
-    if len({device for _, device in pairs}) < len(pairs):
-        raise ConfigError(f"vpnws-tap = {text!r} names a device twice")
-    return pairs
-
-
-def parse_addresses(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Read `127.0.0.1 10.0.0.0/8 ::1` as networks. Raises ConfigError with what is allowed."""
-    try:
-        return tuple(ip_network(word) for word in text.replace(",", " ").split())
-    except ValueError as error:
-        raise ConfigError(
-            f"vpnws-trusted-proxies = {text!r} is not a list of addresses and networks: {error}"
-        ) from error
-
-
-def parse_listen(text: str) -> str:
-    """Check `127.0.0.1:8080`, `[::1]:8080`, `:8080` or nothing. Raises ConfigError."""
-    found = re.fullmatch(r"(?:[0-9.]*|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})", text)
-    if text and (found is None or not 0 < int(found[1]) < 65536):
-        raise ConfigError(f"vpnws-http = {text!r} is not address:port, like 127.0.0.1:8080")
-    return text
-
-
-def is_network_name(text: str) -> bool:
-    """Return whether `text` can name a network: 1 to 32 of letters, digits, dots, `-` and `_`."""
-    plain = text.replace("-", "").replace("_", "").replace(".", "")
-    return len(text) <= MAX_NETWORK_NAME_BYTES and plain.isascii() and plain.isalnum()
 
 
 def _for_ini(default: str, sentence: str) -> Any:
@@ -160,6 +110,12 @@ class Settings:
         (),
         parse_taps,
         "The server's TAPs, for bridge and router: vpn0, or blue:vpn-blue red:vpn-red.",
+    )
+    pinned_macs: tuple[tuple[str, bytes], ...] = _parsed_by(
+        (),
+        parse_macs,
+        "MACs behind the TAPs that no station can ever have, such as that of the LAN's gateway:"
+        " 02:00:00:00:00:01, or blue:02:00:00:00:00:01 in another network.",
     )
     exec: str = _for_ini(
         "",
@@ -258,6 +214,13 @@ def _check_together(settings: Settings) -> None:
             f"vpnws-tap names {len(settings.tap)} networks and vpnws-max-networks is"
             f" {settings.max_networks}"
         )
+    networks = {network for network, _ in settings.tap}
+    for network, mac in settings.pinned_macs:
+        if network not in networks:
+            raise ConfigError(
+                f"vpnws-pinned-macs has {mac.hex(':')} in network {network}, which has no TAP: see"
+                " vpnws-tap"
+            )
     learned = settings.uplink_limit * len(settings.tap)
     if learned >= settings.fdb_items:
         raise ConfigError(

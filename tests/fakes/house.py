@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.fakes.devices import FakeDevices
 from tests.fakes.manual_loop import ManualLoop
 from tests.fakes.station import Station
-from tests.fakes.uwsgi import GOOD_OPTIONS, FakeMaster, FakeUwsgi, ProcessEnded
+from tests.fakes.uwsgi import GOOD_OPTIONS, FakeCache, FakeMaster, FakeUwsgi, ProcessEnded
 from tests.fakes.watchers import World
 from tests.fakes.wire import Wire
+from vpnws.server.peers import kept_claims
 from vpnws.server.start import Server, start
 from vpnws.server.uplink.mule import Mule
 from vpnws.server.web.app import Application
@@ -66,6 +67,7 @@ class House:
         self.random = random.Random(self.seed)
         self.loop = ManualLoop(World(shuffler=self.random))
         self.devices = FakeDevices()
+        self.environment: dict[str, str] = {}
         mode = "bridge" if self.tap else "switch"
         placeholders = {"mode": mode, "tap": self.tap, **self.settings}
         options = {f"vpnws-{name}": text.encode() for name, text in placeholders.items() if text}
@@ -79,9 +81,15 @@ class House:
             self.devices.make(
                 device, mac=b"\x02\x0a" + (network or "default").encode()[:4].ljust(4)
             )
-        self.server = start(self.loop, FakeUwsgi(self.master, self.loop), self.devices, {})
         self.processes: dict[int, Process] = {}
         self.stations: list[Station] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        """Let the master make what is shared, and fork every process."""
+        self.server = start(
+            self.loop, FakeUwsgi(self.master, self.loop), self.devices, self.environment
+        )
         for worker in range(1, self.workers + 1):
             self.start(worker)
         if self.tap:
@@ -104,6 +112,7 @@ class House:
             station.hang_up()
         for end in self.server._bus._ends.values():
             end.close()
+        kept_claims.remove(self.environment)
 
     def start(self, number: int) -> Process:
         """Fork a worker, or the mule, from the master."""
@@ -148,6 +157,17 @@ class House:
             if number != MULE:
                 process.loop.reload()
         self.loop.settle()
+
+    def reload_all(self) -> None:
+        """Reload the server: every process ends, and the master starts anew without its cache."""
+        self.reload()
+        for number in list(self.processes):
+            self.kill(number)
+        for end in self.server._bus._ends.values():
+            end.close()
+        self.master.cache = FakeCache(self.master.cache.items)
+        self.environment["UWSGI_RELOADS"] = "1"
+        self._begin()
 
     def connect(
         self,

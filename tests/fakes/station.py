@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from tests.fakes.frames import take_frame
-from tests.support.raw_frames import BINARY, CLOSE, PING, PONG, Frame, encode_frame
+from tests.support.raw_frames import BINARY, CLOSE, PING, PONG, TEXT, Frame, encode_frame
 from vpnws.wire.records import LENGTH_BYTES, NOTHING_TO_DO, PREFIX_BYTES, SUBPROTOCOL
 
 if TYPE_CHECKING:
@@ -55,6 +56,11 @@ class Station:
         """The code of the close frame that came, if one has."""
         codes = [frame.close_code for frame in self.controls if frame.opcode == CLOSE]
         return codes[0] if codes else None
+
+    def notices(self) -> list[str]:
+        """Return the notices that have come."""
+        texts = [frame.payload for frame in self.controls if frame.opcode == TEXT]
+        return [json.loads(text)["notice"] for text in texts]
 
     def send(self, *frames: bytes) -> None:
         """Send frames, each a message or all of them records of one message."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING
 
 from vpnws.switch.format import PLAIN_FRAMES, TRUNK_ITEMS, Format
 from vpnws.switch.forwarding import Switch
-from vpnws.switch.guard.moves import ANONYMOUS
+from vpnws.switch.guard.claims import ANONYMOUS, OWN, RESERVED_S
 from vpnws.switch.guard.roles import SAME_COMMUNITY, Role
 from vpnws.switch.guard.storm import StormControl
 from vpnws.switch.location import NOWHERE, Location
@@ -29,10 +30,12 @@ class FakeTable:
     entries: dict[tuple[str, bytes], Location] = field(default_factory=dict)
     moves: int = 0
     reads: int = 0
+    now: float = 1000.0
 
     def get(self, network: str, mac: bytes) -> Location | None:
         self.reads += 1
-        return self.entries.get((network, mac))
+        there = self.entries.get((network, mac))
+        return there if there is not None and self.now < there.until_s else None
 
     def put(self, network: str, mac: bytes, location: Location) -> bool:
         if (network, mac) not in self.entries and len(self.entries) >= self.max_entries:
@@ -44,7 +47,8 @@ class FakeTable:
         self.entries.pop((network, mac), None)
 
     def reserve(self, network: str, mac: bytes, claim: bytes) -> None:
-        self.entries[network, mac] = Location(NOWHERE, 0, claim)
+        until_s = inf if claim == OWN else self.now + RESERVED_S
+        self.entries[network, mac] = Location(NOWHERE, 0, claim, until_s)
 
     def bump(self) -> None:
         self.moves += 1
@@ -65,7 +69,6 @@ class Fabric:
         no_broadcast: bool = False,
         no_multicast: bool = False,
     ) -> None:
-        self.now = 1000.0
         self.table = FakeTable()
         self.switches = [
             Switch(
@@ -86,6 +89,15 @@ class Fabric:
                     queue = EgressQueue(LIMIT_BYTES)
                     switch.trunks[other] = Trunk(other, TRUNK_ITEMS, queue, 65535)
 
+    @property
+    def now(self) -> float:
+        """The clock of the switches and of their table."""
+        return self.table.now
+
+    @now.setter
+    def now(self, now: float) -> None:
+        self.table.now = now
+
     def attach(
         self,
         slot: int = 0,
@@ -94,6 +106,7 @@ class Fabric:
         role: Role = SAME_COMMUNITY,
         station_limit: int = 100,
         claim: bytes = ANONYMOUS,
+        own: frozenset[bytes] | None = None,
         storm_limit: int = 0,
         egress_limit_bytes: int = LIMIT_BYTES,
         max_frame_bytes: int = 65535,
@@ -109,6 +122,7 @@ class Fabric:
             storm=StormControl(storm_limit, self.now),
             station_limit=station_limit,
             claim=claim,
+            own=own,
         )
         switch.attach(port)
         return port
@@ -127,8 +141,8 @@ class Fabric:
     def stations(self, port: AccessPort) -> frozenset[bytes]:
         return self.fdb(port).stations_of(port)
 
-    def detach(self, port: AccessPort) -> None:
-        self.switch_of(port).detach(port)
+    def detach(self, port: AccessPort, *, release: bool = False) -> None:
+        self.switch_of(port).detach(port, release=release)
 
     def send(self, port: AccessPort, *messages: bytes) -> None:
         """Let messages come in at `port` and cross trunks until nothing moves."""

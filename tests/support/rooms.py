@@ -42,6 +42,7 @@ ROOMS: Final = {
     "vpnws.config": (
         "Every setting of the server, once: its name, unit, default, range and what it is for."
     ),
+    "vpnws.values": "Reads the values of settings that are more than a number or a choice.",
     "vpnws.errors": (
         "The errors that vpnws raises on purpose, each with a sentence for the person who must act."
     ),
@@ -61,6 +62,7 @@ LAYERS: Final = (
     ("vpnws.switch", "vpnws.tap"),
     ("vpnws.wire",),
     ("vpnws.config",),
+    ("vpnws.values",),
     ("vpnws.errors", "vpnws.sizes", "vpnws.text", "vpnws"),
 )
 """From top to bottom: a module imports from its own layer and from those under it."""

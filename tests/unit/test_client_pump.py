@@ -293,7 +293,7 @@ def test_a_request_to_stop_closes_the_connection(bed: Bed) -> None:
     bed.start()
     bed.stop.request()
     closing = bed.far.frames(1)[0]
-    assert (closing.opcode, bytes(closing.data)) == (Opcode.CLOSE, b"\x03\xe9")
+    assert (closing.opcode, bytes(closing.data)) == (Opcode.CLOSE, b"\x03\xe8")
     bed.far.flush()
     assert isinstance(bed.ended(), Stopped)
 

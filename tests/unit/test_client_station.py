@@ -149,7 +149,7 @@ def test_frames_cross_until_it_is_stopped(
     assert server.requests[0].headers["X-vpn-ws-MAC"] == "02:00:00:00:00:0a"
     life.stop.request()
     assert isinstance(life.ended(), Stopped)
-    wait_for(lambda: server.closed_with == [1001], WAIT_S, "the server to see the close")
+    wait_for(lambda: server.closed_with == [1000], WAIT_S, "the server to see the close")
     assert life.station.counters.summary() == "1 frames sent, 2 received"
 
 

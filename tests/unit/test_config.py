@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from vpnws.config import Settings, parse_taps, placeholder_names, read_settings
+from vpnws.config import Settings, placeholder_names, read_settings
 from vpnws.errors import ConfigError
 from vpnws.server.preflight import check_options
+from vpnws.values import MAX_PINNED_MACS, parse_taps
 
 NATIVE = Settings(receiver="native")
 GOOD = {
@@ -84,6 +85,31 @@ def test_what_others_name_is_no_setting_of_ours(name: str) -> None:
 def test_a_ping_must_come_before_death() -> None:
     with pytest.raises(ConfigError, match="vpnws-ping-every = 80 must be less"):
         read_settings({"vpnws-ping-every": "80"})
+
+
+def test_pinned_macs_are_read_with_their_networks() -> None:
+    tap = {"vpnws-mode": "bridge", "vpnws-tap": "default:vpn0 blue:vpn1"}
+    pins = "02:00:00:00:00:01, blue:02:00:00:00:0A:02"
+    assert read_settings(tap | {"vpnws-pinned-macs": pins}).pinned_macs == (
+        ("default", b"\x02\0\0\0\0\x01"),
+        ("blue", b"\x02\0\0\0\x0a\x02"),
+    )
+    with pytest.raises(ConfigError, match="02:00:00:00:00:01 in network red, which has no TAP"):
+        read_settings(tap | {"vpnws-pinned-macs": "red:02:00:00:00:00:01"})
+
+
+@pytest.mark.parametrize(
+    "text", ["02:00:00:00:00", "0200.0000.0001", "01:00:5e:00:00:01", "00:00:00:00:00:00", "b l:2"]
+)
+def test_what_is_no_stations_mac_is_not_pinned(text: str) -> None:
+    with pytest.raises(ConfigError, match="is not a list of stations' MACs"):
+        read_settings({"vpnws-pinned-macs": text})
+
+
+def test_pinned_macs_are_bounded() -> None:
+    pins = " ".join(f"02:00:00:00:00:{number:02x}" for number in range(MAX_PINNED_MACS + 1))
+    with pytest.raises(ConfigError, match=f"has {MAX_PINNED_MACS + 1} MACs, and at most"):
+        read_settings({"vpnws-pinned-macs": pins})
 
 
 def test_every_setting_says_what_it_is_for_and_has_a_sane_default() -> None:

@@ -1,4 +1,4 @@
-"""The small parts of the core: storm control, roles, guard, trunk records, addresses."""
+"""The small parts of the core: storm control, roles, trunk records, addresses."""
 
 from __future__ import annotations
 
@@ -8,18 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpnws.config import is_network_name as is_name
-from vpnws.switch.guard.moves import (
-    ANONYMOUS,
-    HOLD_S,
-    MAX_MOVES,
-    TRUSTED,
-    WINDOW_S,
-    MoveGuard,
-    may_claim,
-)
 from vpnws.switch.guard.roles import ISOLATED, PROMISCUOUS, SAME_COMMUNITY, Kind, Role, may_talk
 from vpnws.switch.guard.storm import StormControl
+from vpnws.values import is_network_name as is_name
 from vpnws.wire import trunk
 from vpnws.wire.ethernet import format_mac, is_station_address, parse_mac
 from vpnws.wire.records import PREFIX_BYTES, encode_record
@@ -61,27 +52,6 @@ class TestRoles:
         expected = (one, other) in self.TALK or (other, one) in self.TALK
         copy = Role(other.kind, other.community)
         assert may_talk(one, other) is may_talk(other, one) is may_talk(one, copy) is expected
-
-
-class TestGuard:
-    def test_claims(self) -> None:
-        alice, bob = b"alice...", b"bob....."
-        assert may_claim(alice, alice)
-        assert may_claim(ANONYMOUS, alice)
-        assert may_claim(alice, TRUSTED)
-        assert may_claim(ANONYMOUS, ANONYMOUS)
-        assert not may_claim(alice, bob)
-        assert not may_claim(alice, ANONYMOUS)
-        assert not may_claim(TRUSTED, alice)
-
-    def test_a_station_that_roams_slowly_is_never_held(self) -> None:
-        guard = MoveGuard()
-        assert all(guard.admit(b"m", i * (WINDOW_S / 3)) for i in range(100))
-
-    def test_one_that_flaps_is_held_and_released(self) -> None:
-        guard = MoveGuard()
-        assert [guard.admit(b"m", i / 10) for i in range(10)].count(True) == MAX_MOVES
-        assert guard.admit(b"m", 1 + HOLD_S)
 
 
 class TestTrunkItems:

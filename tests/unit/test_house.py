@@ -16,6 +16,8 @@ from tests.fakes.wire import Wire
 from tests.support.frames import frame, mac
 from tests.support.raw_frames import BINARY, PING, PONG, encode_frame
 from vpnws.server.master import STARTED_S
+from vpnws.server.peers import kept_claims
+from vpnws.switch.guard.claims import RESERVED_S
 from vpnws.wire.ethernet import BROADCAST
 
 if TYPE_CHECKING:
@@ -462,3 +464,132 @@ def test_a_link_that_ended_is_freed_without_the_garbage_collector(house: House) 
         assert ended() is None
     finally:
         gc.enable()
+
+
+class TestWhoHasAMac:
+    """The rules of guard/claims.py from the handshake on, over processes and reloads."""
+
+    def gets(self, house: House, asker: Station, *stations: Station) -> list[Station]:
+        """Return which of `stations` get a frame for FIRST."""
+        for station in stations:
+            station.received()
+        asker.send(frame(FIRST, SECOND))
+        house.loop.advance(0.2)
+        return [station for station in stations if frame(FIRST, SECOND) in station.received()]
+
+    def join(self, house: House, worker: int, user: str) -> Station:
+        announced = "02:00:00:00:00:01"
+        return house.connect(worker, REMOTE_USER=user, offload=True, HTTP_X_VPN_WS_MAC=announced)
+
+    def test_a_reload_gives_no_mac_to_a_thief_who_comes_first(self, house: House) -> None:
+        self.join(house, 1, "alice")
+        house.reload_all()
+        thief, asker = self.join(house, 2, "mallory"), house.connect(1)
+        thief.send(frame(BROADCAST, FIRST))
+        alice = self.join(house, 1, "alice")
+        assert self.gets(house, asker, alice, thief) == [alice]
+        thief.hang_up()
+        house.loop.advance(1.0)
+        alice.send(frame(BROADCAST, FIRST))
+        assert self.gets(house, asker, alice) == [alice]
+
+    def test_the_claims_of_those_who_do_not_come_back_end(self, house: House) -> None:
+        self.join(house, 1, "alice")
+        for _ in range(3):
+            house.reload_all()
+        house.loop.advance(RESERVED_S)
+        bob, asker = self.join(house, 2, "bob"), house.connect(1)
+        third = house.connect(1)
+        assert self.gets(house, asker, bob, third) == [bob]
+
+    def test_a_reload_leaves_no_file(self, house: House) -> None:
+        before = set(kept_claims.DIRECTORY.glob("vpnws-*"))
+        self.join(house, 1, "alice")
+        house.reload_all()
+        assert set(kept_claims.DIRECTORY.glob("vpnws-*")) <= before
+
+    def test_a_lost_file_is_said(
+        self, house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(kept_claims, "DIRECTORY", kept_claims.DIRECTORY / "missing")
+        house.reload_all()
+        assert any(
+            line.startswith("named stations' claims are lost at this reload: ")
+            for line in caplog.messages
+        )
+
+    def test_the_taps_mac_is_reserved_before_the_mule_begins(self) -> None:
+        with House(tap="vpn0", settings={"pinned-macs": "02:00:00:00:00:01"}) as house:
+            house.kill(MULE)
+            own = house.devices.devices["vpn0"].mac
+            thief = house.connect(1, REMOTE_USER="mallory")
+            for source in (own, FIRST):
+                thief.send(frame(BROADCAST, source))
+            house.reload_all()
+            thief = house.connect(1, REMOTE_USER="mallory")
+            asker = house.connect(2)
+            for source in (own, FIRST):
+                thief.send(frame(BROADCAST, source))
+                asker.send(frame(source, SECOND))
+            house.loop.advance(1.0)
+            assert thief.received() == []
+            assert {frame(own, SECOND), frame(FIRST, SECOND)} <= set(lan_received(house))
+
+    def test_who_leaves_in_order_gives_its_mac_to_the_next_user(self, house: House) -> None:
+        alice, asker, third = self.join(house, 1, "alice"), house.connect(1), house.connect(1)
+        alice.leave()
+        house.loop.settle()
+        bob = self.join(house, 2, "bob")
+        assert self.gets(house, asker, bob, third) == [bob]
+
+    @pytest.mark.parametrize("how", ["hang up", "1001"])
+    def test_who_is_refused_for_one_that_is_away_is_told_for_how_long(
+        self, house: House, how: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        alice = self.join(house, 1, "alice")
+        alice.hang_up() if how == "hang up" else alice.leave(1001)
+        house.loop.advance(20.0)
+        bob = self.join(house, 2, "bob")
+        bob.send(frame(BROADCAST, FIRST))
+        house.loop.advance(1.5)
+        away = "the MAC belongs to a station that is away, for another "
+        (line,) = (line for line in caplog.messages if away in line)
+        left_s = int(line.partition(away)[2].split()[0])
+        assert RESERVED_S - 25 < left_s < RESERVED_S - 20 + 1
+        assert any(away in text for text in bob.notices())
+
+    def test_two_stations_of_one_user_with_one_mac(
+        self, house: House, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        older, asker = self.join(house, 1, "alice"), house.connect(1)
+        newer = self.join(house, 2, "alice")
+        for _ in range(5):
+            older.send(frame(BROADCAST, FIRST))
+            newer.send(frame(BROADCAST, FIRST))
+            house.loop.advance(1.0)
+            assert self.gets(house, asker, older, newer) == [newer]
+        assert any("port 2.1, a newer station of the same user" in line for line in caplog.messages)
+        assert any("a newer station of the same user" in text for text in older.notices())
+        assert newer.notices() == []
+
+    @pytest.mark.parametrize("worker", [1, 2])
+    def test_a_claimer_and_a_holder_that_talks(
+        self, house: House, worker: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        holder, asker = self.join(house, 1, ""), house.connect(1)
+        holder.send(frame(BROADCAST, FIRST))
+        claimer = self.join(house, worker, "")
+        for _ in range(100):
+            claimer.send(frame(BROADCAST, FIRST))
+            holder.send(frame(BROADCAST, FIRST))
+            assert self.gets(house, asker, holder, claimer) == [holder]
+        mac_text = "02:00:00:00:00:01"
+        said = [line for line in caplog.messages if mac_text in line and " up " not in line]
+        claimers, holders = f"port {worker}.{3 if worker == 1 else 1}", "port 1.1"
+        assert len(said) == 2
+        assert any(line.startswith(claimers) and holders in line for line in said)
+        assert any(
+            line.startswith(holders) and f"from which {claimers} sends too" in line for line in said
+        )
+        assert any("(move_guard)" in text for text in claimer.notices())
+        assert any(f"sends from the MAC {mac_text} too" in text for text in holder.notices())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EVENTS = 200
 APART_S = 11.0
-"""Longer than any memory of a miss, and than the guard against MACs that move too often."""
+"""Longer than any memory of a miss, and than the wait after a challenge."""
 NETWORKS = ("blue", "red")
 MOST_STATIONS = 8
 LAN = "lan"
@@ -37,7 +37,7 @@ class Run:
         settings = {**SETTINGS, "receiver": receiver}
         self.house = House(seed=seed, tap="blue:vpn0", settings=settings)
         self.model: ReferenceSwitch[Station | str] = ReferenceSwitch()
-        self.model.attach(LAN, NETWORKS[0])
+        self.model.attach(LAN, NETWORKS[0], is_tap=True)
         self.frames_expected = 0
 
     def step(self) -> None:
@@ -69,7 +69,7 @@ class Run:
             station = self.random.choice(self.stations())
             self.random.choice([station.leave, station.hang_up, station.wire.break_off])()
             self.house.loop.advance(3.0)
-            self.model.detach(station)
+            self.model.detach(station, self.house.loop.now())
 
     def replace_a_worker(self) -> None:
         worker = self.random.choice([1, 2])
@@ -79,7 +79,7 @@ class Run:
         for station in self.stations():
             if station.worker == worker:
                 assert station.is_hung_up
-                self.model.detach(station)
+                self.model.detach(station, self.house.loop.now())
 
     def speak(self) -> None:
         if self.stations():
@@ -105,8 +105,9 @@ class Run:
         ]
 
     def compare(self, ingress: Station | str, frames: list[bytes]) -> None:
+        now = self.house.loop.now()
         self.house.loop.advance(1.0)
-        for port, expected in self.model.forward(ingress, *frames).items():
+        for port, expected in self.model.forward(ingress, *frames, now=now).items():
             got = port.received() if isinstance(port, Station) else self.received_by_the_lan()
             assert got == expected
             self.frames_expected += len(expected)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vpnws.config import Settings, parse_addresses
+from vpnws.config import Settings
 from vpnws.server.web.identity import Identity
+from vpnws.values import parse_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable

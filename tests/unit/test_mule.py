@@ -33,7 +33,7 @@ class Bed:
         for _, device in TAPS:
             self.devices.make(device).is_ours = True
         settings = Settings(mode="bridge", tap=taps, exec_down=exec_down)
-        server = Server(self.loop, self.uwsgi, self.devices, settings)
+        server = Server(self.loop, self.uwsgi, self.devices, settings, {})
         self.greenlet = self.loop.spawn(Mule(server))
 
     def open_devices(self) -> list[str]:

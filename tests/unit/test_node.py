@@ -21,7 +21,7 @@ from vpnws.server.port.session import Session
 from vpnws.server.port.state import LinkState
 from vpnws.server.web.identity import Identity
 from vpnws.server.web.rights import Rights
-from vpnws.switch.guard.moves import ANONYMOUS
+from vpnws.switch.guard.claims import ANONYMOUS, RESERVED_S
 from vpnws.switch.guard.roles import ISOLATED, Kind, Role
 from vpnws.switch.location import NOWHERE, Location
 from vpnws.wire import websocket
@@ -114,7 +114,9 @@ class TestForerunner:
         assert shared.get("default", FIRST) is not None
         bed.node = bed.make_node()
         assert shared.get("default", FIRST) is None
-        assert shared.get("default", SECOND) == Location(NOWHERE, 0, claim)
+        assert shared.get("default", SECOND) == Location(
+            NOWHERE, 0, claim, bed.loop.now() + RESERVED_S
+        )
         assert claim != ANONYMOUS
         assert "forgot 2 stations of the process before" in caplog.messages
         assert bed.page.ports() == 0
@@ -253,8 +255,8 @@ class TestReports:
         bed.loop.advance(TICK_S)
         assert caplog.messages == [
             "port 1.2 user=bob dn=- addr=192.0.2.9 mac=- drops 1 frames of 02:00:00:00:00:01"
-            " (mac_taken): the MAC belongs to port 1.1: use another MAC (--mac), or wait for"
-            " vpnws-age after that station has left"
+            " (mac_taken): the MAC belongs to port 1.1: use another MAC (--mac), or end that"
+            " station"
         ]
         (notice,) = [one.payload for one in bob.frames() if one.opcode == TEXT]
         told = json.loads(notice)["notice"]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.fakes.manual_loop import ManualLoop
 from tests.fakes.uwsgi import FakeMaster, FakeUwsgi
 from tests.support.frames import mac
-from vpnws.server.peers.shared_fdb import BUMP_EVERY_S, KEY_BYTES, SWEEP_PER_S, SharedFdb
+from vpnws.server.peers.kept_claims import KEY_BYTES
+from vpnws.server.peers.shared_fdb import BUMP_EVERY_S, SWEEP_PER_S, SharedFdb
 from vpnws.server.peers.shared_page import SharedPage
-from vpnws.switch.guard.moves import ANONYMOUS
+from vpnws.switch.guard.claims import ANONYMOUS, OWN, RESERVED_S
 from vpnws.switch.location import NOWHERE, Location
 
 AGE_S = 60
@@ -30,7 +33,7 @@ class Bed:
         self.tables = [self.table(0), self.table(1)]
 
     def table(self, slot: int) -> SharedFdb:
-        return SharedFdb(self.loop, self.uwsgi, self.page, slot, age_s=AGE_S, items=self.items)
+        return SharedFdb(self.loop, self.uwsgi, self.page, slot, items=self.items)
 
 
 @pytest.fixture
@@ -63,20 +66,23 @@ class TestEntries:
         fdb.delete("blue", mac(1))
         assert fdb.get("blue", mac(1)) is None
 
-    def test_one_lasts_for_an_age_after_it_was_last_written(self, bed: Bed, fdb: SharedFdb) -> None:
-        fdb.put("blue", mac(1), HERE)
+    def test_one_lasts_until_its_time_is_over(self, bed: Bed, fdb: SharedFdb) -> None:
+        here = replace(HERE, until_s=bed.loop.now() + AGE_S)
+        fdb.put("blue", mac(1), here)
         bed.loop.advance(AGE_S - 1.0)
-        fdb.put("blue", mac(1), HERE)
-        bed.loop.advance(AGE_S - 1.0)
-        assert fdb.get("blue", mac(1)) == HERE
-        bed.loop.advance(10.0)
+        assert fdb.get("blue", mac(1)) == here
+        bed.loop.advance(1.0)
         assert fdb.get("blue", mac(1)) is None
 
+    def test_a_challenge_is_told_to_everybody(self, bed: Bed) -> None:
+        challenged = HERE.challenged(1, 99, bed.loop.now())
+        bed.tables[1].put("blue", mac(1), challenged)
+        assert bed.tables[0].get("blue", mac(1)) == challenged
+
     def test_one_whose_time_is_over_is_removed(self, bed: Bed, fdb: SharedFdb) -> None:
-        fdb.put("blue", mac(1), HERE)
-        bed.loop.advance(AGE_S / 2)
+        fdb.put("blue", mac(1), replace(HERE, until_s=bed.loop.now() + AGE_S))
         fdb.put("blue", mac(2), HERE)
-        bed.loop.advance(AGE_S / 2)
+        bed.loop.advance(AGE_S)
         bed.tables[1].sweep()
         assert len(bed.uwsgi.cache_keys()) == 1
         assert fdb.get("blue", mac(2)) == HERE
@@ -85,7 +91,7 @@ class TestEntries:
         bed = Bed(items=4 * SWEEP_PER_S)
         fdb = bed.tables[0]
         for number in range(3 * SWEEP_PER_S):
-            assert fdb.put("blue", mac(number), HERE)
+            assert fdb.put("blue", mac(number), replace(HERE, until_s=bed.loop.now() + 1.0))
         bed.loop.advance(AGE_S)
         left = []
         for _ in range(4):
@@ -93,10 +99,20 @@ class TestEntries:
             left.append(len(bed.uwsgi.cache_keys()))
         assert left == [2 * SWEEP_PER_S, SWEEP_PER_S, 0, 0]
 
-    def test_a_reserved_one_is_nowhere_and_somebodys(self, fdb: SharedFdb) -> None:
+    def test_a_reserved_one_is_nowhere_and_somebodys_for_a_while(
+        self, bed: Bed, fdb: SharedFdb
+    ) -> None:
         fdb.put("blue", mac(1), THERE)
         fdb.reserve("blue", mac(1), NAMED)
-        assert fdb.get("blue", mac(1)) == Location(NOWHERE, 0, NAMED)
+        there = fdb.get("blue", mac(1))
+        assert there == Location(NOWHERE, 0, NAMED, bed.loop.now() + RESERVED_S)
+        bed.loop.advance(RESERVED_S)
+        assert fdb.get("blue", mac(1)) is None
+
+    def test_the_servers_own_are_reserved_for_good(self, bed: Bed, fdb: SharedFdb) -> None:
+        fdb.reserve("blue", mac(1), OWN)
+        bed.loop.advance(1e6)
+        assert fdb.get("blue", mac(1)) == Location(NOWHERE, 0, OWN)
 
 
 class TestKeys:
@@ -188,7 +204,8 @@ class TestPurge:
         before = bed.page.epochs()
         assert bed.table(1).purge_own() == 2
         assert bed.tables[0].get("blue", mac(1)) is None
-        assert bed.tables[0].get("red", mac(2)) == Location(NOWHERE, 0, NAMED)
+        until_s = bed.loop.now() + RESERVED_S
+        assert bed.tables[0].get("red", mac(2)) == Location(NOWHERE, 0, NAMED, until_s)
         assert bed.tables[0].get("blue", mac(3)) == HERE
         assert bed.page.epochs() != before
 

@@ -113,7 +113,7 @@ class TestBadOptions:
     def test_more_processes_than_the_bus_takes(self) -> None:
         bed = Bed(workers=MAX_SLOTS + 1)
         with pytest.raises(ConfigError, match=f"{MAX_SLOTS + 1} processes are more than"):
-            Server(bed.loop, bed.uwsgi, bed.devices, Settings())
+            Server(bed.loop, bed.uwsgi, bed.devices, Settings(), {})
 
 
 class TestACheck:

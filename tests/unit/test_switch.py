@@ -10,19 +10,19 @@ from tests.support.fabric import Fabric
 from tests.support.frames import SOLICITATION, arp, frame, mac, neighbor
 from vpnws.errors import CapacityError
 from vpnws.switch.drop import Drop
-from vpnws.switch.fdb import MISS_S, RECHECK_S, REPLACE_IDLE_S
+from vpnws.switch.fdb import RECHECK_S
 from vpnws.switch.guard.bucket import TokenBucket
 from vpnws.switch.guard.destinations import AllowedDestinations, parse_destinations
-from vpnws.switch.guard.moves import HOLD_S, MAX_MOVES, TRUSTED
 from vpnws.switch.guard.roles import ISOLATED, PROMISCUOUS, Kind, Role
 from vpnws.switch.guard.storm import DISCOVERY_PER_S
+from vpnws.switch.known import REPLACE_IDLE_S
+from vpnws.switch.recent import MISS_S
 from vpnws.wire.ethernet import BROADCAST, ZERO
 
 if TYPE_CHECKING:
     from vpnws.switch.port import AccessPort
 
 MULTICAST = b"\x01\x00\x5e\x00\x00\xfb"
-ALICE, BOB = b"alice...", b"bob....."
 
 
 def learn(fabric: Fabric, port: AccessPort, *numbers: int) -> None:
@@ -181,20 +181,6 @@ class TestStep4Learn:
 
 
 class TestMove:
-    def test_a_station_that_moves_to_the_other_switch_is_followed_at_once(
-        self, fabric: Fabric
-    ) -> None:
-        a, b, c = fabric.attach(0), fabric.attach(0), fabric.attach(1)
-        learn(fabric, a, 1)
-        learn(fabric, b, 2)
-        fabric.send(a, frame(mac(2), mac(1)))
-        assert len(fabric.received(b)) == 1
-        learn(fabric, c, 2)
-        fabric.send(a, frame(mac(2), mac(1)))
-        assert fabric.received(b) == []
-        assert len(fabric.received(c)) == 1
-        assert fabric.stations(b) == set()
-
     def test_a_port_that_goes_leaves_no_black_hole(self, fabric: Fabric) -> None:
         a, b = fabric.attach(0), fabric.attach(1)
         learn(fabric, a, 1)
@@ -226,92 +212,6 @@ class TestMove:
         fabric.send(a, frame(mac(2), mac(1)))
         assert fabric.received(c) == []
         assert len(fabric.received(b)) == 1
-
-    def test_a_named_stations_mac_is_its_own(self, fabric: Fabric) -> None:
-        alice, bob, other = (
-            fabric.attach(0, claim=ALICE),
-            fabric.attach(1, claim=BOB),
-            fabric.attach(0),
-        )
-        learn(fabric, alice, 1)
-        for thief in (bob, other):
-            fabric.send(thief, frame(BROADCAST, mac(1)))
-            assert thief.drops == {Drop.MAC_TAKEN: 1}
-        fabric.send(other, frame(mac(1), mac(9)))
-        assert len(fabric.received(alice)) == 1
-        assert fabric.received(bob) == []
-
-    def test_a_named_station_takes_its_mac_along(self, fabric: Fabric) -> None:
-        old, new, other = (
-            fabric.attach(0, claim=ALICE),
-            fabric.attach(1, claim=ALICE),
-            fabric.attach(),
-        )
-        learn(fabric, old, 1)
-        learn(fabric, new, 1)
-        fabric.send(other, frame(mac(1), mac(9)))
-        assert len(fabric.received(new)) == 1
-        assert fabric.received(old) == []
-
-    def test_nobody_takes_the_uplinks_mac_and_the_uplink_takes_any(self, fabric: Fabric) -> None:
-        uplink, thief = fabric.attach(0, claim=TRUSTED), fabric.attach(1, claim=BOB)
-        learn(fabric, uplink, 1)
-        fabric.send(thief, frame(BROADCAST, mac(1)))
-        assert thief.drops == {Drop.MAC_TAKEN: 1}
-        learn(fabric, thief, 2)
-        learn(fabric, uplink, 2)
-        assert uplink.drops == {}
-        fabric.send(fabric.attach(1), frame(mac(2), mac(3)))
-        assert fabric.received(thief) == []
-        assert len(fabric.received(uplink)) == 1
-
-    def test_a_mac_that_moves_too_often_is_held(self, fabric: Fabric) -> None:
-        a, b = fabric.attach(0), fabric.attach(0)
-        for _ in range(MAX_MOVES):
-            learn(fabric, a, 1)
-            learn(fabric, b, 1)
-        assert a.drops[Drop.MOVE_GUARD] + b.drops[Drop.MOVE_GUARD] > 0
-        held = next(port for port in (a, b) if fabric.stations(port))
-        free = b if held is a else a
-        fabric.now += HOLD_S
-        learn(fabric, free, 1)
-        assert fabric.stations(free) == {mac(1)}
-
-
-class TestReserved:
-    """A named station's MAC stays its own while it is away."""
-
-    def test_another_named_station_does_not_get_it(self, fabric: Fabric) -> None:
-        alice, mallory, other = (
-            fabric.attach(0, claim=ALICE),
-            fabric.attach(1, claim=BOB),
-            fabric.attach(0),
-        )
-        learn(fabric, alice, 1)
-        fabric.detach(alice)
-        fabric.send(mallory, frame(BROADCAST, mac(1)))
-        assert mallory.drops == {Drop.MAC_TAKEN: 1}
-        back = fabric.attach(1, claim=ALICE)
-        fabric.send(back, frame(BROADCAST, mac(1)))
-        assert back.drops == {}
-        fabric.received(mallory)
-        fabric.send(other, frame(mac(1), mac(9)))
-        assert len(fabric.received(back)) == 1
-        assert fabric.received(mallory) == []
-
-    def test_frames_for_it_are_flooded_meanwhile(self, fabric: Fabric) -> None:
-        alice, other, third = fabric.attach(0, claim=ALICE), fabric.attach(0), fabric.attach(1)
-        learn(fabric, alice, 1)
-        fabric.detach(alice)
-        fabric.send(other, frame(mac(1), mac(9)))
-        assert len(fabric.received(third)) == 1
-
-    def test_coming_back_often_is_no_move(self, fabric: Fabric) -> None:
-        for _ in range(2 * MAX_MOVES):
-            port = fabric.attach(0, claim=ALICE)
-            learn(fabric, port, 1)
-            assert port.drops == {}
-            fabric.detach(port)
 
 
 class TestPolicy:

@@ -62,7 +62,7 @@ class Bed:
         self.loop = ManualLoop()
         uwsgi = FakeUwsgi(FakeMaster(self.loop, workers=2), self.loop, mule=2)
         settings = Settings(mode="bridge", tap=(("a", "vpn0"),), hang_after_s=hang_after_s)
-        server = Server(self.loop, uwsgi, FakeDevices(), settings)
+        server = Server(self.loop, uwsgi, FakeDevices(), settings, {})
         self.page = server.page
         for slot, pid in enumerate(PIDS):
             self.page.join(slot, pid)

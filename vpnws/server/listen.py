@@ -16,10 +16,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from vpnws.config import parse_listen
 from vpnws.errors import ConfigError
 from vpnws.server import ini
 from vpnws.server.running import who_listens
+from vpnws.values import parse_listen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,8 +16,8 @@ from vpnws.server.reports import Reports
 from vpnws.switch.format import TRUNK_ITEMS, for_station
 from vpnws.switch.forwarding import Switch
 from vpnws.switch.guard.bucket import TokenBucket
+from vpnws.switch.guard.claims import OWN
 from vpnws.switch.guard.destinations import AllowedDestinations
-from vpnws.switch.guard.moves import TRUSTED
 from vpnws.switch.guard.roles import PROMISCUOUS
 from vpnws.switch.guard.storm import StormControl
 from vpnws.switch.port import NO_OUTLET, AccessPort, Trunk
@@ -27,10 +27,12 @@ from vpnws.wire import websocket
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterable
 
     from vpnws.config import Settings
     from vpnws.server.loop import Loop
     from vpnws.server.peers.bus import Bus
+    from vpnws.server.peers.kept_claims import Claim
     from vpnws.server.peers.shared_page import SharedPage
     from vpnws.server.port.session import Session
     from vpnws.server.uwsgi import Uwsgi
@@ -74,9 +76,7 @@ class Node:
         self._page = page
         # Before it takes any lock: from here on the watchdog sees whether this process hangs.
         page.join(slot, uwsgi.process_id())
-        self._shared = SharedFdb(
-            loop, uwsgi, page, slot, age_s=settings.age_s, items=settings.fdb_items
-        )
+        self._shared = SharedFdb(loop, uwsgi, page, slot, items=settings.fdb_items)
         self.switch = Switch(
             slot,
             self._shared,
@@ -118,6 +118,7 @@ class Node:
         """
         self.check_room(session)
         settings, rights = self.settings, session.rights
+        own = frozenset((session.announced_mac,) if session.announced_mac else ())
         port = AccessPort(
             next(self._ids),
             for_station(session.subprotocol),
@@ -127,6 +128,7 @@ class Node:
             storm=StormControl(settings.storm_limit, self.loop.now()),
             station_limit=settings.bridge_limit if rights.may_bridge else settings.station_limit,
             claim=session.identity.claim(),
+            own=own if rights.may_bridge else None,
             destinations=AllowedDestinations(rights.allow) if rights.allow is not None else None,
         )
         port.look_ups = TokenBucket(LOOK_UPS_PER_S, self.loop.now())
@@ -152,16 +154,19 @@ class Node:
             settings.max_frame_bytes,
             origin=self.switch.networks.make_origin(network, PROMISCUOUS),
             station_limit=settings.uplink_limit,
-            claim=TRUSTED,
+            claim=OWN,
+            own=frozenset(),
         )
         port.outlet = outlet
         self.switch.attach(port)
         self._uplinks.append(port)
         return port
 
-    def announce(self, port: AccessPort, mac: bytes) -> None:
-        """Learn `mac` on `port`, as if it had sent a frame."""
-        self.switch.announce(port, mac, self.loop.now())
+    def own(self, port: AccessPort, macs: Iterable[bytes]) -> None:
+        """Have `macs`, and those that the admin has pinned, belong to the TAP at `port`."""
+        network = port.origin.network
+        pinned = (mac for name, mac in self.settings.pinned_macs if name == network)
+        self.switch.own(port, frozenset((*macs, *pinned)), self.loop.now())
 
     def detach_uplink(self, port: AccessPort) -> None:
         """Take the port of a TAP off the switch."""
@@ -180,6 +185,10 @@ class Node:
         """End to be watched by the watchdog, before this process does what takes long."""
         self._page.join(self.slot, 0)
 
+    def claims(self) -> Iterable[Claim]:
+        """Return what a reload should carry over of named stations' claims."""
+        return self._shared.claims()
+
     def _add_trunk(self, other: int, end: socket.socket) -> None:
         settings = self.settings
         egress = EgressQueue(settings.trunk_limit_bytes)
@@ -192,7 +201,7 @@ class Node:
         port = link.port
         self.links.pop(port.id, None)
         who = describe_briefly(link.session, self.switch.stations_of(port))
-        self.switch.detach(port)
+        self.switch.detach(port, release=link.left_for_good)
         # Link and port would else keep each other until the next full garbage collection.
         port.outlet = NO_OUTLET
         self._reports.forget(port)
@@ -250,12 +259,17 @@ class Node:
         """Report what is being dropped, in the log and to the stations concerned."""
         look = self._reports.look
         for link in list(self.links.values()):
-            if link.port.drops:
-                who = describe_briefly(link.session, self.switch.stations_of(link.port))
-                for notice in look(link.port, f"port {self._name(link.port)} {who}", now):
+            port = link.port
+            if port.drops or port.rival is not None:
+                who = describe_briefly(link.session, self.switch.stations_of(port))
+                name = f"port {self._name(port)} {who}"
+                kept = self._reports.rival(port, name, now)
+                for notice in look(port, name, now) + ([kept] if kept is not None else []):
                     link.notify(notice, now)
         for port in self._uplinks:
-            look(port, f"port {self._name(port)} of the TAP in network {port.origin.network}", now)
+            name = f"port {self._name(port)} of the TAP in network {port.origin.network}"
+            look(port, name, now)
+            self._reports.rival(port, name, now)
         for slot, trunk in self.switch.trunks.items():
             look(trunk, f"the trunk from process {self.slot + 1} to {slot + 1}", now)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from math import inf
 from typing import TYPE_CHECKING
 
-from vpnws.server.port.drop_watch import OF_A_MAC, DropWatch, explain
-from vpnws.switch.guard.moves import TRUSTED
+from vpnws.server.port.drop_watch import OF_A_MAC, SAY_AGAIN_S, DropWatch, explain
+from vpnws.switch.guard.claims import ANONYMOUS, OWN
 from vpnws.switch.port import AccessPort
 from vpnws.wire.ethernet import format_mac
 
@@ -15,24 +16,25 @@ if TYPE_CHECKING:
 
     from vpnws.switch.drop import Drop
     from vpnws.switch.forwarding import Switch
-    from vpnws.switch.location import Location
     from vpnws.switch.port import Port
 
 log = logging.getLogger("vpnws")
 
 
 class Reports:
-    """One process's reports of drops, for all of its ports."""
+    """One process's reports of drops, and of MACs that two ports want, for all of its ports."""
 
     def __init__(self, switch: Switch, name_at: Callable[[int, int], str]) -> None:
         """`name_at` returns a port's short name by its slot and its id."""
         self._switch = switch
         self._name_at = name_at
         self._watches: dict[Port, DropWatch] = {}
+        self._rivals_said_s: dict[Port, float] = {}
 
     def forget(self, port: Port) -> None:
         """Stop watching `port`, which has gone."""
         self._watches.pop(port, None)
+        self._rivals_said_s.pop(port, None)
 
     def look(self, port: Port, name: str, now: float) -> list[str]:
         """Log what `port` has begun to drop, or goes on to; return the notices for its station.
@@ -44,25 +46,49 @@ class Reports:
         watch = self._watches.get(port)
         if watch is None:
             watch = self._watches[port] = DropWatch()
-        return [self._say(port, name, *said) for said in watch.look(port.drops, now)]
+        return [self._say(port, name, *said, now) for said in watch.look(port.drops, now)]
 
-    def _say(self, port: Port, name: str, reason: Drop, count: int) -> str:
-        mac, holder = None, "another station"
-        if isinstance(port, AccessPort) and reason in OF_A_MAC:
-            mac = port.refused.get(reason)
-            holder = self._holder(port, mac)
-        source = f" of {format_mac(mac)}" if mac is not None else ""
-        why = explain(reason, holder)
+    def rival(self, port: AccessPort, name: str, now: float) -> str | None:
+        """Log that another port wanted a MAC which `port` keeps; return the notice, if any.
+
+        `name` says which port it is, and whose.
+        """
+        if port.rival is None or now < self._rivals_said_s.get(port, -inf) + SAY_AGAIN_S:
+            return None
+        rival, port.rival = port.rival, None
+        self._rivals_said_s[port] = now
+        mac = format_mac(rival.mac)
+        other = self._name_port(rival.slot, rival.port_id)
+        log.warning("%s keeps the MAC %s, from which %s sends too", name, mac, other)
+        return f"another station sends from the MAC {mac} too: this one keeps it while it sends"
+
+    def _say(self, port: Port, name: str, reason: Drop, count: int, now: float) -> str:
+        source, told, known = "", "another station", "another station"
+        if isinstance(port, AccessPort) and reason in OF_A_MAC and reason in port.refused:
+            mac = port.refused[reason]
+            source = f" of {format_mac(mac)}"
+            told, known = self._holder(port, mac, now)
+        why = explain(reason, known)
         log.warning("%s drops %d frames%s (%s): %s", name, count, source, reason, why)
-        # Only the operator is told which port has the MAC.
-        return f"frames{source} are dropped ({reason}): {explain(reason, 'another station')}"
+        return f"frames{source} are dropped ({reason}): {explain(reason, told)}"
 
-    def _holder(self, port: AccessPort, mac: bytes | None) -> str:
-        there = None if mac is None else self._switch.locate(port.origin.network, mac)
-        return "another station" if there is None else self._describe(there)
+    def _holder(self, port: AccessPort, mac: bytes, now: float) -> tuple[str, str]:
+        """Return who has `mac`, in words for the station and in words for the operator.
 
-    def _describe(self, there: Location) -> str:
+        Only the operator is told which port has it.
+        """
+        there = self._switch.locate(port.origin.network, mac)
+        if there is None:
+            return "another station", "another station"
+        if there.claim == OWN:
+            return "the server itself", "the server itself (a TAP, its bridge, vpnws-pinned-macs)"
         if not there.is_somewhere:
-            return "a station that is away"
-        server = " (the server's TAP)" if there.claim == TRUSTED else ""
-        return f"port {self._name_at(there.slot, there.port_id)}{server}"
+            away = f"a station that is away, for another {max(1, round(there.until_s - now))} s"
+            return away, away
+        is_same = there.claim == port.claim != ANONYMOUS
+        who = "a newer station of the same user" if is_same else "another station"
+        at = self._name_port(there.slot, there.port_id)
+        return who, f"{at}, {who}" if is_same else at
+
+    def _name_port(self, slot: int, port_id: int) -> str:
+        return f"port {self._name_at(slot, port_id)}"

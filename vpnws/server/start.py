@@ -8,23 +8,29 @@ import sys
 from typing import TYPE_CHECKING
 
 from vpnws import __version__
-from vpnws.config import parse_taps, read_settings
+from vpnws.config import read_settings
 from vpnws.errors import ConfigError, VpnwsError
 from vpnws.server import ini
 from vpnws.server.hang import MIN_HANG_AFTER_S
 from vpnws.server.log import STDERR, log_as, never_wait
 from vpnws.server.master import warn_of_threads
 from vpnws.server.node import Node
+from vpnws.server.peers import kept_claims
 from vpnws.server.peers.bus import MAX_SLOTS, Bus
+from vpnws.server.peers.shared_fdb import SharedFdb
 from vpnws.server.peers.shared_page import SharedPage
 from vpnws.server.preflight import check_engine, check_options
 from vpnws.server.recycling import warnings
+from vpnws.server.uplink.devices import own_macs
+from vpnws.switch.guard.claims import OWN
+from vpnws.values import parse_taps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, MutableMapping
 
     from vpnws.config import Settings
     from vpnws.server.loop import Loop
+    from vpnws.server.peers.kept_claims import KeptClaims
     from vpnws.server.uplink.devices import TapDevices
     from vpnws.server.uwsgi import Uwsgi
 
@@ -34,11 +40,19 @@ log = logging.getLogger("vpnws")
 class Server:
     """What the master has made. Every process has a copy of it, and makes its node from that."""
 
-    def __init__(self, loop: Loop, uwsgi: Uwsgi, devices: TapDevices, settings: Settings) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        uwsgi: Uwsgi,
+        devices: TapDevices,
+        settings: Settings,
+        environment: Mapping[str, str],
+        kept: KeptClaims | None = None,
+    ) -> None:
         """Make what the workers share, and the mule too if there is an uplink.
 
-        Raises ConfigError if there are more processes than the bus can join, or if they would be
-        killed too early.
+        `environment` is the process's; `kept` is what a reload has carried over. Raises ConfigError
+        if there are more processes than the bus can join, or if they would be killed too early.
         """
         workers = uwsgi.workers()
         if not workers:
@@ -57,15 +71,36 @@ class Server:
         self.uwsgi = uwsgi
         self.devices = devices
         self.settings = settings
+        self.environment = environment
         self._workers = workers
-        self.page = SharedPage(slots)
+        self.page = SharedPage(slots, kept.secret if kept is not None else None)
         self._bus = Bus(slots)
+
+    def reserve(self, kept: KeptClaims | None) -> None:
+        """Reserve MACs for the server itself and for named stations, before any station joins."""
+        fdb = SharedFdb(self.loop, self.uwsgi, self.page, 0, items=self.settings.fdb_items)
+        for network, device in self.settings.tap:
+            for mac in own_macs(self.devices, device):
+                fdb.reserve(network, mac, OWN)
+        for network, mac in self.settings.pinned_macs:
+            fdb.reserve(network, mac, OWN)
+        if kept is not None:
+            fdb.reserve_claims(kept.claims)
+
+    def keep_claims(self, node: Node) -> None:
+        """Write down for the next server what `node` knows of named stations' claims."""
+        try:
+            kept_claims.write(self.environment, self.page.secret, node.claims())
+        except OSError as error:
+            log.warning("named stations' claims are lost at this reload: %s", error)
 
     def worker_node(self, worker: int) -> Node:
         """Begin to serve as worker number `worker` (from 1); call it after the fork."""
         log_as(self.name_of(worker - 1))
         if worker == 1:
             warn_of_threads(self.loop, self.uwsgi)
+        # A worker that was ended as if for a reload, and is replaced, has left it.
+        kept_claims.remove(self.environment)
         return self._node(worker - 1)
 
     def mule_node(self) -> Node:
@@ -81,7 +116,9 @@ class Server:
         return Node(self.loop, self.uwsgi, self.settings, self.page, self._bus, slot)
 
 
-def start(loop: Loop, uwsgi: Uwsgi, devices: TapDevices, environment: Mapping[str, str]) -> Server:
+def start(
+    loop: Loop, uwsgi: Uwsgi, devices: TapDevices, environment: MutableMapping[str, str]
+) -> Server:
     """Make the server from uWSGI's placeholders, and from what uwsgi.ini put into `environment`.
 
     If a setting is wrong, log one sentence and stop uWSGI's start. If this is only a check, end the
@@ -94,7 +131,8 @@ def start(loop: Loop, uwsgi: Uwsgi, devices: TapDevices, environment: Mapping[st
         settings = read_settings(options)
         check_engine(uwsgi.engine(), uwsgi.cores(), options)
         check_options(options, settings, environment)
-        server = Server(loop, uwsgi, devices, settings)
+        kept = _take_claims(environment)
+        server = Server(loop, uwsgi, devices, settings, environment, kept)
     except ConfigError as error:
         log.critical("cannot start: %s", error)
         if ini.only_checks(environment):
@@ -110,6 +148,8 @@ def start(loop: Loop, uwsgi: Uwsgi, devices: TapDevices, environment: Mapping[st
         log.info("%s", ini.CHECKED)
         # At its own end uWSGI would remove what belongs to the server that runs.
         uwsgi.end_process()
+    server.reserve(kept)
+    kept_claims.prepare(environment)
     log.info(
         "vpnws %s is ready: mode %s, receiver %s, %d workers, socket %s, http %s, TAPs %s",
         __version__,
@@ -121,6 +161,17 @@ def start(loop: Loop, uwsgi: Uwsgi, devices: TapDevices, environment: Mapping[st
         " ".join(":".join(pair) for pair in settings.tap) or "none",
     )
     return server
+
+
+def _take_claims(environment: Mapping[str, str]) -> KeptClaims | None:
+    """Return what the server before a reload has left."""
+    if not ini.is_reload(environment) or ini.only_checks(environment):
+        return None
+    try:
+        return kept_claims.take(environment)
+    except (OSError, ValueError) as error:
+        log.warning("named stations' claims are lost at this reload: %s", error)
+        return None
 
 
 def _release_taps(devices: TapDevices, text: str) -> None:

@@ -27,9 +27,11 @@ class Drop(StrEnum):
     """Ingress: the port has as many MACs as `vpnws-station-limit`, `vpnws-bridge-limit` or
     `vpnws-uplink-limit` allows, and none of them is idle and could be replaced."""
     MAC_TAKEN = "mac_taken"
-    """Ingress: the MAC belongs to another name."""
+    """Ingress: the MAC belongs to another name, to the server itself, or to a newer station of the
+    same name."""
     MOVE_GUARD = "move_guard"
-    """Ingress: the MAC moved too often lately."""
+    """Ingress: another port has the MAC and still sends from it. If it falls silent, the MAC moves
+    after a second."""
     STORM = "storm"
     """Ingress: the port flooded more than `vpnws-storm-limit` allows."""
     NO_BROADCAST = "no_broadcast"

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
 
+from vpnws.switch.guard.bucket import TokenBucket
+from vpnws.switch.guard.claims import CHALLENGES_PER_S
+
 if TYPE_CHECKING:
     from vpnws.switch.port import AccessPort, Port
 
@@ -17,12 +20,23 @@ class LocalPort:
     port: AccessPort
     stations: set[bytes] = field(default_factory=set)
     """The MACs."""
+    lost: set[bytes] = field(default_factory=set)
+    """MACs that were learned here and are at another port now, as many as the port may have."""
     full_until_s: float = -inf
     """Before this time, no MAC of the full port has been quiet long enough to be replaced."""
+    challenges: TokenBucket = field(default_factory=lambda: TokenBucket(CHALLENGES_PER_S, 0.0))
+    """Bounds how often the port challenges the holders of MACs."""
 
     def is_full(self, now: float) -> bool:
         """Tell whether the port has all its MACs, and none that gives way yet."""
         return len(self.stations) >= self.port.station_limit and now < self.full_until_s
+
+    def lose(self, mac: bytes) -> None:
+        """Note that `mac` is at another port now."""
+        self.stations.discard(mac)
+        if len(self.lost) >= self.port.station_limit:
+            self.lost.clear()
+        self.lost.add(mac)
 
 
 @dataclass(slots=True, eq=False)

@@ -10,13 +10,17 @@ entry is missing. Frames are then flooded, and still reach the station, until it
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Final
 
 from vpnws.switch.drop import Drop
 from vpnws.switch.entry import Entry, LocalPort
-from vpnws.switch.guard.moves import ANONYMOUS, MoveGuard, may_claim
+from vpnws.switch.guard.claims import ANONYMOUS, OWN, Verdict, judge
+from vpnws.switch.known import KnownMacs
 from vpnws.switch.location import Location
+from vpnws.switch.port import Rival
+from vpnws.switch.recent import RecentMisses, RecentVerdicts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,18 +32,6 @@ if TYPE_CHECKING:
 RECHECK_S: Final = 5.0
 """A MAC found at another process is looked up again after this time, even if no process said that
 it moved."""
-VERDICT_S: Final = 0.1
-"""A source that was refused stays refused for this long; then it is judged again."""
-MAX_VERDICTS: Final = 1024
-"""Refused sources that are remembered. A full table is emptied, and they are judged again."""
-MISS_S: Final = 0.1
-"""A MAC that was not found is not looked up again for this long; its frames are flooded."""
-MAX_MISSES: Final = 1024
-"""MACs that were not found and are remembered. A full table is emptied, and they are looked up
-again."""
-REPLACE_IDLE_S: Final = 5.0
-"""A port at its limit may replace a MAC that has been quiet for this long. So a guest that is
-restored with another MAC is not locked out, and two busy stations cannot take turns."""
 REFRESH_PART: Final = 4
 """The shared entry is written again after this part of its life: a quarter."""
 
@@ -50,9 +42,7 @@ class Fdb:
     __slots__ = (
         "_age_s",
         "_entries",
-        "_guard",
-        "_limit",
-        "_local_ports",
+        "_known",
         "_misses",
         "_network",
         "_ports",
@@ -60,7 +50,6 @@ class Fdb:
         "_table",
         "_trunks",
         "_verdicts",
-        "full",
     )
 
     def __init__(
@@ -83,23 +72,22 @@ class Fdb:
         self._shared = shared
         self._table = shared.table
         self._age_s = age_s
-        self._limit = limit
-        self._entries: dict[bytes, Entry] = {}
-        self._local_ports: dict[int, LocalPort] = {}
-        """By the ids of their ports."""
-        self._misses: dict[bytes, float] = {}
-        self._verdicts: dict[bytes, tuple[AccessPort, Drop | None, float]] = {}
-        self._guard = MoveGuard()
-        self.full = 0
-        """How often a MAC was not kept because a table was full."""
+        self._known = KnownMacs(limit)
+        self._entries = self._known.entries
+        self._misses = RecentMisses()
+        self._verdicts = RecentVerdicts()
 
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def full(self) -> int:
+        """How often a MAC was not kept because a table was full."""
+        return self._known.full
+
     def stations_of(self, port: AccessPort) -> frozenset[bytes]:
         """Return the MACs learned on `port`."""
-        local = self._local_ports.get(port.id)
-        return frozenset(local.stations if local is not None else ())
+        return self._known.stations_of(port)
 
     def learn(self, port: AccessPort, mac: bytes, now: float) -> Drop | None:
         """Note that a frame from `mac` came in on `port`. Return the reason to drop it, or None."""
@@ -113,6 +101,11 @@ class Fdb:
             entry.seen_s = now
             return None
         return self._learn_slowly(port, mac, now)
+
+    def announce(self, port: AccessPort, mac: bytes, now: float) -> None:
+        """Note that `port` says it has `mac`, or that its claim on `mac` has changed."""
+        self._verdicts.forget(mac)
+        self._learn_slowly(port, mac, now)
 
     def find(self, mac: bytes, now: float, look_ups: TokenBucket | None = None) -> Port | None:
         """Return the port that leads to `mac`, or None if it is unknown.
@@ -129,86 +122,115 @@ class Fdb:
             return entry.port
         return self._find_slowly(mac, now, look_ups)
 
-    def forget_port(self, port: AccessPort) -> None:
+    def forget_port(self, port: AccessPort, *, release: bool = False) -> None:
         """Remove every MAC learned on `port`, here and in the shared table.
 
-        Those of a named station stay reserved for it in the shared table, for one ageing time.
+        Those of a named station stay reserved for it in the shared table, unless `release` says
+        that it gives them up.
         """
-        local = self._local_ports.pop(port.id, None)
-        if local is not None:
-            for mac in list(local.stations):
-                self._forget(mac, local, reserve=True)
+        local = self._known.pop_port(port)
+        for mac in list(local.stations if local is not None else ()):
+            self._forget(mac, port, reserve=not release)
+
+    def disown(self, port: AccessPort, mac: bytes) -> None:
+        """Forget `mac`, which is no longer one of the server's own."""
+        self._forget(mac, port)
 
     def age(self, now: float) -> None:
         """Forget MACs not seen for the ageing time, and stale entries of other processes' MACs."""
         for mac, entry in list(self._entries.items()):
             if entry.local is None:
                 if now >= entry.refresh_s:
-                    del self._entries[mac]
+                    self._known.drop(mac)
             elif now - entry.seen_s >= self._age_s:
-                self._forget(mac, entry.local)
+                self._forget(mac, entry.local.port)
 
     def _learn_slowly(self, port: AccessPort, mac: bytes, now: float) -> Drop | None:
-        verdict = self._verdicts.get(mac)
-        if verdict is not None and verdict[0] is port and now < verdict[2]:
-            return verdict[1]
-        local = self._local(port)
+        verdict = self._verdicts.find(port, mac, now)
+        if verdict is not None:
+            return verdict[0]
+        local = self._known.local(port)
         if mac not in local.stations and local.is_full(now):
             # Said without a look at the shared table: a flood of sources costs its sender only.
             return Drop.STATION_LIMIT
-        mine = self._location(port)
         there = self._table.get(self._network, mac)
-        refused = self._refusal(port, mac, mine, there, now)
-        if refused is not None:
-            self._remember(port, mac, refused, now)
-            return refused
-        moved = there is not None and there.is_somewhere and not there.is_at(mine)
-        known = self._entries.get(mac)
-        if known is None or known.port is not port or now >= known.refresh_s or moved or not there:
-            if not self._table.put(self._network, mac, mine):
-                # Not learned, so its frames are flooded: another process may learn it meanwhile.
-                self.full += 1
-                self._remember(port, mac, None, now)
-                return None
-            refresh_s = now + self._age_s / REFRESH_PART
-        else:
-            refresh_s = known.refresh_s
-        if moved:
-            self._table.bump()
-        self._keep(mac, Entry(port, self._local(port), now, refresh_s, self._shared.epoch))
-        return None
+        refused = self._refusal(local, mac, there, now)
+        if refused is None and self._take(local, mac, there, now):
+            return None
+        self._verdicts.add(port, mac, refused, now)
+        return refused
 
     def _refusal(
-        self, port: AccessPort, mac: bytes, mine: Location, there: Location | None, now: float
+        self, local: LocalPort, mac: bytes, there: Location | None, now: float
     ) -> Drop | None:
-        """Judge a source that is new on `port`, or that was not seen there lately."""
-        if there and self._is_live(there) and not may_claim(there.claim, mine.claim):
-            return Drop.MAC_TAKEN
-        local = self._local(port)
+        """Judge a source that is new on a port, or that was not seen there lately."""
+        if there is not None and self._is_anothers(there, local.port):
+            if mac in local.stations:
+                self._known.drop(mac)
+                local.lose(mac)
+            refused = self._contest(local, mac, there, now)
+            if refused is not None:
+                return refused
         if mac not in local.stations and not self._make_room(local, now):
             return Drop.STATION_LIMIT
-        moves = there is not None and there.is_somewhere and not there.is_at(mine)
-        if moves and not self._guard.admit(mac, now):
-            return Drop.MOVE_GUARD
         return None
 
-    def _remember(self, port: AccessPort, mac: bytes, verdict: Drop | None, now: float) -> None:
-        if len(self._verdicts) >= MAX_VERDICTS:
-            self._verdicts.clear()
-        self._verdicts[mac] = (port, verdict, now + VERDICT_S)
+    def _is_anothers(self, there: Location, port: AccessPort) -> bool:
+        """Return whether a location is not `port` and still exists.
 
-    def _is_live(self, there: Location) -> bool:
-        """Return whether a location still exists; one at our slot may be our predecessor's."""
-        return there.slot != self._shared.slot or there.port_id in self._ports
+        One at our slot may be our predecessor's.
+        """
+        if there.slot != self._shared.slot:
+            return True
+        return there.port_id != port.id and there.port_id in self._ports
 
-    def _location(self, port: AccessPort) -> Location:
-        return Location(self._shared.slot, port.id, port.claim)
+    def _contest(self, local: LocalPort, mac: bytes, there: Location, now: float) -> Drop | None:
+        """Return why a port may not take a MAC from another now; challenge that if it may."""
+        port = local.port
+        verdict = judge(
+            there,
+            port.claim_on(mac),
+            now,
+            is_tap=port.claim == OWN,
+            had_it=mac in local.lost,
+        )
+        if verdict is Verdict.TAKE:
+            return None
+        if verdict is Verdict.REFUSE:
+            return Drop.MAC_TAKEN
+        if verdict is Verdict.CHALLENGE and local.challenges.take(1, 1, now):
+            challenged = there.challenged(self._shared.slot, port.id, now)
+            self._table.put(self._network, mac, challenged)
+            self._table.bump()
+        return Drop.MOVE_GUARD
 
-    def _local(self, port: AccessPort) -> LocalPort:
-        local = self._local_ports.get(port.id)
-        if local is None:
-            local = self._local_ports[port.id] = LocalPort(port)
-        return local
+    def _take(self, local: LocalPort, mac: bytes, there: Location | None, now: float) -> bool:
+        """Learn `mac` on a port of ours; return False if the shared table has no room.
+
+        Then it is not learned, so that another process may learn it, and its frames are flooded.
+        """
+        port, known, claim = local.port, self._entries.get(mac), local.port.claim_on(mac)
+        until_s = inf if claim == OWN else now + self._age_s
+        mine = Location(self._shared.slot, port.id, claim, until_s)
+        moved = there is not None and there.is_somewhere
+        is_written = False
+        if there is not None and there.is_at(mine.slot, mine.port_id):
+            moved = False
+            is_written = there.claim == claim and not there.is_contested
+            mine = replace(mine, rival_s=now if there.is_contested else there.rival_s)
+            if there.is_contested:
+                port.rival = Rival(mac, there.rival_slot, there.rival_id)
+        if is_written and known is not None and known.port is port and now < known.refresh_s:
+            refresh_s = known.refresh_s
+        elif self._table.put(self._network, mac, mine):
+            refresh_s = now + self._age_s / REFRESH_PART
+        else:
+            self._known.full += 1
+            return False
+        if moved:
+            self._table.bump()
+        self._keep(mac, Entry(port, local, now, refresh_s, self._shared.epoch))
+        return True
 
     def _make_room(self, local: LocalPort, now: float) -> bool:
         """Return whether a port may learn one more MAC; if it is full, forget a quiet one first."""
@@ -216,16 +238,13 @@ class Fdb:
             return True
         if local.is_full(now):
             return False
-        entries = self._entries
-        oldest = min(local.stations, key=lambda mac: entries[mac].seen_s)
-        local.full_until_s = entries[oldest].seen_s + REPLACE_IDLE_S
-        if now < local.full_until_s:
-            return False
-        self._forget(oldest, local)
-        return True
+        quiet = self._known.to_replace(local, now)
+        if quiet is not None:
+            self._forget(quiet, local.port)
+        return quiet is not None
 
     def _find_slowly(self, mac: bytes, now: float, look_ups: TokenBucket | None) -> Port | None:
-        if now < self._misses.get(mac, -inf):
+        if self._misses.has(mac, now):
             return None
         if look_ups is not None and not look_ups.take(1, 1, now):
             return None
@@ -234,55 +253,38 @@ class Fdb:
         if there is not None and there.slot == self._shared.slot:
             here = self._ports.get(there.port_id)
             if here is not None:
-                if entry is not None and entry.port is here:
-                    entry.epoch = epoch
-                else:
-                    self._keep(mac, Entry(here, self._local(here), now, now + RECHECK_S, epoch))
+                if entry is None or entry.port is not here:
+                    entry = Entry(here, self._known.local(here), now, now + RECHECK_S, epoch)
+                    self._keep(mac, entry)
+                entry.epoch = epoch
+                if there.is_contested:
+                    # The next frame from the MAC must answer the challenge.
+                    entry.refresh_s = -inf
                 return here
+            # Two processes raced, and the port that lost has gone.
+            self._table.delete(self._network, mac)
         elif there is not None and (trunk := self._trunks.get(there.slot)) is not None:
             self._keep(mac, Entry(trunk, None, now, now + RECHECK_S, epoch))
             return trunk
-        self._miss(mac, entry, now)
+        self._miss(mac, now)
         return None
 
-    def _miss(self, mac: bytes, entry: Entry | None, now: float) -> None:
+    def _miss(self, mac: bytes, now: float) -> None:
         """Forget a MAC that the shared table does not have, and remember that it is missing."""
-        if entry is not None:
-            del self._entries[mac]
-            if entry.local is not None:
-                entry.local.stations.discard(mac)
-        if len(self._misses) >= MAX_MISSES:
-            self._misses.clear()
-        self._misses[mac] = now + MISS_S
+        self._known.drop(mac)
+        self._misses.add(mac, now)
 
     def _keep(self, mac: bytes, entry: Entry) -> None:
-        old = self._entries.get(mac)
-        if old is None and len(self._entries) >= self._limit and not self._drop_elsewhere():
-            self.full += 1
-            return
-        if old is not None and old.local is not None and old.local is not entry.local:
-            old.local.stations.discard(mac)
-        self._entries[mac] = entry
-        self._misses.pop(mac, None)
-        if entry.local is not None:
-            entry.local.stations.add(mac)
+        if self._known.keep(mac, entry):
+            self._misses.forget(mac)
 
-    def _drop_elsewhere(self) -> bool:
-        """Make room: forget all MACs of other processes. The shared table still has them."""
-        elsewhere = [mac for mac, entry in self._entries.items() if entry.local is None]
-        for mac in elsewhere:
-            del self._entries[mac]
-        return bool(elsewhere)
-
-    def _forget(self, mac: bytes, local: LocalPort, *, reserve: bool = False) -> None:
-        port = local.port
-        local.stations.discard(mac)
-        self._entries.pop(mac, None)
+    def _forget(self, mac: bytes, port: AccessPort, *, reserve: bool = False) -> None:
+        self._known.drop(mac)
         there = self._table.get(self._network, mac)
-        if there is None or not there.is_at(self._location(port)):
+        if there is None or not there.is_at(self._shared.slot, port.id):
             return
-        if reserve and port.claim != ANONYMOUS:
-            self._table.reserve(self._network, mac, port.claim)
+        if reserve and there.claim != ANONYMOUS:
+            self._table.reserve(self._network, mac, there.claim)
         else:
             self._table.delete(self._network, mac)
         self._table.bump()

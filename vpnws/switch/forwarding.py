@@ -9,7 +9,8 @@ train takes these steps, in this order. The comments in the code have the same n
 2. Source: a station's own address, neither a group address nor zero. If the port has allowed
    destinations, the frame must go to one of them.
 3. Reserved group addresses 01-80-C2-00-00-0X are never forwarded (8.6.3).
-4. Learn the source, within the port's station limit and the move guard.
+4. Learn the source, within the port's station limit; a MAC that another port has must be free to
+   move (see guard/claims).
 5. Classify by destination: known unicast, unknown unicast, multicast, broadcast. A setting can
    forbid the last two.
 6. Storm control, for everything but known unicast.
@@ -90,16 +91,31 @@ class Switch:
         """Add `port` to its origin's network. Raises CapacityError."""
         self.networks.attach(port)
 
-    def detach(self, port: AccessPort) -> None:
-        """Remove `port` and everything learned on it; its queue is dropped with it."""
-        self.networks.detach(port)
+    def detach(self, port: AccessPort, *, release: bool = False) -> None:
+        """Remove `port` and everything learned on it; its queue is dropped with it.
+
+        The MACs of a named station stay reserved for it, unless `release` says that it gives them
+        up.
+        """
+        self.networks.detach(port, release=release)
         self._backlog.pop(port, None)
 
     def announce(self, port: AccessPort, mac: bytes, now: float) -> None:
         """Learn a MAC that a station names when it connects, as if it had sent a frame."""
         self._shared.refresh()
         if is_station_address(mac):
-            self.networks.of(port.origin).fdb.learn(port, mac, now)
+            self.networks.of(port.origin).fdb.announce(port, mac, now)
+
+    def own(self, port: AccessPort, macs: frozenset[bytes], now: float) -> None:
+        """Learn `macs` as the server's own, which nobody else can take, at the TAP `port`.
+
+        Forget those that were its own before and are not any more.
+        """
+        former, port.own = port.own or frozenset(), macs
+        for mac in former - macs:
+            self.networks.of(port.origin).fdb.disown(port, mac)
+        for mac in macs:
+            self.announce(port, mac, now)
 
     def locate(self, network: str, mac: bytes) -> Location | None:
         """Return where the table that all processes share has `mac` of `network`."""

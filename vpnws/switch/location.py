@@ -2,39 +2,56 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 from typing import Final, Protocol
 
 NOWHERE: Final = 255
-"""The slot of a MAC that is reserved for its owner while the owner is away."""
+"""The slot of a MAC that is reserved for its owner while the owner is away; and of no rival."""
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where the shared table says a MAC is, and whose it is."""
+    """Where the shared table says a MAC is, whose it is, and who challenges that."""
 
     slot: int
     port_id: int
     claim: bytes
+    until_s: float = inf
+    """When the entry ends, in seconds on the machine's monotonic clock."""
+    rival_slot: int = NOWHERE
+    rival_id: int = 0
+    """The port that has challenged the holder, which has not answered."""
+    rival_s: float = -inf
+    """When a rival challenged the holder; if there is none, when the holder last answered one."""
 
-    def is_at(self, other: Location) -> bool:
-        """Return whether both are the same port."""
-        return self.slot == other.slot and self.port_id == other.port_id
+    def is_at(self, slot: int, port_id: int) -> bool:
+        """Return whether this is the port `port_id` of the process at `slot`."""
+        return self.slot == slot and self.port_id == port_id
 
     @property
     def is_somewhere(self) -> bool:
         """Whether frames can be sent there; not so if the MAC is only reserved for its owner."""
         return self.slot != NOWHERE
 
+    @property
+    def is_contested(self) -> bool:
+        """Whether a rival waits for the holder's answer, or for the end of its silence."""
+        return self.rival_slot != NOWHERE
+
+    def challenged(self, slot: int, port_id: int, now: float) -> Location:
+        """Return the same with the port `port_id` of the process at `slot` as rival."""
+        return replace(self, rival_slot=slot, rival_id=port_id, rival_s=now)
+
 
 class SharedTable(Protocol):
     """The table that all processes share, and its epoch."""
 
     def get(self, network: str, mac: bytes) -> Location | None:
-        """Return where `mac` is, if anywhere."""
+        """Return where `mac` is; None if nobody knows, or if the entry has ended."""
 
     def put(self, network: str, mac: bytes, location: Location) -> bool:
-        """Write an entry for another age; False when the table is full."""
+        """Write an entry; False when the table is full."""
 
     def delete(self, network: str, mac: bytes) -> None:
         """Remove an entry."""

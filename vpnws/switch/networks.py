@@ -76,10 +76,13 @@ class Networks:
         """Add `port` to its origin's network. Raises CapacityError."""
         self._network(port.origin.network).ports[port.id] = port
 
-    def detach(self, port: AccessPort) -> None:
-        """Remove `port`. If it was the last one of its network, remove the network too."""
+    def detach(self, port: AccessPort, *, release: bool) -> None:
+        """Remove `port`. If it was the last one of its network, remove the network too.
+
+        `release` says that its station gives up its MACs.
+        """
         network = self.of(port.origin)
-        network.fdb.forget_port(port)
+        network.fdb.forget_port(port, release=release)
         network.ports.pop(port.id, None)
         if not network.ports:
             del self.by_name[network.name]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from vpnws.switch.guard.moves import ANONYMOUS
+from vpnws.switch.guard.claims import ANONYMOUS
 from vpnws.switch.guard.roles import Role, may_talk
 from vpnws.switch.guard.storm import UNLIMITED, StormControl
 
@@ -103,10 +103,18 @@ class Port:
         raise NotImplementedError
 
 
+class Rival(NamedTuple):
+    """A port that wanted a MAC which another one keeps."""
+
+    mac: bytes
+    slot: int
+    port_id: int
+
+
 class AccessPort(Port):
     """A port in one network: a station's link, or the uplink."""
 
-    __slots__ = ("claim", "destinations", "origin", "refused", "station_limit")
+    __slots__ = ("claim", "destinations", "origin", "own", "refused", "rival", "station_limit")
 
     def __init__(
         self,
@@ -119,19 +127,28 @@ class AccessPort(Port):
         storm: StormControl = UNLIMITED,
         station_limit: int = 1,
         claim: bytes = ANONYMOUS,
+        own: frozenset[bytes] | None = None,
         destinations: AllowedDestinations | None = None,
     ) -> None:
-        """`station_limit` bounds the MACs learned here; `claim` says whose they are (guard/moves).
+        """`station_limit` bounds the MACs learned here; `claim` says whose they are (guard/claims).
 
-        `destinations` are where its stations may send to; None means anywhere.
+        With hosts behind the port, `own` are the MACs that the claim is on; the hosts' belong to
+        nobody. `destinations` are where its stations may send to; None means anywhere.
         """
         super().__init__(port_id, format_, egress, max_frame_bytes, storm)
         self.origin = origin
         self.station_limit = station_limit
         self.claim = claim
+        self.own = own
         self.destinations = destinations
         self.refused: dict[Drop, bytes] = {}
         """The source of the last frame that was refused here, by reason."""
+        self.rival: Rival | None = None
+        """The last port that challenged this one and was answered; whoever reports it clears it."""
+
+    def claim_on(self, mac: bytes) -> bytes:
+        """Return whose `mac` is if it is learned here."""
+        return self.claim if self.own is None or mac in self.own else ANONYMOUS
 
     def accepts(self, role: Role, ingress: Port) -> bool:
         """Return whether the isolation roles allow it (RFC 5517)."""

@@ -85,7 +85,10 @@ class Pump:
                 self._poller.register(self._watch.fd, select.EPOLLIN)
             try:
                 self._run()
-            except (Stopped, TapError):
+            except Stopped:
+                self._close(NORMAL)
+                raise
+            except TapError:
                 self._close(GOING_AWAY)
                 raise
 

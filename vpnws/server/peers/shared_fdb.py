@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import struct
 from hashlib import blake2b
+from math import inf
 from typing import TYPE_CHECKING, Final
 
-from vpnws.switch.guard.moves import ANONYMOUS
+from vpnws.server.peers.kept_claims import KEY_BYTES, Claim
+from vpnws.switch.guard.claims import ANONYMOUS, OWN, RESERVED_S
 from vpnws.switch.location import NOWHERE, Location
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from vpnws.server.loop import Loop, Watcher
     from vpnws.server.peers.shared_page import SharedPage
     from vpnws.server.uwsgi import Uwsgi
 
-KEY_BYTES: Final = 16
-"""A key is a digest, long enough that no two entries have the same one."""
-_VALUE: Final = struct.Struct("!BQ8sd")
+_VALUE: Final = struct.Struct("!BQ8sdBQd")
 BUMP_EVERY_S: Final = 0.05
 """The epoch moves at most this often, because each move makes every process read its busy MACs
 again. A later change waits for the end of the period."""
@@ -34,7 +36,7 @@ class SharedFdb:
     """The `SharedTable` of the switch: the location of each MAC in each network."""
 
     def __init__(
-        self, loop: Loop, uwsgi: Uwsgi, page: SharedPage, slot: int, *, age_s: int, items: int
+        self, loop: Loop, uwsgi: Uwsgi, page: SharedPage, slot: int, *, items: int
     ) -> None:
         """`items` is the cache's size as configured; uWSGI keeps one of them free."""
         self._loop = loop
@@ -43,7 +45,6 @@ class SharedFdb:
         # Read with every batch of frames, so without another call around it.
         self.epoch = page.epochs
         self._slot = slot
-        self._age_s = age_s
         # Other processes add entries between two counts, and uWSGI logs each that finds no room.
         self._max_entries = items - 1 - max(4, items // SPARE_PART)
         # uWSGI's own count of a cache's items is always 0, and counting the keys takes time.
@@ -59,7 +60,7 @@ class SharedFdb:
         return self._read(self._key(network, mac))
 
     def put(self, network: str, mac: bytes, location: Location) -> bool:
-        """Write an entry that lasts for one ageing time; False when the table is full."""
+        """Write an entry; False when the table is full."""
         key = self._key(network, mac)
         # uWSGI logs every write that finds no room, so a full table is not written to.
         is_new = self._uwsgi.cache_get(key) is None
@@ -76,17 +77,34 @@ class SharedFdb:
         self._uwsgi.cache_delete(self._key(network, mac))
 
     def reserve(self, network: str, mac: bytes, claim: bytes) -> None:
-        """Keep `mac` for the station that has `claim`, for one ageing time.
+        """Keep `mac` for the station that has `claim`, for RESERVED_S; the server's own for good.
 
         At most half of the table is kept for stations that are away; past that `mac` is deleted.
         """
-        self._reserve(self._key(network, mac), claim)
+        self._reserve(self._key(network, mac), claim, self._loop.now() + RESERVED_S)
 
-    def _reserve(self, key: bytes, claim: bytes) -> None:
-        if self._entries() < self._max_entries // 2:
-            self._write(key, Location(NOWHERE, 0, claim))
+    def _reserve(self, key: bytes, claim: bytes, until_s: float) -> None:
+        if claim == OWN:
+            self._write(key, Location(NOWHERE, 0, OWN, inf))
+        elif self._entries() < self._max_entries // 2:
+            self._write(key, Location(NOWHERE, 0, claim, until_s))
         else:
             self._uwsgi.cache_delete(key)
+
+    def claims(self) -> Iterable[Claim]:
+        """Return every named station's claim; of one that is here, as if it had just left."""
+        until_s = self._loop.now() + RESERVED_S
+        for key in self._uwsgi.cache_keys():
+            there = self._read(key)
+            if there is not None and there.claim not in (ANONYMOUS, OWN):
+                yield Claim(key, there.claim, until_s if there.is_somewhere else there.until_s)
+
+    def reserve_claims(self, claims: Iterable[Claim]) -> None:
+        """Reserve MACs for named stations of the server before a reload, for RESERVED_S at most."""
+        latest_s = self._loop.now() + RESERVED_S
+        for claim in claims:
+            self._count += 1
+            self._reserve(claim.key, claim.claim, min(claim.until_s, latest_s))
 
     def _key(self, network: str, mac: bytes) -> bytes:
         """Return the key of an entry.
@@ -126,7 +144,7 @@ class SharedFdb:
             if there.claim == ANONYMOUS:
                 self._uwsgi.cache_delete(key)
             else:
-                self._reserve(key, there.claim)
+                self._reserve(key, there.claim, self._loop.now() + RESERVED_S)
         self._bump_now()
         return purged
 
@@ -144,13 +162,19 @@ class SharedFdb:
         value = self._uwsgi.cache_get(key)
         if value is None or self._is_over(value):
             return None
-        return Location(*_VALUE.unpack(value)[:3])
+        return Location(*_VALUE.unpack(value))
 
     def _write(self, key: bytes, location: Location) -> bool:
-        """Write an entry that lasts for one ageing time."""
         # All processes of a machine have the same monotonic clock. Nobody can set it.
-        until_s = self._loop.now() + self._age_s
-        value = _VALUE.pack(location.slot, location.port_id, location.claim, until_s)
+        value = _VALUE.pack(
+            location.slot,
+            location.port_id,
+            location.claim,
+            location.until_s,
+            location.rival_slot,
+            location.rival_id,
+            location.rival_s,
+        )
         return self._uwsgi.cache_put(key, value)
 
     def _is_over(self, value: bytes) -> bool:

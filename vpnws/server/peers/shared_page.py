@@ -20,9 +20,9 @@ class SharedPage:
     8-byte store is seen whole or not at all.
     """
 
-    def __init__(self, slots: int) -> None:
-        """`slots` is how many processes there can be."""
-        self.secret = os.urandom(SECRET_BYTES)
+    def __init__(self, slots: int, secret: bytes | None = None) -> None:
+        """`slots` is how many processes there can be; `secret` is that of the server before."""
+        self.secret = secret or os.urandom(SECRET_BYTES)
         """Known to all processes of the server and to nobody else."""
         self._slots = slots
         self._epochs_bytes = slots * _EPOCH.size

@@ -36,10 +36,9 @@ WHY: Final = {
     Drop.NOT_ALLOWED: "VPNWS_ALLOW in the web server does not allow where frames go",
     Drop.STATION_LIMIT: "the port has all the MACs that it may have; a bridge needs VPNWS_BRIDGE on"
     " in the web server, others a higher vpnws-station-limit",
-    Drop.MAC_TAKEN: "the MAC belongs to {holder}: use another MAC (--mac), or wait for vpnws-age"
-    " after that station has left",
-    Drop.MOVE_GUARD: "the MAC moves too often between this port and {holder}: one LAN is joined"
-    " twice, or two stations have one MAC",
+    Drop.MAC_TAKEN: "the MAC belongs to {holder}: use another MAC (--mac), or end that station",
+    Drop.MOVE_GUARD: "{holder} has the MAC and still sends from it: one LAN is joined twice, or two"
+    " stations have one MAC (--mac gives another)",
     Drop.STORM: "broadcast, multicast and unknown unicast exceed vpnws-storm-limit",
     Drop.EGRESS_FULL: "more is sent there than the path can take: the queue is full",
     Drop.CODEL: "more is sent there than the path can take: there is always a queue",

@@ -20,11 +20,11 @@ from struct import Struct
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
-from vpnws.config import is_network_name
 from vpnws.errors import HandoverError
 from vpnws.server.port.session import MAX_UNCUT_BYTES, LinkTimes, Session
 from vpnws.switch.queue.queue import CONTROL_RESERVE_BYTES
 from vpnws.switch.queue.state import QueueState  # noqa: TC001
+from vpnws.values import is_network_name
 from vpnws.wire.ethernet import ZERO, is_station_address
 from vpnws.wire.records import MAX_RECORDS_BYTES
 from vpnws.wire.websocket import BINARY, MAX_FRAGMENTS

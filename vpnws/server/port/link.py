@@ -69,6 +69,8 @@ class Link:
         self.state = LinkState.OPEN
         self.reason = ""
         """Why the link is no longer OPEN, for the log."""
+        self.left_for_good = False
+        """Whether the station has said that it does not come back."""
         self.connection = connection
         self.session = session
         self.port = port
@@ -138,6 +140,8 @@ class Link:
         """End the port because the station sent a close frame; answer it and close."""
         if self.state is not LinkState.OPEN:
             return
+        # A station that comes back says something else, or nothing (RFC 6455 7.4.1).
+        self.left_for_good = ending.code == websocket.NORMAL
         self._leave_open(LinkEvent.ANSWER_CLOSE, ending.reason or "closed by the station")
         self._send_close(ending.code, "")
         self._close_connection()

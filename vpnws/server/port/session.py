@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from vpnws.config import DEFAULT_NETWORK
 from vpnws.server.web.identity import Identity
 from vpnws.server.web.rights import Rights
+from vpnws.values import DEFAULT_NETWORK
 from vpnws.wire.decoder import ReceiveState
 from vpnws.wire.records import MAX_RECORDS_BYTES
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from vpnws.tap.contract import Tap
+from vpnws.wire.ethernet import parse_mac
 
 
 class MachineTap(Tap, Protocol):
@@ -50,3 +51,9 @@ class TapDevices(Protocol):
 
     def release(self, name: str) -> None:
         """Remove a device that we made; leave any other alone. Raises TapError."""
+
+
+def own_macs(devices: TapDevices, device: str) -> list[bytes]:
+    """Return the MACs that the server has at the TAP `device`: its own, and its bridge's."""
+    texts = (devices.read_mac(name) for name in (device, devices.bridge_of(device)) if name)
+    return [mac for mac in map(parse_mac, texts) if mac is not None]

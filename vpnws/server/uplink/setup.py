@@ -12,11 +12,11 @@ import pwd
 import sys
 from typing import TYPE_CHECKING
 
-from vpnws.config import parse_taps
 from vpnws.errors import TapError, TapPermissionError, VpnwsError
 from vpnws.server import ini
 from vpnws.server.uplink.hooks import run_hook
 from vpnws.tap import linux
+from vpnws.values import parse_taps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

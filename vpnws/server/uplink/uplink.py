@@ -134,8 +134,7 @@ class Uplink:
         except TapError:
             # Its descriptor is reported as readable, and reading says the same.
             return
-        for mac in macs:
-            self._node.announce(self._port, mac)
+        self._node.own(self._port, macs)
         if frames:
             messages = [encode_record(frame) for frame in frames] if self._tap.has_vnet else frames
             self._node.switch.receive(self._port, messages, self._loop.now())

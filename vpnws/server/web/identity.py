@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from vpnws.switch.guard.moves import ANONYMOUS
+from vpnws.switch.guard.claims import ANONYMOUS
 
 if TYPE_CHECKING:
     from vpnws.config import Settings

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from vpnws.config import DEFAULT_NETWORK, MAX_NETWORK_NAME_BYTES, is_network_name
 from vpnws.errors import RightsError, UpgradeError
 from vpnws.server.port.session import Session
 from vpnws.server.web.identity import Environ, read_identity, text_of
 from vpnws.server.web.rights import read_rights
 from vpnws.server.web.variables import KNOWN, NETWORK, check_names
+from vpnws.values import DEFAULT_NETWORK, MAX_NETWORK_NAME_BYTES, is_network_name
 from vpnws.wire.ethernet import parse_mac
 from vpnws.wire.records import SUBPROTOCOL
 

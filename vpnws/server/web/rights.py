@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from vpnws.config import is_network_name
 from vpnws.errors import RightsError
 from vpnws.server.web.variables import ALLOW, BRIDGE, ROLE
 from vpnws.switch.guard.destinations import IpNetwork, parse_destinations
 from vpnws.switch.guard.roles import ISOLATED, PROMISCUOUS, SAME_COMMUNITY, Kind, Role
+from vpnws.values import is_network_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,83 @@
+"""What one process knows of one network's MACs, without a look at the shared table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from vpnws.switch.entry import Entry, LocalPort
+
+if TYPE_CHECKING:
+    from vpnws.switch.port import AccessPort
+
+REPLACE_IDLE_S: Final = 5.0
+"""A port at its limit may replace a MAC that has been quiet for this long. So a guest that is
+restored with another MAC is not locked out, and two busy stations cannot take turns."""
+
+
+class KnownMacs:
+    """Entries by MAC, and the ports of this process that have some of them."""
+
+    __slots__ = ("_limit", "_local_ports", "entries", "full")
+
+    def __init__(self, limit: int) -> None:
+        """`limit` bounds the MACs."""
+        self._limit = limit
+        self._local_ports: dict[int, LocalPort] = {}
+        """By the ids of their ports."""
+        self.entries: dict[bytes, Entry] = {}
+        """Only this class changes it."""
+        self.full = 0
+        """How often a MAC was not kept because a table was full."""
+
+    def stations_of(self, port: AccessPort) -> frozenset[bytes]:
+        """Return the MACs learned on `port`."""
+        local = self._local_ports.get(port.id)
+        return frozenset(local.stations if local is not None else ())
+
+    def local(self, port: AccessPort) -> LocalPort:
+        """Return what is kept of a port of this process."""
+        local = self._local_ports.get(port.id)
+        if local is None:
+            local = self._local_ports[port.id] = LocalPort(port)
+        return local
+
+    def pop_port(self, port: AccessPort) -> LocalPort | None:
+        """Forget a port, but not its MACs; return what was kept of it."""
+        return self._local_ports.pop(port.id, None)
+
+    def keep(self, mac: bytes, entry: Entry) -> bool:
+        """Put `entry` in the place of what was known of `mac`; False if there is no room."""
+        old = self.entries.get(mac)
+        if old is None and len(self.entries) >= self._limit and not self._drop_elsewhere():
+            self.full += 1
+            return False
+        if old is not None and old.local is not None and old.local is not entry.local:
+            old.local.lose(mac)
+        self.entries[mac] = entry
+        if entry.local is not None:
+            entry.local.stations.add(mac)
+            entry.local.lost.discard(mac)
+        return True
+
+    def drop(self, mac: bytes) -> None:
+        """Forget `mac`, if it is known."""
+        entry = self.entries.pop(mac, None)
+        if entry is not None and entry.local is not None:
+            entry.local.stations.discard(mac)
+
+    def to_replace(self, local: LocalPort, now: float) -> bytes | None:
+        """Return the MAC that a port at its limit may forget for a new one, None if there is none.
+
+        It has been quiet for REPLACE_IDLE_S. If none has, note when the first one will have been.
+        """
+        entries = self.entries
+        oldest = min(local.stations, key=lambda mac: entries[mac].seen_s)
+        local.full_until_s = entries[oldest].seen_s + REPLACE_IDLE_S
+        return oldest if now >= local.full_until_s else None
+
+    def _drop_elsewhere(self) -> bool:
+        """Make room: forget all MACs of other processes. The shared table still has them."""
+        elsewhere = [mac for mac, entry in self.entries.items() if entry.local is None]
+        for mac in elsewhere:
+            del self.entries[mac]
+        return bool(elsewhere)
