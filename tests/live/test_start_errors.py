@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import signal
 import socket
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.live
 
-NOBODY = "nobody"
+NOBODY, NOGROUP = "nobody", "nogroup"
 
 
 def start_error(*arguments: str, **options: object) -> str:
@@ -45,6 +46,30 @@ def test_a_directory_that_may_not_be_written(tmp_path: Path) -> None:
     tmp_path.parent.parent.chmod(0o755)
     said = start_error(socket_path=tmp_path / "vpnws.sock", uid=NOBODY)
     assert f"may not write in {tmp_path}; name a socket" in said
+
+
+def test_the_directory_is_looked_at_as_the_user_that_uwsgi_will_become(tmp_path: Path) -> None:
+    """uWSGI starts as root and listens as `uid`: nothing must be made before that can fail."""
+    if os.geteuid():
+        pytest.skip("only root can become another user")
+    for place in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        place.chmod(0o755)
+    path = tmp_path / "vpnws.sock"
+    said = start_error("--uid", NOBODY, "--gid", NOGROUP, socket_path=path)
+    assert f"nobody may not write in {tmp_path}; name a socket" in said
+    assert "bind()" not in said
+    # Where only its group lets that user write, the same start can listen.
+    os.chown(tmp_path, -1, grp.getgrnam(NOGROUP).gr_gid)
+    tmp_path.chmod(0o775)
+    told = {"VPNWS_INI_UID": NOBODY, "VPNWS_INI_GID": NOGROUP, "VPNWS_INI_SOCKET": str(path)}
+    words = [sys.executable, "-m", "vpnws.server.listen"]
+    processes.run(words, env={"PYTHONPATH": str(REPOSITORY), **told})
+
+
+def test_a_user_or_a_group_that_is_not_there() -> None:
+    said = start_error("--uid", "vpnwz")
+    assert "vpnwz" in said
+    assert "spawned" not in said
 
 
 def test_an_address_of_another_machine() -> None:

@@ -134,6 +134,31 @@ def test_the_tap_is_made_by_its_own_unit_and_outlives_the_switch() -> None:
     assert " ERROR " not in said
 
 
+def test_by_hand_it_runs_in_the_place_that_the_page_asks_for() -> None:
+    *before, start = told("useradd")
+    said = run_in_systemd(
+        "\n".join(before)
+        + f"""
+        {start} > /tmp/by-hand.log 2>&1 &
+        for i in $(seq 40); do grep -q 'uplink vpn0 up' /tmp/by-hand.log || sleep 0.5; done
+        ls -l /run/vpnws/vpnws.sock
+        ip -d link show vpn0
+        kill $!; wait
+        ls -A /run/vpnws; ip link show vpn0 || echo it went
+        cat /tmp/by-hand.log
+        echo all done
+        """
+    )
+    for sentence in (
+        "vpnws vpnws",
+        "user vpnws",
+        "uplink vpn0 up network=default",
+        "\nit went\n",
+        "\nall done\n",
+    ):
+        assert sentence in said, f"{sentence!r} is not in:\n{said}"
+
+
 def test_the_tap_waits_for_a_bridge_that_comes_late_but_not_for_ever() -> None:
     said = run_in_systemd(
         INSTALL

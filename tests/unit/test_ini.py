@@ -19,7 +19,7 @@ def variable(name: str) -> str:
 def test_uwsgi_ini_tells_just_the_settings_that_it_uses_and_the_user() -> None:
     told = re.findall(r"^env = (VPNWS_INI_\w+)=(\S+)$", TEXT, re.MULTILINE)
     settings = {variable(name): f"%(vpnws-{name})" for name in ini.SETTINGS}
-    assert dict(told) == settings | {"VPNWS_INI_UID": "%(uid)"}
+    assert dict(told) == settings | {"VPNWS_INI_UID": "%(uid)", "VPNWS_INI_GID": "%(gid)"}
 
 
 def test_each_of_them_has_a_value_where_nobody_gives_one() -> None:

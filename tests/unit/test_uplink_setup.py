@@ -67,7 +67,7 @@ class TestAsRoot:
         assert devices.devices["vpn0"].owner == uid
 
     def test_refuses_a_user_that_does_not_exist(self, devices: FakeDevices) -> None:
-        with pytest.raises(TapError, match="uid = no-such-user is not a user of this machine"):
+        with pytest.raises(ConfigError, match="uid = no-such-user is not a user of this machine"):
             set_up(environment(uid="no-such-user"), devices, ROOT)
         assert devices.devices == {}
 

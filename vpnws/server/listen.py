@@ -7,7 +7,6 @@ behind.
 from __future__ import annotations
 
 import errno
-import getpass
 import os
 import re
 import socket
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import ConfigError
-from vpnws.server import ini
+from vpnws.server import ini, users
 from vpnws.server.running import who_listens
 from vpnws.values import parse_listen
 
@@ -33,6 +32,8 @@ _NAME_ANOTHER: Final = "name another socket with --set-placeholder vpnws-socket=
 def main() -> int:
     """Check the addresses that the environment names; return an exit code."""
     try:
+        # uWSGI gives up root first, and listens then.
+        users.become(users.read_uid(os.environ), users.read_gid(os.environ))
         check_addresses(os.environ)
     except ConfigError as error:
         print(f"vpnws: cannot start: {error}", file=sys.stderr)
@@ -76,8 +77,9 @@ def check_unix(path: Path, *, is_running: bool) -> None:
         raise ConfigError(f"{what}: there is no directory {directory}; make it, or name another")
     if not os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
         raise ConfigError(
-            f"{what}: {_own_name()} may not write in {directory}; name a socket in a directory of"
-            f" that user's, as in --set-placeholder vpnws-socket=/run/vpnws/vpnws.sock"
+            f"{what}: {users.name_of(os.geteuid())} may not write in {directory}; name a socket"
+            " in a directory of that user's, as in --set-placeholder"
+            " vpnws-socket=/run/vpnws/vpnws.sock"
         )
     try:
         there = path.lstat()
@@ -139,13 +141,6 @@ _TCP: Final = {
     errno.EACCES: "only root may take a port below 1024; give a higher one",
 }
 """Why an address cannot be had, and what to do."""
-
-
-def _own_name() -> str:
-    try:
-        return getpass.getuser() if os.getuid() == os.geteuid() else str(os.geteuid())
-    except (KeyError, OSError):
-        return f"user {os.geteuid()}"
 
 
 if __name__ == "__main__":

@@ -8,12 +8,11 @@ it did there before.
 from __future__ import annotations
 
 import os
-import pwd
 import sys
 from typing import TYPE_CHECKING
 
 from vpnws.errors import TapError, TapPermissionError, VpnwsError
-from vpnws.server import ini
+from vpnws.server import ini, users
 from vpnws.server.uplink.hooks import run_hook
 from vpnws.tap import linux
 from vpnws.values import parse_taps
@@ -41,7 +40,7 @@ def set_up(environment: Mapping[str, str], devices: TapDevices, own_uid: int) ->
     the devices that were made are removed. Raises ConfigError, TapError or HookError.
     """
     is_reload = ini.is_reload(environment)
-    uid = _uid(ini.seen(environment, "uid") or "")
+    uid = users.read_uid(environment)
     commands = ini.seen(environment, "exec") or ""
     taps = parse_taps(ini.seen(environment, "tap") or "")
     if ini.only_checks(environment):
@@ -89,29 +88,12 @@ def _check_usable(devices: TapDevices, device: str, own_uid: int) -> None:
         delete = f"ip link delete {device}; " if devices.exists(device) else ""
         raise TapError(
             f"{error}; or have an admin make it: {delete}ip tuntap add {device} mode tap user"
-            f" {_user_name(own_uid)}; ip link set {device} up"
+            f" {users.name_of(own_uid)}; ip link set {device} up"
         ) from error
     if not devices.exists(device):
         raise TapError(f"the TAP device {device} must be made before: only root can keep it")
     if not devices.is_up(device):
         print(f"vpnws: {device} is down: ip link set {device} up, as root", file=sys.stderr)
-
-
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def _uid(text: str) -> int | None:
-    """Read uWSGI's uid option, a number or a name; None if it is not set."""
-    if not text:
-        return None
-    try:
-        return int(text) if text.isdigit() else pwd.getpwnam(text).pw_uid
-    except KeyError as error:
-        raise TapError(f"uid = {text} is not a user of this machine") from error
 
 
 if __name__ == "__main__":
