@@ -1,0 +1,1 @@
+"""How an innocent's ping fares while a station attacks the switch, in one tree or in two."""
