@@ -146,15 +146,24 @@ class Fabric:
 
     def send(self, port: AccessPort, *messages: bytes) -> None:
         """Let messages come in at `port` and cross trunks until nothing moves."""
-        self.switch_of(port).receive(port, messages, self.now)
-        while self._cross():
+        self.receive(port, *messages)
+        while self.flood() or self.cross():
             pass
+
+    def receive(self, port: AccessPort, *messages: bytes) -> None:
+        """Let messages come in at `port`, for one turn of its switch."""
+        self.switch_of(port).receive(port, messages, self.now)
 
     def received(self, port: AccessPort) -> list[bytes]:
         """Take what is queued at `port`, item by item."""
         return port.egress.take(LIMIT_BYTES, LIMIT_BYTES, self.now)
 
-    def _cross(self) -> bool:
+    def flood(self) -> bool:
+        """Give each switch one turn to flood what waits; return whether more waits."""
+        return sum(switch.flood_waiting(self.now) for switch in self.switches) > 0
+
+    def cross(self) -> bool:
+        """Let what is queued on trunks cross; return whether anything was."""
         moved = False
         for switch in self.switches:
             for slot, trunk in switch.trunks.items():

@@ -13,6 +13,7 @@ from tests.support.frames import frame, mac
 from tests.support.node_bed import NodeBed, NodeStation
 from tests.support.raw_frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, encode_frame
 from vpnws.server.port.receiver import (
+    LEAST_RECEIVE_BYTES,
     MAX_BATCH_BYTES,
     MAX_BATCH_MESSAGES,
     MAX_RECEIVE_BYTES,
@@ -103,7 +104,17 @@ class TestStream:
             recorder.station.send(message(1514) * 600)
         for _ in range(10):
             recorder.station.send(encode_frame(PONG) * 500)
-        assert recorder.asked[-1] == MIN_RECEIVE_BYTES
+        assert recorder.asked[-1] < MIN_RECEIVE_BYTES
+
+    def test_what_has_no_bytes_is_read_in_small_bites(self, bed: NodeBed) -> None:
+        recorder = Recorder(bed)
+        fragments = encode_frame(CONTINUATION, fin=False, mask=None) * 50
+        whole = encode_frame(BINARY, fin=False, mask=None) + fragments
+        recorder.station.send((whole + encode_frame(CONTINUATION, mask=None)) * 500)
+        assert recorder.asked[-1] == LEAST_RECEIVE_BYTES
+        for _ in range(10):
+            recorder.station.send(message(1514) * 600)
+        assert recorder.asked[-1] == MAX_RECEIVE_BYTES, "it may grow again"
 
     def test_a_ping_is_answered_after_the_frames_before_it(self, bed: NodeBed) -> None:
         station, listener = bed.join(), bed.join()

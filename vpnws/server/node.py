@@ -85,6 +85,7 @@ class Node:
             networks_limit=settings.max_networks,
             no_broadcast=settings.no_broadcast,
             no_multicast=settings.no_multicast,
+            on_waiting=self._flood_later,
         )
         self._reports = Reports(self.switch, _short_name)
         self._uplinks: list[AccessPort] = []
@@ -188,6 +189,14 @@ class Node:
     def claims(self) -> Iterable[Claim]:
         """Return what a reload should carry over of named stations' claims."""
         return self._shared.claims()
+
+    def _flood_later(self) -> None:
+        """Go on with floods once all who are ready have had their turn."""
+        self._flooder = self.loop.after(0.0, self._flood_waiting)
+
+    def _flood_waiting(self) -> None:
+        if self.switch.flood_waiting(self.loop.now()):
+            self._flood_later()
 
     def _add_trunk(self, other: int, end: socket.socket) -> None:
         settings = self.settings

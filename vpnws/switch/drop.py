@@ -34,6 +34,9 @@ class Drop(StrEnum):
     after a second."""
     STORM = "storm"
     """Ingress: the port flooded more than `vpnws-storm-limit` allows."""
+    FLOOD_QUEUE = "flood_queue"
+    """Ingress: more is flooded in this process than it can copy to all ports, and too much of that
+    source waits already."""
     NO_BROADCAST = "no_broadcast"
     """Ingress: `vpnws-no-broadcast` is on."""
     NO_MULTICAST = "no_multicast"

@@ -19,7 +19,8 @@ train takes these steps, in this order. The comments in the code have the same n
 8. Queue on egress, within the queue's bound.
 
 Another process has taken a train from a trunk through steps 1 to 4 and 6, so here it begins at
-step 5. After each batch, every port that got something is told to write.
+step 5. After each batch, every port that got something is told to write. What is flooded to more
+ports than one turn has time for waits (see floods).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from vpnws.switch.drop import Drop
+from vpnws.switch.floods import Flooder
 from vpnws.switch.location import SharedView
 from vpnws.switch.networks import Networks
 from vpnws.switch.port import AccessPort
@@ -37,9 +39,9 @@ from vpnws.wire.offload import is_sound
 from vpnws.wire.records import NOTHING_TO_DO
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from vpnws.switch.format import Format, Written
+    from vpnws.switch.format import Written
     from vpnws.switch.guard.destinations import AllowedDestinations
     from vpnws.switch.guard.storm import StormControl
     from vpnws.switch.location import Location, SharedTable
@@ -65,11 +67,13 @@ class Switch:
         networks_limit: int,
         no_broadcast: bool = False,
         no_multicast: bool = False,
+        on_waiting: Callable[[], object] = lambda: None,
     ) -> None:
         """`slot` is this process's place on the bus; `shared` the FDB that all processes share.
 
         `age_s` is the ageing time. `fdb_limit` bounds the MACs of one network; `networks_limit`
-        bounds the networks that have a port here.
+        bounds the networks that have a port here. `on_waiting` is called when the first flood has
+        to wait; call `flood_waiting` soon.
         """
         self.slot = slot
         self.trunks: dict[int, Trunk] = {}
@@ -84,6 +88,7 @@ class Switch:
         self._networks = self.networks.by_name
         self._no_broadcast = no_broadcast
         self._no_multicast = no_multicast
+        self._flooder = Flooder(self._networks, self.trunks, self._queue, on_waiting)
         self._backlog: dict[Port, None] = {}
         """Ports that have got something since they last wrote; in order, so that runs repeat."""
 
@@ -137,6 +142,7 @@ class Switch:
         `now` is in seconds. Return how many frames there were.
         """
         self._shared.refresh()
+        self._flooder.begin_turn()
         access = ingress if isinstance(ingress, AccessPort) else None
         frames = size_bytes = 0
         for train in ingress.format.read(messages):
@@ -148,9 +154,18 @@ class Switch:
                 self._receive_trunk(ingress, train, now)
         ingress.rx_frames += frames
         ingress.rx_bytes += size_bytes
+        self._flush(now)
+        return frames
+
+    def flood_waiting(self, now: float) -> bool:
+        """Make some of the copies that wait, in turns; return whether more wait."""
+        more = self._flooder.flood_waiting(now)
+        self._flush(now)
+        return more
+
+    def _flush(self, now: float) -> None:
         while self._backlog:
             self._backlog.popitem()[0].outlet.flush(now)
-        return frames
 
     def _receive_local(self, ingress: AccessPort, train: Train, now: float) -> None:
         """Take a train from a station or a TAP through all the steps."""
@@ -237,29 +252,18 @@ class Switch:
     def _flood(self, origin: Origin, ingress: Port, train: Train, now: float) -> None:
         # 6 Storm control: the whole train if there are tokens for it, or frame by frame
         if ingress.storm.admit_all(train.packet_count(), now):
-            self._deliver_all(origin, ingress, train, now)
+            self._flooder.flood(origin, ingress, train, now)
             return
         storm, looks, passed = ingress.storm, MAX_DISCOVERY_LOOKS, 0
         for part in (train,) if train.count == 1 else train.split():
             is_within = storm.admit(part.packet_count(), now)
             if is_within or _is_spared(storm, part, now):
                 passed += 1
-                self._deliver_all(origin, ingress, part, now)
+                self._flooder.flood(origin, ingress, part, now)
             elif not (looks := looks - 1):
                 break
         if passed < train.count:
             ingress.drops[Drop.STORM] += train.count - passed
-
-    def _deliver_all(self, origin: Origin, ingress: Port, train: Train, now: float) -> None:
-        """Queue a train at every port it may go to. It is written once for each format."""
-        written: dict[Format, Written] = {}
-        for ports in (self._networks[origin.network].ports, self.trunks):
-            for egress in ports.values():
-                # 7 Egress rules
-                if egress.accepts(origin.role, ingress):
-                    if egress.format not in written:
-                        written[egress.format] = egress.format.write(train, origin.label)
-                    self._queue(egress, train, written[egress.format], now)
 
     def _queue(self, egress: Port, train: Train, written: Written, now: float) -> None:
         # 8 Queue

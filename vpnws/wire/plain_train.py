@@ -85,6 +85,10 @@ class PlainTrain:
         """Yield each frame as a train of its own."""
         return map(_sole_train, self._frames)
 
+    def detached(self) -> Train:
+        """Return the train: nothing else is in its messages."""
+        return self
+
     def sift(self, judge: Judge[T]) -> Iterator[tuple[Train, T]]:
         """Yield frames in a row that `judge` judges alike, and the judgement."""
         said = [judge(NOTHING_TO_DO, frame, 0, len(frame)) for frame in self._frames]

@@ -109,6 +109,23 @@ class RecordTrain:
             span = message, at - PREFIX_BYTES, at + size, 1
             yield self._part(span, size, is_plain=vnet == NOTHING_TO_DO)
 
+    def detached(self) -> Train:
+        """Return the train with a copy of its records."""
+        copies: list[Span] = [
+            (message[start:stop], 0, stop - start, count)
+            for message, start, stop, count in self._spans
+        ]
+        size_bytes = self.size_bytes + PREFIX_BYTES * self.count
+        return RecordTrain(
+            self.addresses,
+            self.is_plain,
+            copies,
+            self.count,
+            size_bytes,
+            self._longest_bytes,
+            self.label,
+        )
+
     def sift(self, judge: Judge[T]) -> Iterator[tuple[Train, T]]:
         """Yield records in a row, of one span, that `judge` judges alike, and the judgement."""
         for message, start, stop, _count in self._spans:

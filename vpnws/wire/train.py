@@ -55,6 +55,9 @@ class Train(Protocol):
     def split(self) -> Iterator[Train]:
         """Yield each frame as a train of its own."""
 
+    def detached(self) -> Train:
+        """Return the train without what else came in its messages: it may wait."""
+
     def sift(self, judge: Judge[T]) -> Iterator[tuple[Train, T]]:
         """Yield (part, what `judge` says of its frames): frames in a row judged alike are a part.
 

@@ -40,6 +40,8 @@ WHY: Final = {
     Drop.MOVE_GUARD: "{holder} has the MAC and still sends from it: one LAN is joined twice, or two"
     " stations have one MAC (--mac gives another)",
     Drop.STORM: "broadcast, multicast and unknown unicast exceed vpnws-storm-limit",
+    Drop.FLOOD_QUEUE: "more broadcast, multicast and unknown unicast is sent than this process can"
+    " copy to all its ports: a lower vpnws-storm-limit or smaller networks help",
     Drop.EGRESS_FULL: "more is sent there than the path can take: the queue is full",
     Drop.CODEL: "more is sent there than the path can take: there is always a queue",
     Drop.DEVICE: "the kernel refuses frames: check that the TAP is up (ip link)",

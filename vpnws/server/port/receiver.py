@@ -22,10 +22,15 @@ if TYPE_CHECKING:
 MAX_RECEIVE_BYTES: Final = 256 * 1024
 """`stream`: one read takes at most this much, then other stations have their turn."""
 MIN_RECEIVE_BYTES: Final = 8 * 1024
-"""`stream`: the smallest bound of one read. A station that sends many small frames gets shorter
-reads than one that sends large frames, because its bytes cost more time."""
+"""`stream`: the smallest bound of one read that brings whole frames. A station that sends many
+small frames gets shorter reads than one that sends large frames: its bytes cost more time."""
 LARGE_FRAME_BYTES: Final = 256
 """`stream`: the next read is shorter when frames have fewer bytes than this on average."""
+MAX_READ_ITEMS: Final = 256
+"""`stream`: a read with more frames, fragments and control frames than this makes the next one
+shorter, even below MIN_RECEIVE_BYTES: what has no bytes costs as much time as what has some."""
+LEAST_RECEIVE_BYTES: Final = 512
+"""`stream`: no read is shorter than this."""
 MAX_BATCH_MESSAGES: Final = 256
 """`native` forwards at most this many messages, then other stations have their turn."""
 MAX_BATCH_BYTES: Final = 65536
@@ -85,10 +90,7 @@ class StreamReceiver:
         if messages:
             frames += self._switch.receive(self._port, messages, now)
         decoder.others = 0
-        if count < LARGE_FRAME_BYTES * frames:
-            self._size_bytes = max(MIN_RECEIVE_BYTES, self._size_bytes // 2)
-        elif count == self._size_bytes:
-            self._size_bytes = min(MAX_RECEIVE_BYTES, self._size_bytes * 2)
+        self._size_bytes = _next_size(self._size_bytes, count, frames)
         if decoder.ping is not None:
             link.send_control(websocket.PONG, decoder.take_ping() or b"", now)
         if decoder.ending is not None:
@@ -99,6 +101,17 @@ class StreamReceiver:
             self._link.answer_close(ending)
         else:
             self._link.end(ending.code, ending.reason)
+
+
+def _next_size(size_bytes: int, count_bytes: int, items: int) -> int:
+    """Return how much to read after a read of `count_bytes`, of at most `size_bytes`."""
+    if items > MAX_READ_ITEMS:
+        return max(LEAST_RECEIVE_BYTES, size_bytes // 2)
+    if count_bytes < LARGE_FRAME_BYTES * items:
+        return max(min(MIN_RECEIVE_BYTES, size_bytes), size_bytes // 2)
+    if count_bytes == size_bytes:
+        return min(MAX_RECEIVE_BYTES, size_bytes * 2)
+    return size_bytes
 
 
 def receive_native(loop: Loop, uwsgi: Uwsgi, link: Link, fd: int, switch: Switch) -> None:
