@@ -33,7 +33,6 @@ from vpnws.switch.floods import Flooder
 from vpnws.switch.location import SharedView
 from vpnws.switch.networks import Networks
 from vpnws.switch.port import AccessPort
-from vpnws.wire.discovery import is_discovery
 from vpnws.wire.ethernet import BROADCAST, HEADER_BYTES, RESERVED, ZERO, is_station_address
 from vpnws.wire.offload import is_sound
 from vpnws.wire.records import NOTHING_TO_DO
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 
     from vpnws.switch.format import Written
     from vpnws.switch.guard.destinations import AllowedDestinations
-    from vpnws.switch.guard.storm import StormControl
     from vpnws.switch.location import Location, SharedTable
     from vpnws.switch.port import Origin, Port, Trunk
     from vpnws.wire.buffer import Buffer
@@ -257,7 +255,7 @@ class Switch:
         storm, looks, passed = ingress.storm, MAX_DISCOVERY_LOOKS, 0
         for part in (train,) if train.count == 1 else train.split():
             is_within = storm.admit(part.packet_count(), now)
-            if is_within or _is_spared(storm, part, now):
+            if is_within or storm.spares(part, now):
                 passed += 1
                 self._flooder.flood(origin, ingress, part, now)
             elif not (looks := looks - 1):
@@ -294,9 +292,3 @@ def _permits(
 def _refuse(ingress: AccessPort, train: Train, refusal: Drop) -> None:
     ingress.drops[refusal] += train.count
     ingress.refused[refusal] = train.addresses[6:]
-
-
-def _is_spared(storm: StormControl, train: Train, now: float) -> bool:
-    """Tell whether a frame that is too much may pass all the same: one that finds addresses."""
-    is_group = bool(train.addresses[0] & 1)
-    return is_group and is_discovery(train.frames()[0]) and storm.admit_discovery(now)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from vpnws.switch.guard.bucket import TokenBucket
+from vpnws.wire.discovery import is_discovery
+
+if TYPE_CHECKING:
+    from vpnws.wire.train import Train
 
 DISCOVERY_PER_S: Final = 100
 """ARP, ND and DHCP of a port that has used up its storm limit: this many frames a second pass all
@@ -32,9 +36,10 @@ class StormControl:
         """Take tokens for `packets` packets at `now` seconds, if there are as many."""
         return self._frames is None or self._frames.take(packets, packets, now)
 
-    def admit_discovery(self, now: float) -> bool:
-        """Take a token for one frame of ARP, ND or DHCP, after `admit` has refused the frame."""
-        return self._discovery.take(1, 1, now)
+    def spares(self, train: Train, now: float) -> bool:
+        """Return whether a frame that `admit` has refused may pass: one that finds addresses."""
+        is_group = bool(train.addresses[0] & 1)
+        return is_group and is_discovery(train.frames()[0]) and self._discovery.take(1, 1, now)
 
 
 UNLIMITED: Final = StormControl(0, 0.0)
