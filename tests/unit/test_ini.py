@@ -38,6 +38,13 @@ def test_it_sees_whether_it_can_listen_before_it_makes_a_device() -> None:
     assert programs == ["vpnws.server.listen", "vpnws.server.uplink.setup"]
 
 
+def test_it_removes_the_devices_of_a_start_that_did_not_go_well() -> None:
+    (test,) = re.findall(
+        r"^exec-as-user-atexit = test (.*) \|\| .* -m vpnws\S+undo;", TEXT, re.MULTILINE
+    )
+    assert test == f'"${ini.STARTED}" = "${{{ini.RELOADS}:-0}}"'
+
+
 def test_no_other_module_names_the_variables() -> None:
     naming = [path.name for path in modules() if "VPNWS_INI_" in path.read_text()]
     assert naming == ["ini.py"]

@@ -12,7 +12,7 @@ from tests.fakes.uwsgi import GOOD_OPTIONS, FakeMaster, FakeUwsgi, ProcessEnded
 from vpnws import __version__
 from vpnws.config import Settings
 from vpnws.errors import ConfigError
-from vpnws.server.ini import CHECK, CHECKED
+from vpnws.server.ini import CHECK, CHECKED, RELOADS, has_started
 from vpnws.server.peers.bus import MAX_SLOTS
 from vpnws.server.start import Server, start
 
@@ -56,6 +56,12 @@ class TestGoodOptions:
         (warning, *_) = caplog.messages
         assert warning.startswith("reload-on-rss is set: a worker that takes that much memory")
 
+    def test_note_that_the_start_went_well(self) -> None:
+        bed = Bed()
+        bed.environment[RELOADS] = "2"
+        bed.start()
+        assert has_started(bed.environment)
+
 
 class TestBadOptions:
     def test_stop_the_start_with_a_sentence(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -65,6 +71,7 @@ class TestBadOptions:
         assert caught.value.code == 1
         (message,) = caplog.messages
         assert message.startswith("cannot start: vpnws-age = ")
+        assert not has_started(bed.environment)
         assert not bed.master.is_stopped, "in the master the exit is enough"
 
     def test_another_engine_than_gevent_stops_it(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -89,26 +96,6 @@ class TestBadOptions:
         with pytest.raises(SystemExit):
             bed.start()
         assert bed.master.is_stopped
-
-    def test_take_along_the_devices_made_for_this_start(self) -> None:
-        bed = Bed(age="soon")
-        bed.environment["VPNWS_INI_TAP"] = "blue:vpn0 red:vpn1"
-        bed.devices.make("vpn0").is_ours = True
-        bed.devices.make("vpn1")
-        with pytest.raises(SystemExit):
-            bed.start()
-        assert list(bed.devices.devices) == ["vpn1"]
-
-    def test_are_told_even_if_a_device_cannot_be_removed(
-        self, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        bed = Bed(age="soon")
-        bed.environment["VPNWS_INI_TAP"] = "vpn0"
-        bed.devices.make("vpn0").is_ours = True
-        bed.devices.may_open = False
-        with pytest.raises(SystemExit):
-            bed.start()
-        assert len(caplog.messages) == 1
 
     def test_more_processes_than_the_bus_takes(self) -> None:
         bed = Bed(workers=MAX_SLOTS + 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, MutableMapping
 
 SETTINGS: Final = ("socket", "http", "fdb-items", "tap", "exec")
 """Settings that uwsgi.ini itself uses: a value that is given after the file comes too late."""
@@ -15,6 +15,9 @@ CHECKED: Final = "the settings can be used"
 """What such a uWSGI logs when they are right."""
 RELOADS: Final = "UWSGI_RELOADS"
 """Where uWSGI counts its reloads; it is not set before the first start."""
+STARTED: Final = "VPNWS_STARTED"
+"""Where the application puts the number of reloads once it is loaded: uWSGI itself has no more
+reason to give this start up."""
 _PREFIX: Final = "VPNWS_INI_"
 _UNKNOWN: Final = "%("
 """How a placeholder begins that uWSGI does not know and therefore leaves as it is."""
@@ -32,6 +35,16 @@ def seen(environment: Mapping[str, str], name: str) -> str | None:
 def is_reload(environment: Mapping[str, str]) -> bool:
     """Tell whether uWSGI has started itself anew, so that it has its sockets and TAPs already."""
     return environment.get(RELOADS, "0") != "0"
+
+
+def note_start(environment: MutableMapping[str, str]) -> None:
+    """Note that this start has gone well, for programs that uWSGI runs later."""
+    environment[STARTED] = environment.get(RELOADS, "0")
+
+
+def has_started(environment: Mapping[str, str]) -> bool:
+    """Tell whether the newest start, or reload, has gone well."""
+    return environment.get(STARTED) == environment.get(RELOADS, "0")
 
 
 def only_checks(environment: Mapping[str, str]) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sys
 from typing import TYPE_CHECKING
 
 from vpnws import __version__
 from vpnws.config import read_settings
-from vpnws.errors import ConfigError, VpnwsError
+from vpnws.errors import ConfigError
 from vpnws.server import ini
 from vpnws.server.hang import MIN_HANG_AFTER_S
 from vpnws.server.log import STDERR, log_as, never_wait
@@ -23,7 +22,6 @@ from vpnws.server.preflight import check_engine, check_options
 from vpnws.server.recycling import warnings
 from vpnws.server.uplink.devices import own_macs
 from vpnws.switch.guard.claims import OWN
-from vpnws.values import parse_taps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -140,7 +138,6 @@ def start(
         if uwsgi.worker_id() or uwsgi.mule_id():
             # With lazy-apps this runs in a child, which the master would start again for ever.
             uwsgi.stop_all()
-        _release_taps(devices, ini.seen(environment, "tap") or "")
         sys.exit(1)
     for warning in warnings(options):
         log.warning("%s", warning)
@@ -150,6 +147,7 @@ def start(
         uwsgi.end_process()
     server.reserve(kept)
     kept_claims.prepare(environment)
+    ini.note_start(environment)
     log.info(
         "vpnws %s is ready: mode %s, receiver %s, %d workers, socket %s, http %s, TAPs %s",
         __version__,
@@ -172,10 +170,3 @@ def _take_claims(environment: Mapping[str, str]) -> KeptClaims | None:
     except (OSError, ValueError) as error:
         log.warning("named stations' claims are lost at this reload: %s", error)
         return None
-
-
-def _release_taps(devices: TapDevices, text: str) -> None:
-    """Remove the TAPs that were made for this start, if uWSGI's user is allowed to."""
-    with contextlib.suppress(VpnwsError):
-        for _, device in parse_taps(text):
-            devices.release(device)
