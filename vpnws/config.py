@@ -81,7 +81,7 @@ class Settings:
         "A station that has sent nothing for this long is pinged, once per period.",
     )
     hang_after_s: int = _number(
-        5,
+        8,
         0,
         3600,
         "s",

@@ -77,6 +77,16 @@ class TestAnUplinkSurvives:
             assert device_of(site) == before
             assert "master br0" in before
 
+    def test_the_mule_hung(self) -> None:
+        with BridgeSite(1) as site:
+            site.wait_for_uplink()
+            site.join(0, HTTP)
+            wait_until_reached(site, "10.8.0.100", 5.0)
+            os.kill(site.uwsgi.mule_pids()[0], signal.SIGSTOP)
+            site.uwsgi.wait_for_log("mule has not answered", within_s=30.0)
+            site.wait_for_uplink(2)
+            wait_until_reached(site, "10.8.0.100", BACK_S)
+
     def test_the_device_deleted(self) -> None:
         with BridgeSite(1) as site:
             server = site.lan.server
