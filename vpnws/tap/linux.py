@@ -118,7 +118,12 @@ def open_tap(name: str, *, create: bool = True, offload: bool = False) -> LinuxT
             " or ':', and '%' only in one %d, which the kernel replaces by a number"
         )
     if not Path(DEVICE).exists():
-        raise TapError(f"{DEVICE} does not exist: load the kernel's tun module (modprobe tun)")
+        raise TapError(
+            f"{DEVICE} does not exist: load the kernel's tun module (modprobe tun); a container"
+            f" must be given it: docker run --device {DEVICE} --cap-add NET_ADMIN, or in LXC"
+            f" lxc.cgroup2.devices.allow = c 10:200 rwm and lxc.mount.entry ="
+            f" {DEVICE} dev/net/tun none bind,create=file"
+        )
     if not os.access(DEVICE, os.R_OK | os.W_OK):
         raise TapPermissionError(
             f"no permission to open {DEVICE}, which every TAP device needs: run as root, or"

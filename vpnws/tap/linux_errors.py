@@ -17,7 +17,7 @@ def explained(error: Exception, name: str, verb: str) -> TapError:
     if code in (errno.EPERM, errno.EACCES):
         return TapPermissionError(
             f"no permission to {verb} the TAP device {name}: run as root or give the program"
-            " CAP_NET_ADMIN"
+            " CAP_NET_ADMIN (in a container root has it only with --cap-add NET_ADMIN)"
         )
     if code == DELETED_ERROR:
         return TapError(f"the TAP device {name} was deleted")
