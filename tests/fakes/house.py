@@ -176,9 +176,13 @@ class House:
         network: str = "",
         offload: bool = False,
         wire: Wire | None = None,
+        has_spoken: bool = True,
         **variables: str,
     ) -> Station:
-        """Connect a station to `worker`; `variables` are what the web server says besides."""
+        """Connect a station to `worker`; `variables` are what the web server says besides.
+
+        With `has_spoken` it hears floods like a station that has sent a frame.
+        """
         environ: dict[str, Any] = {
             "REQUEST_METHOD": "GET",
             "HTTP_UPGRADE": "websocket",
@@ -196,4 +200,7 @@ class House:
         station = Station(self.loop, wire, request, worker)
         self.stations.append(station)
         self.loop.settle()
+        node = process.application._node
+        if has_spoken and node is not None and node.links and request.status.startswith("101"):
+            node.switch.networks.hear(list(node.links.values())[-1].port)
         return station

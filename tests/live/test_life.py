@@ -18,6 +18,7 @@ from tests.support.waiting import wait_for
 pytestmark = pytest.mark.live
 
 KEEPALIVE_S = 20
+C_CLIENT = ("X-vpn-ws-MAC", "02:00:00:00:07:01")
 """The `websockets` library pings after so long, and waits so long for the pong."""
 
 
@@ -91,7 +92,7 @@ def test_a_c_client_that_only_listens_lives_and_is_not_pinged() -> None:
         server.station(2) as other,
         server.connect(1) as listener,
     ):
-        assert listener.upgrade(version=None).status == 101
+        assert listener.upgrade(headers=[C_CLIENT], version=None).status == 101
         for _ in range(12):
             sent = other.send()
             assert listener.read_frame().payload == sent

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from tests.live.server import TwoWorkers, reach
-from tests.support.frames import frame
+from tests.live.server import Station, TwoWorkers, reach
+from tests.support.frames import frame, mac
 from tests.support.raw_frames import PING, encode_frame
 from tests.support.waiting import wait_for
-from vpnws.wire.ethernet import BROADCAST
+from vpnws.wire.ethernet import BROADCAST, format_mac
 
 pytestmark = pytest.mark.live
 
@@ -64,7 +64,7 @@ def test_a_port_that_goes_leaves_no_black_hole(either: TwoWorkers) -> None:
         reach(other, before)
         before.client.close()
         with either.connect(1) as silent:
-            silent.upgrade()
+            silent.upgrade(headers=[("X-vpn-ws-MAC", format_mac(mac(502)))])
 
             def is_flooded() -> bool:
                 sent = other.send(before.mac, mark=b"where are you")
@@ -119,3 +119,18 @@ def test_the_log_tells_who_came_and_went(either: TwoWorkers) -> None:
     variables = {"REMOTE_USER": "al ice\n", "DN": "CN=laptop", "REMOTE_ADDR": "192.0.2.7"}
     with either.named_station(variables, number=700):
         either.wait_for_log("user=al?ice? dn=CN=laptop addr=192.0.2.7 mac=02:00:00:00:02:bc")
+
+
+@pytest.mark.parametrize(("worker", "other"), WORKERS)
+def test_a_station_without_a_mac_hears_nothing_before_its_first_frame(
+    either: TwoWorkers, worker: int, other: int
+) -> None:
+    """vpn-ws's tornado client connects before its TAP is up, and a frame would end it."""
+    with either.station(other) as sender, either.connect(worker) as client:
+        assert client.upgrade().status == 101
+        late = Station(client, mac(503)).joined()
+        sender.send(mark=b"too early")
+        assert late.is_quiet()
+        reach(late, sender)
+        late.expect(sender.send(mark=b"in time"))
+        either.wait_for_log("so nothing is flooded to it before its first frame")

@@ -111,6 +111,7 @@ class Fabric:
         egress_limit_bytes: int = LIMIT_BYTES,
         max_frame_bytes: int = 65535,
         format_: Format = PLAIN_FRAMES,
+        hears_floods: bool = True,
     ) -> AccessPort:
         switch = self.switches[slot]
         port = AccessPort(
@@ -123,6 +124,7 @@ class Fabric:
             station_limit=station_limit,
             claim=claim,
             own=own,
+            hears_floods=hears_floods,
         )
         switch.attach(port)
         return port

@@ -37,13 +37,20 @@ class NodeBed:
         """Return the node of a process that takes the slot now."""
         return Node(self.loop, self.uwsgi, self.settings, self.page, Bus(1), 0)
 
-    def join(self, session: Session | None = None) -> NodeStation:
-        """Attach a station with the receiver `stream`."""
-        return self.join_over(Wire(self.loop), session)
+    def join(self, session: Session | None = None, *, has_spoken: bool = True) -> NodeStation:
+        """Attach a station with the receiver `stream`.
 
-    def join_over(self, wire: Wire, session: Session | None = None) -> NodeStation:
+        With `has_spoken` it hears floods like a station that has sent a frame.
+        """
+        return self.join_over(Wire(self.loop), session, has_spoken=has_spoken)
+
+    def join_over(
+        self, wire: Wire, session: Session | None = None, *, has_spoken: bool = True
+    ) -> NodeStation:
         """Attach a station whose connection is `wire`."""
         link = self.node.attach(wire.near.as_socket(), session or Session())
+        if has_spoken:
+            self.node.switch.networks.hear(link.port)
         receive_stream(self.loop, link, self.node.switch)
         return NodeStation(self.loop, wire, link)
 

@@ -30,13 +30,27 @@ class ReferenceSwitch(Generic[P]):
     """Ports in networks, and the port that has each MAC; nothing ages."""
 
     def __init__(self) -> None:
+        self._hearing: set[P] = set()
         self.ports: dict[P, str] = {}
         self._names: dict[P, str] = {}
         self._taps: set[P] = set()
         self._macs: dict[tuple[str, bytes], _Mac[P]] = {}
 
-    def attach(self, port: P, network: str, *, name: str = "", is_tap: bool = False) -> None:
-        """Add a port that has not spoken yet, of the user `name` if that is not empty."""
+    def attach(
+        self,
+        port: P,
+        network: str,
+        *,
+        name: str = "",
+        is_tap: bool = False,
+        hears_floods: bool = True,
+    ) -> None:
+        """Add a port that has not spoken yet, of the user `name` if that is not empty.
+
+        Without `hears_floods` it hears no floods before it has spoken.
+        """
+        if hears_floods:
+            self._hearing.add(port)
         self.ports[port], self._names[port] = network, name
         if is_tap:
             self._taps.add(port)
@@ -44,6 +58,7 @@ class ReferenceSwitch(Generic[P]):
     def detach(self, port: P, now: float, *, for_good: bool = False) -> None:
         """Remove a port; its MACs stay its user's for a while, unless it has left `for_good`."""
         del self.ports[port], self._names[port]
+        self._hearing.discard(port)
         for mac in self._macs.values():
             mac.losers.discard(port)
             if mac.holder == port:
@@ -54,6 +69,8 @@ class ReferenceSwitch(Generic[P]):
     def forward(self, ingress: P, *frames: bytes, now: float) -> dict[P, list[bytes]]:
         """Let `frames` come in at `ingress`; return what each port must receive, in order."""
         network = self.ports[ingress]
+        if frames:
+            self._hearing.add(ingress)
         egress: dict[P, list[bytes]] = {port: [] for port in self.ports}
         for frame in frames:
             source = self._macs.setdefault((network, frame[6:12]), _Mac())
@@ -63,7 +80,8 @@ class ReferenceSwitch(Generic[P]):
             goal = None if there is None else there.holder
             for port in self.ports:
                 is_reached = self.ports[port] == network and port != ingress
-                if is_reached and goal in (None, port):
+                is_goal = goal == port or (goal is None and port in self._hearing)
+                if is_reached and is_goal:
                     egress[port].append(frame)
         return egress
 

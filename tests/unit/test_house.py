@@ -16,6 +16,7 @@ from tests.fakes.wire import Wire
 from tests.support.frames import frame, mac
 from tests.support.raw_frames import BINARY, PING, PONG, encode_frame
 from vpnws.server.master import STARTED_S
+from vpnws.server.node import UNHEARD
 from vpnws.server.peers import kept_claims
 from vpnws.switch.guard.claims import RESERVED_S
 from vpnws.wire.ethernet import BROADCAST
@@ -439,7 +440,7 @@ def test_the_log_says_who_came_and_what_they_did(
     station.leave()
     assert [record.getMessage() for record in caplog.records][-2:] == [
         "port 2.1 up network=default user=eve??x?? dn=- addr=192.0.2.1 mac=-"
-        " rights=community subprotocol=-",
+        f" rights=community subprotocol=-; {UNHEARD}",
         "port 2.1 down after 5 s: 'closed by the station'; rx 1 frames, 60 bytes; tx 0 frames,"
         " 0 bytes; drops none; user=eve??x?? dn=- addr=192.0.2.1 mac=02:00:00:00:00:01",
     ]

@@ -78,6 +78,7 @@ class Process:
             network=session.network,
             role=session.rights.role,
             format_=for_station(session.subprotocol),
+            hears_floods=False,
         )
         resume(handover, self.port)
         for station in handover.port.stations:

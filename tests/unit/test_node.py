@@ -14,7 +14,7 @@ from tests.support.node_bed import NodeBed
 from tests.support.raw_frames import BINARY, PING, TEXT, encode_frame
 from vpnws.errors import CapacityError
 from vpnws.server import node as node_module
-from vpnws.server.node import TICK_S
+from vpnws.server.node import TICK_S, UNHEARD
 from vpnws.server.port.describe import describe, describe_rights
 from vpnws.server.port.link import LINGER_S
 from vpnws.server.port.session import Session
@@ -75,6 +75,56 @@ class TestAttach:
         sender.send(speak(SECOND, FIRST))
         assert named.messages() == [frame(FIRST, SECOND)]
         assert other.messages() == []
+
+    @pytest.mark.parametrize(
+        "session",
+        [
+            Session(),
+            Session(subprotocol="binary"),
+            Session(wants_bridge=True),
+            Session(rights=Rights(may_bridge=True)),
+        ],
+        ids=["plain", "another subprotocol", "asks to bridge", "might bridge"],
+    )
+    def test_a_station_that_is_not_known_yet_hears_no_floods(
+        self, session: Session, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        bed = NodeBed()
+        quiet, sender = bed.join(session, has_spoken=False), bed.join()
+        assert f"; {UNHEARD}" in caplog.messages[0]
+        sender.send(speak(FIRST) + speak(FIRST, mac(9)))
+        assert quiet.messages() == []
+        quiet.send(speak(SECOND))
+        sender.messages()
+        sender.send(speak(FIRST) + speak(FIRST, mac(9)))
+        assert quiet.messages() == [frame(BROADCAST, FIRST), frame(mac(9), FIRST)]
+
+    @pytest.mark.parametrize(
+        "session",
+        [
+            Session(announced_mac=SECOND),
+            Session(subprotocol=SUBPROTOCOL),
+            Session(wants_bridge=True, rights=Rights(may_bridge=True)),
+        ],
+        ids=["announced a MAC", "offload", "bridges"],
+    )
+    def test_one_that_is_ready_hears_them_at_once(
+        self, session: Session, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        bed = NodeBed()
+        listener, sender = bed.join(session, has_spoken=False), bed.join()
+        assert UNHEARD not in caplog.messages[0]
+        sender.send(speak(FIRST))
+        assert len(listener.messages()) == 1
+
+    def test_what_is_no_frame_does_not_make_it_hear(self) -> None:
+        bed = NodeBed()
+        quiet, sender = bed.join(has_spoken=False), bed.join()
+        quiet.send(encode_frame(PING, b"x"))
+        sender.send(speak(FIRST))
+        assert quiet.messages() == []
 
     def test_a_station_has_its_own_macs_alone_unless_it_may_bridge(self) -> None:
         bed = NodeBed()

@@ -176,6 +176,7 @@ class Native:
     def application(self, _environ: Any, _start: Any) -> Iterable[bytes]:
         bed = self.bed
         self.link = bed.node.attach(bed.uwsgi.own_connection(), Session())
+        bed.node.switch.networks.hear(self.link.port)
         fd = bed.uwsgi.connection()
         receive_native(bed.loop, bed.uwsgi, self.link, fd, bed.node.switch)
         return ()

@@ -36,11 +36,15 @@ class Switches(RuleBasedStateMachine):
         self.model: ReferenceSwitch[AccessPort] = ReferenceSwitch()
 
     @rule(
-        target=ports, slot=st.integers(0, 2), network=NETWORKS, name=st.sampled_from(sorted(CLAIMS))
+        target=ports,
+        slot=st.integers(0, 2),
+        network=NETWORKS,
+        name=st.sampled_from(sorted(CLAIMS)),
+        hears=st.booleans(),
     )
-    def attach(self, slot: int, network: str, name: str) -> AccessPort:
-        port = self.fabric.attach(slot, network=network, claim=CLAIMS[name])
-        self.model.attach(port, network, name=name)
+    def attach(self, slot: int, network: str, name: str, hears: bool) -> AccessPort:
+        port = self.fabric.attach(slot, network=network, claim=CLAIMS[name], hears_floods=hears)
+        self.model.attach(port, network, name=name, hears_floods=hears)
         return port
 
     @rule(target=ports, slot=st.integers(0, 2), network=NETWORKS)

@@ -51,6 +51,7 @@ BRIDGE_REFUSED: Final = (
     "asked to bridge, and the web server does not grant it (VPNWS_BRIDGE on): frames of other"
     " stations behind it are dropped"
 )
+UNHEARD: Final = "it announced no MAC, so nothing is flooded to it before its first frame"
 _ID_BITS: Final = 32
 
 log = logging.getLogger("vpnws")
@@ -131,6 +132,7 @@ class Node:
             claim=session.identity.claim(),
             own=own if rights.may_bridge else None,
             destinations=AllowedDestinations(rights.allow) if rights.allow is not None else None,
+            hears_floods=session.hears_floods,
         )
         port.look_ups = TokenBucket(LOOK_UPS_PER_S, self.loop.now())
         link = Link(self.loop, connection, session, port, self._detach)
@@ -139,7 +141,8 @@ class Node:
         self._page.set_ports(self.slot, len(self.links))
         if session.announced_mac is not None:
             self.switch.announce(port, session.announced_mac, self.loop.now())
-        log.info("port %s up %s", self._name(port), describe(session))
+        unheard = "" if port.hears_floods else f"; {UNHEARD}"
+        log.info("port %s up %s%s", self._name(port), describe(session), unheard)
         if session.wants_bridge and not rights.may_bridge:
             log.warning("port %s %s", self._name(port), BRIDGE_REFUSED)
             link.notify(f"this station {BRIDGE_REFUSED}", self.loop.now())

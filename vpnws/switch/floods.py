@@ -133,7 +133,7 @@ class Floods:
 
 
 class Flooder:
-    """Copies floods to the ports of their networks."""
+    """Copies floods to the ports of their networks that hear them."""
 
     __slots__ = ("_networks", "_on_waiting", "_queue", "_room_writes", "_trunks", "_waiting")
 
@@ -186,7 +186,7 @@ class Flooder:
         if ports is None:
             network = self._networks.get(flood.origin.network)
             # The last port of the network may have gone while the flood waited.
-            ports = flood.ports = [] if network is None else list(network.ports.values())
+            ports = flood.ports = [] if network is None else list(network.flooded.values())
             self._deliver(flood, self._trunks.values(), now)
         writes = 1 + flood.train.count // FRAMES_PER_WRITE
         count = max(0, -(-self._room_writes // writes))

@@ -15,7 +15,7 @@ train takes these steps, in this order. The comments in the code have the same n
    forbid the last two.
 6. Storm control, for everything but known unicast.
 7. Egress rules: a train does not go back to the port it came from, nor from trunk to trunk, nor
-   against the isolation roles.
+   against the isolation roles. What is flooded does not go to a port that does not hear it yet.
 8. Queue on egress, within the queue's bound.
 
 Another process has taken a train from a trunk through steps 1 to 4 and 6, so here it begins at
@@ -107,7 +107,7 @@ class Switch:
         """Learn a MAC that a station names when it connects, as if it had sent a frame."""
         self._shared.refresh()
         if is_station_address(mac):
-            self.networks.of(port.origin).fdb.announce(port, mac, now)
+            self.networks.hear(port).fdb.announce(port, mac, now)
 
     def own(self, port: AccessPort, macs: frozenset[bytes], now: float) -> None:
         """Learn `macs` as the server's own, which nobody else can take, at the TAP `port`.
@@ -152,6 +152,8 @@ class Switch:
                 self._receive_trunk(ingress, train, now)
         ingress.rx_frames += frames
         ingress.rx_bytes += size_bytes
+        if access is not None and frames and not access.hears_floods:
+            self.networks.hear(access)
         self._flush(now)
         return frames
 

@@ -24,12 +24,14 @@ again."""
 class Network:
     """One broadcast domain, as one process sees it: its ports here, and its FDB."""
 
-    __slots__ = ("fdb", "name", "ports")
+    __slots__ = ("fdb", "flooded", "name", "ports")
 
     def __init__(self, name: str, ports: dict[int, AccessPort], fdb: Fdb) -> None:
         """`fdb` finds the ports in `ports`, by their ids."""
         self.name = name
         self.ports = ports
+        self.flooded: dict[int, AccessPort] = {}
+        """Those of the ports that what is flooded goes to, by their ids."""
         self.fdb = fdb
 
 
@@ -74,7 +76,17 @@ class Networks:
 
     def attach(self, port: AccessPort) -> None:
         """Add `port` to its origin's network. Raises CapacityError."""
-        self._network(port.origin.network).ports[port.id] = port
+        network = self._network(port.origin.network)
+        network.ports[port.id] = port
+        if port.hears_floods:
+            network.flooded[port.id] = port
+
+    def hear(self, port: AccessPort) -> Network:
+        """Have `port` get what is flooded from now on; return its network."""
+        network = self.of(port.origin)
+        port.hears_floods = True
+        network.flooded[port.id] = port
+        return network
 
     def detach(self, port: AccessPort, *, release: bool) -> None:
         """Remove `port`. If it was the last one of its network, remove the network too.
@@ -84,6 +96,7 @@ class Networks:
         network = self.of(port.origin)
         network.fdb.forget_port(port, release=release)
         network.ports.pop(port.id, None)
+        network.flooded.pop(port.id, None)
         if not network.ports:
             del self.by_name[network.name]
             self._origins.clear()

@@ -114,7 +114,16 @@ class Rival(NamedTuple):
 class AccessPort(Port):
     """A port in one network: a station's link, or the uplink."""
 
-    __slots__ = ("claim", "destinations", "origin", "own", "refused", "rival", "station_limit")
+    __slots__ = (
+        "claim",
+        "destinations",
+        "hears_floods",
+        "origin",
+        "own",
+        "refused",
+        "rival",
+        "station_limit",
+    )
 
     def __init__(
         self,
@@ -129,11 +138,13 @@ class AccessPort(Port):
         claim: bytes = ANONYMOUS,
         own: frozenset[bytes] | None = None,
         destinations: AllowedDestinations | None = None,
+        hears_floods: bool = True,
     ) -> None:
         """`station_limit` bounds the MACs learned here; `claim` says whose they are (guard/claims).
 
         With hosts behind the port, `own` are the MACs that the claim is on; the hosts' belong to
-        nobody. `destinations` are where its stations may send to; None means anywhere.
+        nobody. `destinations` are where its stations may send to; None means anywhere. Without
+        `hears_floods`, what is flooded does not go here before the first frame came from here.
         """
         super().__init__(port_id, format_, egress, max_frame_bytes, storm)
         self.origin = origin
@@ -141,6 +152,7 @@ class AccessPort(Port):
         self.claim = claim
         self.own = own
         self.destinations = destinations
+        self.hears_floods = hears_floods
         self.refused: dict[Drop, bytes] = {}
         """The source of the last frame that was refused here, by reason."""
         self.rival: Rival | None = None

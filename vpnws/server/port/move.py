@@ -44,11 +44,12 @@ def snapshot(link: Link, stations: Iterable[bytes]) -> Handover:
 def resume(handover: Handover, port: AccessPort) -> None:
     """Give the new `port` what the port of `handover` had, except for its stations.
 
-    `port` has the handover's id. The caller attaches it and announces the stations, so that this
-    process knows where they are.
+    `port` has the handover's id. It hears floods if the station has sent a frame. The caller
+    attaches it and announces the stations, so that this process knows where they are.
     """
     was, queue = handover.port, port.egress
     port.rx_frames, port.rx_bytes = was.rx_frames, was.rx_bytes
+    port.hears_floods = port.hears_floods or was.rx_frames > 0
     for message in handover.link.controls:
         queue.push_control(message)
     if handover.link.rest:

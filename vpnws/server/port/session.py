@@ -9,7 +9,7 @@ from vpnws.server.web.identity import Identity
 from vpnws.server.web.rights import Rights
 from vpnws.values import DEFAULT_NETWORK
 from vpnws.wire.decoder import ReceiveState
-from vpnws.wire.records import MAX_RECORDS_BYTES
+from vpnws.wire.records import MAX_RECORDS_BYTES, SUBPROTOCOL
 
 MAX_UNCUT_BYTES: Final = 2 * MAX_RECORDS_BYTES
 """`stream`: bytes that wait for the rest of their message. They never reach this: the longest
@@ -35,6 +35,16 @@ class Session:
     """Whether the station says that other stations are behind it: a request, not a right."""
     received: ReceiveState = field(default_factory=ReceiveState)
     """Bytes not yet cut into frames, and the fragments of an unfinished message."""
+
+    @property
+    def hears_floods(self) -> bool:
+        """Whether the station gets what is flooded from the start.
+
+        A plain one that has announced no MAC may not be ready for frames: the C vpn-ws server sends
+        it nothing before its first frame, and vpn-ws's tornado client relies on that.
+        """
+        is_bridge = self.wants_bridge and self.rights.may_bridge
+        return self.subprotocol == SUBPROTOCOL or self.announced_mac is not None or is_bridge
 
 
 @dataclass(slots=True)
