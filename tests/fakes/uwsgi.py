@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from greenlet import getcurrent
-from websockets.utils import accept_key
 
 from tests.fakes.frames import take_frame
 from tests.support.raw_frames import BINARY, CLOSE, CONTINUATION, PING, PONG, encode_frame
@@ -202,19 +201,6 @@ class FakeUwsgi:
     def end_process(self, status: int = 0) -> NoReturn:
         """End what runs now, with an exception that nothing catches."""
         raise ProcessEnded(status)
-
-    def handshake(self, subprotocol: str) -> None:
-        """Answer with 101, as uWSGI's own handshake does it."""
-        request = self._current()
-        environ = request.environ
-        headers = [
-            ("Upgrade", "WebSocket"),
-            ("Connection", "Upgrade"),
-            ("Sec-WebSocket-Accept", accept_key(environ["HTTP_SEC_WEBSOCKET_KEY"])),
-        ]
-        if chosen := subprotocol or environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", ""):
-            headers.append(("Sec-WebSocket-Protocol", chosen))
-        request.start_response("101 Web Socket Protocol Handshake", headers)(b"")
 
     def connection(self) -> int:
         """Return the descriptor of the current request's connection."""

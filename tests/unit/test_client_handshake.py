@@ -31,6 +31,7 @@ from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import ConfigError, ConnectError, RefusedError, TlsError
 from vpnws.server.web.app import refuse
 from vpnws.wire.records import SUBPROTOCOL
+from vpnws.wire.websocket import PONG_HEADER
 
 MAC = bytes.fromhex("02000000000a")
 WAIT_S = 5.0
@@ -367,7 +368,7 @@ def test_bytes_after_the_101_are_kept(waiter: Waiter) -> None:
         assert next_messages(connection, 2) == [b"x" * 60, b"y" * 3000]
 
 
-def answer_choosing(chosen: str, request: bytes) -> bytes:
+def answer_choosing(chosen: str, request: bytes, **headers: str) -> bytes:
     """Return an answer that completes the handshake and chooses this subprotocol."""
     protocol = ServerProtocol()
     protocol.receive_data(request)
@@ -376,8 +377,30 @@ def answer_choosing(chosen: str, request: bytes) -> bytes:
     response = protocol.accept(asked)
     if chosen:
         response.headers["Sec-WebSocket-Protocol"] = chosen
+    response.headers.update(headers)
     protocol.send_response(response)
     return b"".join(protocol.data_to_send())
+
+
+@pytest.mark.parametrize(
+    ("chosen", "headers", "answers_pings"),
+    [
+        ("", {}, False),
+        ("", {PONG_HEADER: "on"}, True),
+        ("", {PONG_HEADER.lower(): "on"}, True),
+        ("", {PONG_HEADER: "off"}, False),
+        (SUBPROTOCOL, {}, True),
+    ],
+)
+def test_a_server_that_answers_pings_says_so(
+    waiter: Waiter, chosen: str, headers: dict[str, str], answers_pings: bool
+) -> None:
+    """So one that hangs before its first pong is not taken for a C vpn-ws server."""
+    with (
+        raw_server(lambda request: answer_choosing(chosen, request, **headers)) as port,
+        connected(settings_for(f"ws://127.0.0.1:{port}/"), waiter) as connection,
+    ):
+        assert connection.answers_pings is answers_pings
 
 
 @pytest.mark.parametrize(("chosen", "has_offload"), [(SUBPROTOCOL, True), ("", False)])

@@ -123,32 +123,10 @@ class TestRequests:
         assert bed.request.is_over
         assert bed.wire.far.recv(10) == b"", "uWSGI closes its descriptor"
 
-    @pytest.mark.parametrize(
-        ("offer", "choice", "answered"),
-        [("", "", None), ("ours", "ours", b"ours"), ("a, b", "", b"a, b")],
-    )
-    def test_a_handshake(
-        self, uwsgi: FakeUwsgi, loop: ManualLoop, offer: str, choice: str, answered: bytes | None
-    ) -> None:
-        """uWSGI echoes the whole offer when it is given no choice."""
-        bed = Bed(uwsgi, loop, **({"HTTP_SEC_WEBSOCKET_PROTOCOL": offer} if offer else {}))
-
-        def application(_start_response: Any) -> Iterable[bytes]:
-            uwsgi.handshake(choice)
-            return ()
-
-        bed.serve(application)
-        head = bed.got()
-        assert head.startswith(b"HTTP/1.1 101 ")
-        assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in head
-        name = b"Sec-WebSocket-Protocol: "
-        assert (name in head) == (answered is not None)
-        assert name + (answered or b"") in head or answered is None
-
-    def test_a_handshake_with_a_client_that_is_gone_fails(self, bed: Bed) -> None:
-        def application(_start_response: Any) -> Iterable[bytes]:
+    def test_an_answer_to_a_client_that_is_gone_fails(self, bed: Bed) -> None:
+        def application(start_response: Any) -> Iterable[bytes]:
             with pytest.raises(OSError, match="Broken pipe"):
-                bed.uwsgi.handshake("")
+                start_response("101 Switching Protocols", [])(b"")
             return ()
 
         bed.wire.far.close()

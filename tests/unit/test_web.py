@@ -17,8 +17,10 @@ from vpnws.server.web.request import choose_subprotocol, read_request
 from vpnws.switch.guard.roles import ISOLATED, PROMISCUOUS, SAME_COMMUNITY
 from vpnws.wire.ethernet import format_mac
 from vpnws.wire.records import SUBPROTOCOL
+from vpnws.wire.websocket import PONG_HEADER
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
     from tests.fakes.station import Station
@@ -279,6 +281,12 @@ class TestApplication:
         station = house.connect(HTTP_SEC_WEBSOCKET_PROTOCOL="chat, superchat")
         assert "Sec-WebSocket-Protocol: chat\r\n" in station.head
 
+    @pytest.mark.parametrize("offload", [False, True])
+    def test_the_server_says_that_it_answers_pings(self, house: House, offload: bool) -> None:
+        head = house.connect(offload=offload).head
+        assert head.startswith("HTTP/1.1 101 Switching Protocols\r\n")
+        assert f"{PONG_HEADER}: on\r\n" in head
+
     def test_a_station_lost_in_its_handshake_is_logged(
         self, house: House, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -296,13 +304,13 @@ class TestApplication:
     ) -> None:
         caplog.set_level("WARNING")
         process = house.processes[1]
-        handshake = process.uwsgi.handshake
+        own_connection = process.uwsgi.own_connection
 
-        def slow_handshake(subprotocol: str) -> None:
-            handshake(subprotocol)
+        def own_connection_late() -> socket.socket:
             house.server.page.set_ports(1, 1)
+            return own_connection()
 
-        process.uwsgi.handshake = slow_handshake  # type: ignore[method-assign]
+        process.uwsgi.own_connection = own_connection_late  # type: ignore[method-assign]
         station = house.connect()
         assert caplog.messages == ["a station came in too late: there are 1 stations already"]
         assert station.is_hung_up

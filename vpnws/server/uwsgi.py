@@ -64,13 +64,6 @@ class Uwsgi(Protocol):
         Nothing that uWSGI does at the end is done. It may be called in a mule.
         """
 
-    def handshake(self, subprotocol: str) -> None:
-        """Answer the current request with 101.
-
-        An empty `subprotocol` is right only when the client offered none: uWSGI then echoes the
-        offer. Raises OSError when the answer cannot be written.
-        """
-
     def connection(self) -> int:
         """Return the descriptor of the current request's connection.
 

@@ -72,10 +72,6 @@ class UwsgiApi:
         # Not by way of exit(): uWSGI would finalize the interpreter under gevent's hub and crash.
         os._exit(status)
 
-    def handshake(self, subprotocol: str) -> None:
-        """Answer the current request with 101."""
-        uwsgi.websocket_handshake("", "", subprotocol)
-
     def connection(self) -> int:
         """Return the descriptor of the current request's connection, which uWSGI owns."""
         return uwsgi.connection_fd()

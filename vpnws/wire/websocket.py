@@ -41,6 +41,9 @@ NO_STATUS: Final = 1005
 ABNORMAL: Final = 1006
 INVALID_DATA: Final = 1007
 MESSAGE_TOO_BIG: Final = 1009
+PONG_HEADER: Final = "X-vpn-ws-pong"
+"""With the value `on` in a 101, our server says that it answers pings. The C vpn-ws server, which
+answers none, does not send it."""
 SERVICE_RESTART: Final = 1012
 
 

@@ -25,14 +25,22 @@ RECEIVE_BYTES: Final = 2 * MAX_MESSAGE_BYTES
 class Connection:
     """Sends and receives whole messages over a non-blocking stream; owns and closes the stream."""
 
-    def __init__(self, stream: Stream, early: bytes = b"", *, has_offload: bool = False) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        early: bytes = b"",
+        *,
+        has_offload: bool = False,
+        answers_pings: bool = False,
+    ) -> None:
         """`early` are the bytes that arrived after the handshake's response.
 
         With `has_offload` both ends speak vpnws.offload.1: a binary message holds records, and the
-        server may send text.
+        server may send text. `answers_pings` says that the server is known to answer pings.
         """
         self.fd = stream.fd
         self.has_offload = has_offload
+        self._answers_pings = answers_pings or has_offload
         self.received_bytes = 0
         """Bytes read so far; the server is alive while this grows."""
         self.failure = ""
@@ -60,8 +68,8 @@ class Connection:
 
     @property
     def answers_pings(self) -> bool:
-        """Whether the server is known to answer pings: it has, or it is a vpnws server."""
-        return self.has_offload or self._decoder.has_pong
+        """Whether the server is known to answer pings: it has said so, or done so."""
+        return self._answers_pings or self._decoder.has_pong
 
     @property
     def has_unsent(self) -> bool:

@@ -174,7 +174,12 @@ def _upgrade(
         if not count:
             raise ConnectError(_hung_up(settings.url))
         if upgrade.feed(buffer[:count]):
-            return Connection(stream, upgrade.early, has_offload=upgrade.has_offload)
+            return Connection(
+                stream,
+                upgrade.early,
+                has_offload=upgrade.has_offload,
+                answers_pings=upgrade.answers_pings,
+            )
         if upgrade.refused_with:
             _read_refusal(stream, upgrade, waiter, min(until_s, waiter.now() + BODY_TIMEOUT_S))
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from websockets.client import ClientProtocol
+from websockets.http11 import Response
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
@@ -14,6 +15,7 @@ from vpnws.errors import ConnectError, RefusedError
 from vpnws.text import one_line
 from vpnws.wire.ethernet import format_mac
 from vpnws.wire.records import SUBPROTOCOL
+from vpnws.wire.websocket import PONG_HEADER
 
 if TYPE_CHECKING:
     from vpnws.client.settings import ClientSettings
@@ -41,6 +43,8 @@ class Upgrade:
         """What came after the response's head, once `feed` returned True: the first messages."""
         self.refused_with = 0
         """The status of an answer that is not 101, once its head is here; 0 until then."""
+        self.answers_pings = False
+        """Whether the server says in its 101 that it answers pings, as ours does."""
         self._received = bytearray()
 
     @property
@@ -98,6 +102,9 @@ class Upgrade:
                 "the answer does not complete a WebSocket handshake:"
                 f" {one_line(str(self._protocol.handshake_exc))}; {NOT_WEBSOCKET}"
             )
+        for response in self._protocol.events_received():
+            if isinstance(response, Response):
+                self.answers_pings = response.headers.get(PONG_HEADER) == "on"
 
 
 def _status_of(head: bytes) -> int:

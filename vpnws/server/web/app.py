@@ -17,12 +17,12 @@ from vpnws.server.web.identity import read_identity, text_of
 from vpnws.server.web.refusals import Refusal, Refusals
 from vpnws.server.web.request import UPGRADE_REQUIRED, asks_for_more, read_request
 from vpnws.text import MAX_SENTENCE_CHARACTERS, one_line
+from vpnws.wire.websocket import PONG_HEADER
 
 if TYPE_CHECKING:
     from vpnws.server.node import Node
     from vpnws.server.port.session import Session
     from vpnws.server.start import Server
-    from vpnws.server.uwsgi import Uwsgi
     from vpnws.server.web.identity import Environ
 
 StartResponse: TypeAlias = Callable[[str, "list[tuple[str, str]]"], Callable[[bytes], object]]
@@ -53,7 +53,7 @@ class Application:
         """Serve one request (PEP 3333)."""
         try:
             session = read_request(environ, self._settings)
-            return self._upgrade(session, partial(_answer, self._uwsgi, environ, start_response))
+            return self._upgrade(session, partial(_answer, environ, start_response))
         except CapacityError as error:
             status, sentence = "503 Service Unavailable", str(error)
         except UpgradeError as error:
@@ -145,17 +145,18 @@ def _headers_of(status: str, environ: Environ) -> list[tuple[str, str]]:
     return []
 
 
-def _answer(
-    uwsgi: Uwsgi, environ: Environ, start_response: StartResponse, subprotocol: str
-) -> None:
-    """Answer with 101. Raises OSError when the answer cannot be written."""
-    if not subprotocol and "HTTP_SEC_WEBSOCKET_PROTOCOL" in environ:
-        # uWSGI's own handshake would answer with the whole offer.
-        headers = [
-            ("Upgrade", "websocket"),
-            ("Connection", "Upgrade"),
-            ("Sec-WebSocket-Accept", accept_key(text_of(environ, "HTTP_SEC_WEBSOCKET_KEY"))),
-        ]
-        start_response("101 Switching Protocols", headers)(b"")
-    else:
-        uwsgi.handshake(subprotocol)
+def _answer(environ: Environ, start_response: StartResponse, subprotocol: str) -> None:
+    """Answer with 101. Raises OSError when the answer cannot be written.
+
+    uWSGI's own handshake would answer with the whole offer of subprotocols, and could not say that
+    this server answers pings.
+    """
+    headers = [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", accept_key(text_of(environ, "HTTP_SEC_WEBSOCKET_KEY"))),
+        (PONG_HEADER, "on"),
+    ]
+    if subprotocol:
+        headers.append(("Sec-WebSocket-Protocol", subprotocol))
+    start_response("101 Switching Protocols", headers)(b"")
