@@ -506,6 +506,25 @@ def test_a_closed_port_is_told(waiter: Waiter) -> None:
     assert str(error) == f"cannot connect to 127.0.0.1:{port}: Connection refused (127.0.0.1)"
 
 
+def test_a_port_that_resets_a_request_in_the_clear_may_speak_tls(waiter: Waiter) -> None:
+    """A TLS server's alert is lost if it closes before it has read the whole request."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def run() -> None:
+            sock, _ = listener.accept()
+            sock.recv(1)
+            # What is unread at the close resets the connection.
+            sock.close()
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        error = failure(settings_for(f"ws://127.0.0.1:{listener.getsockname()[1]}/"), waiter)
+        thread.join()
+    assert str(error).endswith(
+        "hung up: Connection reset by peer; does that port speak TLS (wss://)?"
+    )
+
+
 def test_a_way_that_leads_into_the_vpn_is_told(waiter: Waiter) -> None:
     port = closed_port()
     covering = settings_for(f"ws://127.0.0.1:{port}/", addresses=("10.0.0.1/8", "127.0.0.1/8"))

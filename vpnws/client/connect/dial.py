@@ -65,7 +65,8 @@ def connect(
             what = f"took the connection, then said nothing for {HANDSHAKE_TIMEOUT_S:.0f} s"
             raise ConnectError(f"{url.authority} {what}: check host and port") from error
         if isinstance(error, OSError):
-            raise ConnectError(f"{url.authority} hung up: {_reason(error)}") from error
+            hint = _tls_hint(url) if isinstance(error, ConnectionError) else ""
+            raise ConnectError(f"{url.authority} hung up: {_reason(error)}{hint}") from error
         raise
 
 
@@ -194,8 +195,12 @@ def _read_refusal(stream: Stream, upgrade: Upgrade, waiter: Waiter, until_s: flo
 
 
 def _hung_up(url: ServerUrl) -> str:
-    hint = "" if url.secure else "; does that port speak TLS (wss://)?"
-    return f"{url.authority} hung up instead of answering the request to upgrade{hint}"
+    return f"{url.authority} hung up instead of answering the request to upgrade{_tls_hint(url)}"
+
+
+def _tls_hint(url: ServerUrl) -> str:
+    """Return what to think of when a server hangs up on a request in the clear."""
+    return "" if url.secure else "; does that port speak TLS (wss://)?"
 
 
 def _read(stream: Stream, buffer: memoryview, waiter: Waiter, until_s: float) -> int:
