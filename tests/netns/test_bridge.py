@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 from contextlib import ExitStack, closing
 from functools import partial
@@ -44,6 +45,8 @@ MANY = 20
 ONE_TAG, TWO_TAGS = ((DOT1Q, 100),), ((DOT1AD, 7), (DOT1Q, 100))
 # No kernel looks into such a frame.
 frame = partial(frames.frame, kind=EXPERIMENT)
+FOLLOWED_S = 15.0
+"""Far below the ageing time, after which anything is reached."""
 MDNS_PORT = 5353
 MDNS_GROUPS = {socket.AF_INET: "224.0.0.251", socket.AF_INET6: "ff02::fb"}
 MDNS_QUESTION = (
@@ -194,6 +197,32 @@ class TestABridgingClient:
                 assert ping(branch, address, count=3, interval_s=0.02).received == 3
             assert "bridge-refused" not in site.uwsgi.log_text()
             assert ",bridge " in site.uwsgi.log_text()
+
+    def test_a_host_that_moves_from_the_lan_to_the_branch_and_back_is_followed(
+        self, site: BridgeSite
+    ) -> None:
+        host, station = mac(0x700), site.lan.stations[0]
+        with ExitStack() as stack:
+            _, there, lan = self.join_branch(site, stack, "branch")
+            asker = stack.enter_context(closing(raw_socket(station, TAP)))
+            sizes = itertools.count(60)
+
+            def ask() -> bytes:
+                """Ask the host with a frame that is like no other; return it."""
+                question = frame(host, station.mac(TAP), next(sizes))
+                asker.send(question)
+                return question
+
+            def is_reached(place: socket.socket) -> bool:
+                """Whether the host, which now and then speaks at `place`, is asked there."""
+                place.send(frame(BROADCAST, host))
+                question = ask()
+                return heard(place, {question}, 0.1) == {question}
+
+            for place in (lan, there, lan, there):
+                wait_for(partial(is_reached, place), FOLLOWED_S, "the host to be reached")
+                with closing(raw_socket(site.lan.stations[1], TAP)) as third:
+                    assert heard(third, {ask()}, 0.2) == set(), "it goes to the host alone"
 
     def test_without_the_right_no_more_than_one_mac_passes(self, site: BridgeSite) -> None:
         with ExitStack() as stack:
