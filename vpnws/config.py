@@ -147,10 +147,14 @@ class Settings:
         " have --no-offload, get ordinary frames.",
     )
     egress_limit_bytes: int = _number(
-        1_000_000, 65_536, 1 << 30, "bytes", "Longest egress queue of a station."
+        1_000_000, 65_536, 1 << 30, "bytes", "Memory of a station's egress queue."
     )
     trunk_limit_bytes: int = _number(
-        2_000_000, 65_536, 1 << 30, "bytes", "Longest queue toward another worker's process."
+        2_000_000,
+        65_536,
+        1 << 30,
+        "bytes",
+        "Memory of a queue toward another worker's process.",
     )
     socket: str = _for_ini("", "Where uwsgi.ini listens for nginx: a unix socket's path.")
     http: str = _parsed_by(

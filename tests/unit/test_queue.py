@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -12,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests.support.frames import ECT_0, NOT_ECT, ipv4
 from tests.support.queues import push
 from vpnws.switch.drop import Drop
-from vpnws.switch.queue.flow import MIN_ITEM_BYTES
+from vpnws.switch.queue.flow import FLOW_BYTES, ITEM_BYTES
 from vpnws.switch.queue.queue import CONTROL_RESERVE_BYTES, EgressQueue
 from vpnws.wire.headers import flow_key
 
@@ -82,8 +85,44 @@ class TestNotBackedUp:
         assert not push(queue, b"x", 1, 0.0)
 
     def test_small_items_are_bounded_in_number(self) -> None:
-        queue = EgressQueue(10 * MIN_ITEM_BYTES)
+        queue = EgressQueue(10 * (ITEM_BYTES + 1))
         assert [push(queue, b"x", 1, 0.0) for _ in range(12)] == [True] * 10 + [False] * 2
+
+
+class TestMemory:
+    @pytest.mark.parametrize("size", [14, 15, 60, 300])
+    @pytest.mark.parametrize("backed_up", [False, True])
+    def test_the_bound_counts_what_items_really_take(self, size: int, backed_up: bool) -> None:
+        limit_bytes = 1_000_000
+        queue = EgressQueue(limit_bytes)
+        queue.backed_up = backed_up
+        gc.collect()
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            for number in range(10_000):
+                push(queue, number.to_bytes(6, "big") + bytes(size - 6), 1, float(number))
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert queue.drops[Drop.EGRESS_FULL] > 0
+        assert after - before <= 1.1 * limit_bytes
+
+    def test_and_it_is_given_back(self) -> None:
+        queue = EgressQueue(1_000_000)
+        queue.backed_up = True
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            for number in range(10_000):
+                push(queue, number.to_bytes(6, "big") + bytes(8), 1, float(number))
+            while queue.take(1000, 1000, 10_000.0):
+                pass
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        # CPython keeps some freed tuples for itself.
+        assert after - before < 200_000
 
 
 class TestControls:
@@ -166,7 +205,7 @@ class TestRuns:
 class Machine(RuleBasedStateMachine):
     """A link that does anything a link may do, beside a slow account of every frame."""
 
-    LIMIT_BYTES = 3_000
+    LIMIT_BYTES = 3_000 + 10 * ITEM_BYTES + 4 * FLOW_BYTES
 
     def __init__(self) -> None:
         super().__init__()

@@ -13,7 +13,14 @@ from tests.support.frames import CE, ECT_0, MACS, NOT_ECT, checksum, ethernet, i
 from tests.support.queues import push
 from vpnws.switch.drop import Drop
 from vpnws.switch.queue.codel import DEFAULT, INTERVAL_S, TARGET_S, UNLIMITED, Codel
-from vpnws.switch.queue.flow import MAX_FLOWS, MIN_ITEM_BYTES, QUANTUM_BYTES, Flows, bucket_of
+from vpnws.switch.queue.flow import (
+    FLOW_BYTES,
+    ITEM_BYTES,
+    MAX_FLOWS,
+    QUANTUM_BYTES,
+    Flows,
+    bucket_of,
+)
 from vpnws.switch.queue.queue import EgressQueue
 from vpnws.wire.headers import flow_key
 
@@ -56,7 +63,7 @@ def backed_up(limit_bytes: int = LIMIT_BYTES, *, codel: bool = False) -> EgressQ
 
 class TestShares:
     def test_small_items_and_super_frames_share_bytes(self) -> None:
-        queue = backed_up()
+        queue = backed_up(4_000_000)
         small, large = apart(2)
         for number in range(12_000):
             push(queue, item(small, 64, number), 1, 0.0)
@@ -264,7 +271,7 @@ class TestCodel:
         assert shared == before
 
     def test_the_last_items_are_never_dropped(self) -> None:
-        for count, size in ((1, 65_000), (2, 65_000), (2, MTU_BYTES), (20, MIN_ITEM_BYTES)):
+        for count, size in ((1, 65_000), (2, 65_000), (2, MTU_BYTES), (20, 64)):
             queue = backed_up(codel=True)
             for number in range(count):
                 push(queue, item(7, size, number), 1, 0.0)
@@ -329,8 +336,8 @@ class TestOverflow:
         assert queue.counts.discarded_bytes == dropped * len(item(bulk, 1000))
 
     def test_many_small_items_are_bounded_in_number(self) -> None:
-        queue = backed_up(100 * MIN_ITEM_BYTES)
         tiny = MACS + b"\x88\xcc"
+        queue = backed_up(FLOW_BYTES + 100 * (ITEM_BYTES + len(tiny)) + len(b"rest"))
         for _ in range(300):
             push(queue, tiny, 1, 0.0)
         assert len(queue.take(PLENTY, PLENTY, 0.0)) == 100
@@ -349,13 +356,15 @@ class TestOverflow:
             bucket = bucket_of(bytes((key & 255, key >> 8)))
             if comes or not flows.count:
                 flows.push(bytes((key & 255, key >> 8)), bytes(size), 0.0)
-                waiting.setdefault(bucket, []).append(max(size, MIN_ITEM_BYTES))
+                waiting.setdefault(bucket, []).append(ITEM_BYTES + size)
             else:
                 flow = flows.fattest()
                 sums = {one: sum(sizes) for one, sizes in waiting.items()}
                 assert 2 * sums[flow.bucket] > max(sums.values())
-                assert max(len(flows.pop(flow)[0]), MIN_ITEM_BYTES) == waiting[flow.bucket].pop(0)
+                assert ITEM_BYTES + len(flows.pop(flow)[0]) == waiting[flow.bucket].pop(0)
             assert flows.count == sum(map(len, waiting.values()))
+            busy = sum(map(bool, waiting.values()))
+            assert flows.overhead_bytes == ITEM_BYTES * flows.count + FLOW_BYTES * busy
 
     def test_there_are_never_more_flows_than_buckets(self) -> None:
         queue = backed_up(1 << 24)

@@ -16,6 +16,7 @@ from vpnws.switch.guard.destinations import AllowedDestinations, parse_destinati
 from vpnws.switch.guard.roles import ISOLATED, PROMISCUOUS, Kind, Role
 from vpnws.switch.guard.storm import DISCOVERY_PER_S
 from vpnws.switch.known import REPLACE_IDLE_S
+from vpnws.switch.queue.flow import ITEM_BYTES
 from vpnws.switch.recent import MISS_S
 from vpnws.wire.ethernet import BROADCAST, ZERO
 
@@ -339,7 +340,11 @@ class TestStep7Deliver:
 
 class TestStep8Queue:
     def test_a_full_queue_drops_its_own_frames_only(self, fabric: Fabric) -> None:
-        port, slow, other = fabric.attach(), fabric.attach(egress_limit_bytes=200), fabric.attach()
+        port, slow, other = (
+            fabric.attach(),
+            fabric.attach(egress_limit_bytes=3 * (60 + ITEM_BYTES)),
+            fabric.attach(),
+        )
         fabric.send(port, *[frame(BROADCAST, mac(1), 60)] * 10)
         assert len(fabric.received(slow)) == 3
         assert slow.drops == {Drop.EGRESS_FULL: 7}

@@ -22,9 +22,11 @@ MAX_FLOWS = 256
 power of two."""
 QUANTUM_BYTES = 1514
 """A flow sends this much, then other flows have their turn."""
-MIN_ITEM_BYTES = 64
-"""A queue's bound counts every item as at least this long: keeping a small one costs more memory
-than its bytes."""
+ITEM_BYTES = 160
+"""A queue's bound counts every item as its bytes and this much: the memory that CPython takes to
+keep one, with the time when it came."""
+FLOW_BYTES = 1024
+"""While a queue is sorted into flows, its bound counts every flow that has items as this much."""
 
 
 def bucket_of(key: bytes) -> int:
@@ -46,6 +48,7 @@ class Flow:
         self.bucket = bucket
         self.items: deque[tuple[bytes, float]] = deque()
         self.weight_bytes = 0
+        """The memory of its items."""
         self.deficit_bytes = QUANTUM_BYTES
         """What it may still send in this round; one long item may take it far below zero."""
         self.rank = 0
@@ -58,18 +61,21 @@ class Flow:
         RFC 8289 names only the packet. But an item may have 64 KiB, and a sender always has two
         items on their way to the receiver. So one waiting item does not show a queue.
         """
-        return len(self.items) < 2 or self.weight_bytes <= QUANTUM_BYTES
+        count = len(self.items)
+        return count < 2 or self.weight_bytes - ITEM_BYTES * count <= QUANTUM_BYTES
 
 
 class Flows:
     """All flows of a port that is backed up."""
 
-    __slots__ = ("_flows", "_new", "_old", "_present", "_ranks", "count")
+    __slots__ = ("_busy", "_flows", "_new", "_old", "_present", "_ranks", "count")
 
     def __init__(self) -> None:
         """Begin without flows; each flow begins with its first item."""
         self.count = 0
         """How many items are in all flows together."""
+        self._busy = 0
+        """How many flows have items."""
         self._flows: dict[int, Flow] = {}
         self._new: deque[Flow] = deque()
         self._old: deque[Flow] = deque()
@@ -77,6 +83,11 @@ class Flows:
         """Flows by rank: the number of bits of their weight."""
         self._present = 0
         """One bit for each rank that has flows."""
+
+    @property
+    def overhead_bytes(self) -> int:
+        """What all of this takes besides the bytes of the items."""
+        return ITEM_BYTES * self.count + FLOW_BYTES * self._busy
 
     def push(self, key: bytes, item: bytes, now: float) -> None:
         """Append `item` to the flow that `key` names."""
@@ -87,7 +98,7 @@ class Flows:
             self._new.append(flow)
         flow.items.append((item, now))
         self.count += 1
-        flow.weight_bytes += max(MIN_ITEM_BYTES, len(item))
+        flow.weight_bytes += ITEM_BYTES + len(item)
         if flow.weight_bytes.bit_length() != flow.rank:
             self._rank(flow)
 
@@ -122,7 +133,7 @@ class Flows:
     def pop(self, flow: Flow) -> tuple[bytes, float]:
         """Take the first item of `flow`, which has one, and when it came."""
         head = flow.items.popleft()
-        flow.weight_bytes -= max(MIN_ITEM_BYTES, len(head[0]))
+        flow.weight_bytes -= ITEM_BYTES + len(head[0])
         if flow.weight_bytes.bit_length() != flow.rank:
             self._rank(flow)
         self.count -= 1
@@ -167,7 +178,7 @@ class Flows:
             flow.codel = replace(state.codel)
             (self._new if state.is_new else self._old).append(flow)
         flow.items.append((item, came_s))
-        flow.weight_bytes += max(MIN_ITEM_BYTES, len(item))
+        flow.weight_bytes += ITEM_BYTES + len(item)
         self.count += 1
         self._rank(flow)
 
@@ -181,7 +192,8 @@ class Flows:
 
     def _rank(self, flow: Flow) -> None:
         """Move `flow` to the rank of its weight; a flow without items has no rank."""
-        if flow.rank:
+        had_items = flow.rank > 0
+        if had_items:
             peers = self._ranks[flow.rank]
             del peers[flow]
             if not peers:
@@ -190,6 +202,7 @@ class Flows:
         if flow.rank:
             self._ranks.setdefault(flow.rank, {})[flow] = None
             self._present |= 1 << flow.rank
+        self._busy += (flow.rank > 0) - had_items
 
     def _forget(self) -> None:
         """Remove all flows: when no item is left, their deficits mean nothing."""

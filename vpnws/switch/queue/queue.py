@@ -9,8 +9,8 @@ it. From then on the link takes less at a time, because what it has taken can no
 No item, control message or buffer of `rest` is empty.
 
 While backed up, every item holds one frame and belongs to a flow (`flow.py`). A frame that waits
-too long is marked or dropped (`codel.py`). When the queue exceeds a bound, the fattest flow loses
-its oldest frames.
+too long is marked or dropped (`codel.py`). When the queue exceeds its bound, the fattest flow
+loses its oldest frames.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from vpnws.switch.drop import Drop
 from vpnws.switch.queue.codel import DEFAULT, Control
-from vpnws.switch.queue.flow import MIN_ITEM_BYTES, Flow, Flows
+from vpnws.switch.queue.flow import ITEM_BYTES, Flow, Flows
 from vpnws.switch.queue.items import BARE_FRAMES, ItemFormat
 from vpnws.switch.queue.state import QueueCounts, QueueState
 from vpnws.wire.headers import flow_key
@@ -50,7 +50,6 @@ class EgressQueue:
         "drops",
         "format",
         "limit_bytes",
-        "limit_items",
         "rest",
         "size_bytes",
     )
@@ -58,12 +57,11 @@ class EgressQueue:
     def __init__(
         self, limit_bytes: int, format_: ItemFormat = BARE_FRAMES, control: Control = DEFAULT
     ) -> None:
-        """`limit_bytes` bounds what waits; an empty queue takes an item of any length.
+        """`limit_bytes` bounds the memory of what waits; an empty queue takes an item of any size.
 
         `control` says how long a flow's frames may wait.
         """
         self.limit_bytes = limit_bytes
-        self.limit_items = max(1, limit_bytes // MIN_ITEM_BYTES)
         self.format = format_
         """It may be set again before the first push."""
         self.drops: Counter[Drop] = Counter()
@@ -97,7 +95,7 @@ class EgressQueue:
             return
         count, fifo = len(items), self._fifo
         waiting_bytes = self.size_bytes + (len(items[0]) if count == 1 else sum(map(len, items)))
-        if waiting_bytes <= self.limit_bytes and len(fifo) + count <= self.limit_items:
+        if waiting_bytes + ITEM_BYTES * (len(fifo) + count) <= self.limit_bytes:
             fifo.extend(items)
             self.size_bytes = waiting_bytes
         else:
@@ -183,10 +181,13 @@ class EgressQueue:
         return self._other_bytes - self._rest_bytes
 
     def _is_full(self, item: bytes) -> bool:
-        """Return whether `item` exceeds a bound. Controls do not count; an empty queue has room."""
+        """Return whether `item` exceeds the bound; an empty queue has room for any.
+
+        Controls do not count.
+        """
         waiting_bytes = self.size_bytes - self._controls_bytes()
-        too_long = waiting_bytes + len(item) > self.limit_bytes
-        return waiting_bytes > 0 and (too_long or len(self._fifo) >= self.limit_items)
+        memory_bytes = waiting_bytes + len(item) + ITEM_BYTES * (len(self._fifo) + 1)
+        return waiting_bytes > 0 and memory_bytes > self.limit_bytes
 
     def _push_last(self, item: bytes) -> None:
         """Queue an item for which there may be no room."""
@@ -244,13 +245,11 @@ class EgressQueue:
             self._flows.push(flow_key(part, format_.frame_at(part)), part, now)
 
     def _trim(self) -> None:
-        """Drop items until both bounds hold, each from the head of the fattest flow."""
+        """Drop items until the bound holds, each from the head of the fattest flow."""
         flows = self._flows
         min_items = 0 if self._rest_bytes else 1
         limit_bytes = self.limit_bytes + self._controls_bytes()
-        while flows.count > min_items and (
-            flows.count > self.limit_items or self.size_bytes > limit_bytes
-        ):
+        while flows.count > min_items and self.size_bytes + flows.overhead_bytes > limit_bytes:
             self._discard(flows.pop(flows.fattest())[0], Drop.EGRESS_FULL)
 
     def _discard(self, item: bytes, reason: Drop) -> None:
