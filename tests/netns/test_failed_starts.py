@@ -23,13 +23,14 @@ from tests.support.unprivileged import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.netns
 
 DROPS = ("--uid", NOBODY_NAME, "--gid", NOGROUP_NAME)
 OURS: dict[str, tuple[dict[str, str], str]] = {
     "no directory": ({"vpnws-socket": "/nowhere/x.sock"}, "there is no directory /nowhere"),
-    "not a socket": ({"vpnws-socket": "/etc/hostname"}, "there is a file that is no socket"),
+    "no right to write": ({"vpnws-socket": "/etc/x.sock"}, "nobody may not write in /etc"),
     "a long path": ({"vpnws-socket": f"/tmp/{'x' * 100}"}, "a path has at most 102 bytes"),
     "not an address": ({"vpnws-http": "8080"}, "is not address:port"),
     "not this machine's": ({"vpnws-http": "192.0.2.1:8080"}, "this machine does not have that"),
@@ -96,6 +97,14 @@ def test_what_uwsgi_finds(namespace: Namespace, case: str, drops: tuple[str, ...
 
 def test_a_user_that_is_not_there(namespace: Namespace) -> None:
     assert "nosuchuser" in failure(namespace, "--uid", "nosuchuser")
+    assert devices(namespace) == []
+
+
+def test_a_file_where_the_socket_should_be(namespace: Namespace, tmp_path: Path) -> None:
+    (tmp_path / "precious").touch()
+    said = failure(namespace, socket=str(tmp_path / "precious"))
+    assert "there is a file that is no socket" in said
+    assert (tmp_path / "precious").is_file()
     assert devices(namespace) == []
 
 
