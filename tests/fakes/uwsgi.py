@@ -85,6 +85,7 @@ class FakeMaster:
     ) -> None:
         self.workers = workers
         self.threads = 1
+        self.max_fds = 65536
         self.engine = "gevent"
         self.cores = 256
         self.options = dict(options)
@@ -181,6 +182,10 @@ class FakeUwsgi:
     def process_id(self) -> int:
         """Return a number that no other process has had."""
         return self._process_id
+
+    def max_fds(self) -> int:
+        """Return how many descriptors a process may have open."""
+        return self.master.max_fds
 
     def master_threads(self) -> int:
         """Return how many threads the master has."""

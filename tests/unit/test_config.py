@@ -16,7 +16,6 @@ NATIVE = Settings(receiver="native")
 GOOD = {
     "gevent": "256",
     "master": "true",
-    "cache2": "name=fdb,items=4096",
     "websockets-pong-tolerance": "9999",
 }
 
@@ -131,7 +130,6 @@ def test_every_setting_is_documented() -> None:
         ({"https-socket": ":443"}, r"https-socket puts TLS inside the worker.*https router.*nginx"),
         ({"lazy-apps": "true"}, "lazy-apps is set"),
         ({"master": None}, "master is not set"),
-        ({"cache2": "name=other"}, "no cache for the FDB"),
         ({"websockets-pong-tolerance": None}, "websockets-pong-tolerance"),
     ],
 )

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from tests.fakes.manual_loop import ManualLoop
+from tests.fakes.uwsgi import FakeCache, FakeMaster, FakeUwsgi
 from vpnws.config import Settings
 from vpnws.errors import ConfigError
-from vpnws.server.preflight import check_engine, check_options
+from vpnws.server.preflight import (
+    check_cache,
+    check_engine,
+    check_options,
+    descriptor_warnings,
+)
 from vpnws.server.recycling import REFUSED, WARNED, warnings
 
 GOOD = {
     "gevent": "256",
     "master": "true",
-    "cache2": "name=fdb,items=4096",
     "mule": "vpnws_app:mule",
 }
 BRIDGE = Settings(mode="bridge", tap=(("default", "vpn0"),))
@@ -82,11 +88,50 @@ def test_harakiri_kills_with_native_only() -> None:
         check_options(options, Settings(receiver="native"), {})
 
 
-def test_a_cache_whose_values_are_too_short_is_refused() -> None:
-    for size in ("keysize=15", "blocksize=32", "blocksize=nonsense"):
-        with pytest.raises(ConfigError, match=f"^cache2 = .* has {size}, .* as in uwsgi.ini"):
-            check_options(GOOD | {"cache2": f"name=fdb,items=4096,{size}"}, Settings(), {})
-    check_options(GOOD | {"cache2": "name=fdb,items=9,keysize=16,blocksize=64"}, Settings(), {})
+@pytest.mark.parametrize(
+    "cache",
+    [FakeCache(items=1), FakeCache(key_bytes=15), FakeCache(value_bytes=63)],
+    ids=["no room, as of none", "short keys", "short values"],
+)
+def test_a_cache_that_does_not_take_our_entries_is_refused(cache: FakeCache) -> None:
+    loop = ManualLoop()
+    master = FakeMaster(loop)
+    master.cache = cache
+    with pytest.raises(ConfigError, match=r"^there is no cache fdb that takes keys of 16 bytes"):
+        check_cache(FakeUwsgi(master, loop))
+
+
+def test_a_cache_that_takes_them_is_as_empty_as_before() -> None:
+    loop = ManualLoop()
+    master = FakeMaster(loop)
+    check_cache(FakeUwsgi(master, loop))
+    assert master.cache.keys() == []
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ({"buffer-size": "1024"}, "^buffer-size = 1024 is too short .* set 4096 or more"),
+        ({"socket-timeout": "0"}, "^socket-timeout = 0 leaves no time"),
+    ],
+)
+def test_a_handshake_that_could_not_be_read_is_foreseen(option: dict[str, str], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        check_options(GOOD | option, Settings(), {})
+    check_options(GOOD | {"buffer-size": "4096", "socket-timeout": "4"}, Settings(), {})
+
+
+@pytest.mark.parametrize(
+    ("receiver", "max_fds", "need"),
+    [("stream", 1064, 0), ("stream", 1063, 1064), ("native", 2063, 2064), ("native", 2064, 0)],
+)
+def test_too_few_descriptors_for_the_stations_are_warned_of(
+    receiver: str, max_fds: int, need: int
+) -> None:
+    settings = Settings(receiver=receiver, max_ports=3000)
+    said = descriptor_warnings(settings, 3, max_fds)
+    assert len(said) == bool(need)
+    assert all(f"needs about {need}: " in text for text in said)
 
 
 def test_what_cuts_stations_off_for_a_reason_is_warned_of() -> None:

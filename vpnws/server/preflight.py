@@ -8,9 +8,12 @@ from vpnws.config import PREFIX, Settings
 from vpnws.errors import ConfigError
 from vpnws.server import ini
 from vpnws.server.recycling import check_recycling
+from vpnws.server.uwsgi import FDB_CACHE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from vpnws.server.uwsgi import Uwsgi
 
 MIN_CORES: Final = 2
 """The smallest number of cores with which uWSGI runs gevent."""
@@ -18,6 +21,10 @@ MIN_KEY_BYTES: Final = 16
 """The shortest `keysize` of the FDB's cache."""
 MIN_VALUE_BYTES: Final = 64
 """The shortest `blocksize` of the FDB's cache."""
+MIN_REQUEST_BYTES: Final = 4096
+"""The shortest `buffer-size`: uWSGI's own default."""
+SPARE_FDS: Final = 64
+"""Descriptors of a worker that are no station's: its log, its sockets, the bus, handshakes."""
 _TLS_IN_WORKER: Final = ("https-socket", "https-socket-modifier1", "ssl-socket", "suwsgi-socket")
 
 
@@ -38,11 +45,7 @@ def check_options(
             )
     if "master" not in options:
         raise ConfigError("master is not set: nobody would start a dead worker again; set it")
-    if "name=fdb" not in options.get("cache2", ""):
-        raise ConfigError(
-            "there is no cache for the FDB: set cache2 = name=fdb,... (see uwsgi.ini)"
-        )
-    _check_cache(options["cache2"])
+    _check_requests(options)
     check_recycling(options, settings.receiver)
     _check_late(options, environment)
     if settings.tap:
@@ -79,6 +82,34 @@ def check_engine(engine: str, cores: int, options: Mapping[str, str]) -> None:
         raise ConfigError(f"gevent = {cores} is less than the {MIN_CORES} that uWSGI needs for it")
 
 
+def check_cache(uwsgi: Uwsgi) -> None:
+    """See that there is a cache for the FDB and that it takes our keys and values.
+
+    uWSGI drops in silence what does not fit. Raises ConfigError.
+    """
+    key, value = bytes(MIN_KEY_BYTES), bytes(MIN_VALUE_BYTES)
+    fits = uwsgi.cache_put(key, value) and uwsgi.cache_get(key) == value
+    uwsgi.cache_delete(key)
+    if not fits:
+        raise ConfigError(
+            f"there is no cache {FDB_CACHE} that takes keys of {MIN_KEY_BYTES} bytes and values of"
+            f" {MIN_VALUE_BYTES}, for the FDB: set cache2 as uwsgi.ini does"
+        )
+
+
+def descriptor_warnings(settings: Settings, workers: int, max_fds: int) -> list[str]:
+    """Return a sentence if a worker's share of stations needs more than `max_fds` descriptors."""
+    per_station = 2 if settings.receiver == "native" else 1
+    need = SPARE_FDS + per_station * settings.max_ports // max(1, workers)
+    if max_fds >= need:
+        return []
+    return [
+        f"each worker may open {max_fds} files, and vpnws-max-ports = {settings.max_ports} needs"
+        f" about {need}: stations would be lost in their handshakes; set max-fd = {need} (systemd:"
+        " LimitNOFILE)"
+    ]
+
+
 def _check_tls(options: Mapping[str, str]) -> None:
     for name in _TLS_IN_WORKER:
         if name in options:
@@ -89,15 +120,16 @@ def _check_tls(options: Mapping[str, str]) -> None:
             )
 
 
-def _check_cache(cache: str) -> None:
-    """See that the FDB's cache takes our keys and values: uWSGI refuses longer ones in silence."""
-    given = dict(part.partition("=")[::2] for part in cache.split(","))
-    for name, need in (("keysize", MIN_KEY_BYTES), ("blocksize", MIN_VALUE_BYTES)):
-        size = given.get(name)
-        if size is not None and not (size.isdigit() and int(size) >= need):
-            raise ConfigError(
-                f"cache2 = {cache} has {name}={size}, and the FDB needs {need} as in uwsgi.ini"
-            )
+def _check_requests(options: Mapping[str, str]) -> None:
+    """See that a handshake can be read: else uWSGI resets every connection."""
+    size = options.get("buffer-size", "")
+    if size.isdigit() and int(size) < MIN_REQUEST_BYTES:
+        raise ConfigError(
+            f"buffer-size = {size} is too short for the headers of a handshake: set"
+            f" {MIN_REQUEST_BYTES} or more, as uwsgi.ini does"
+        )
+    if options.get("socket-timeout") == "0":
+        raise ConfigError("socket-timeout = 0 leaves no time for a handshake: remove it")
 
 
 def _check_late(options: Mapping[str, str], environment: Mapping[str, str]) -> None:

@@ -15,6 +15,8 @@ REFUSED: Final = {
     "cheaper": "it ends workers that have no requests, and a worker full of stations has none",
     "max-requests": "it ends a worker after that many stations have joined",
     "max-worker-lifetime": "it ends every worker after that time",
+    "exit-on-reload": "a reload ends the server",
+    "python-worker-override": "workers run that program instead of the switch",
 }
 """Options that cut stations off although nothing is wrong, and how."""
 REFUSED_WITH_NATIVE: Final = {

@@ -18,7 +18,7 @@ from vpnws.server.peers import kept_claims
 from vpnws.server.peers.bus import MAX_SLOTS, Bus
 from vpnws.server.peers.shared_fdb import SharedFdb
 from vpnws.server.peers.shared_page import SharedPage
-from vpnws.server.preflight import check_engine, check_options
+from vpnws.server.preflight import check_cache, check_engine, check_options, descriptor_warnings
 from vpnws.server.recycling import warnings
 from vpnws.server.uplink.devices import own_macs
 from vpnws.switch.guard.claims import OWN
@@ -129,6 +129,7 @@ def start(
         settings = read_settings(options)
         check_engine(uwsgi.engine(), uwsgi.cores(), options)
         check_options(options, settings, environment)
+        check_cache(uwsgi)
         kept = _take_claims(environment)
         server = Server(loop, uwsgi, devices, settings, environment, kept)
     except ConfigError as error:
@@ -139,7 +140,8 @@ def start(
             # With lazy-apps this runs in a child, which the master would start again for ever.
             uwsgi.stop_all()
         sys.exit(1)
-    for warning in warnings(options):
+    few_fds = descriptor_warnings(settings, uwsgi.workers(), uwsgi.max_fds())
+    for warning in [*warnings(options), *few_fds]:
         log.warning("%s", warning)
     if ini.only_checks(environment):
         log.info("%s", ini.CHECKED)

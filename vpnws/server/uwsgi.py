@@ -46,6 +46,9 @@ class Uwsgi(Protocol):
     def process_id(self) -> int:
         """Return the number that the operating system gave this process."""
 
+    def max_fds(self) -> int:
+        """Return how many descriptors a process may have open (RLIMIT_NOFILE, getrlimit(2))."""
+
     def master_threads(self) -> int:
         """Return how many threads the master has, its first one included; 0 if that is hidden."""
 

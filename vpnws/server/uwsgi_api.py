@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import socket
+import sys
 from typing import TYPE_CHECKING, NoReturn
 
 import uwsgi
@@ -46,6 +48,11 @@ class UwsgiApi:
     def process_id(self) -> int:
         """Return the number that the operating system gave this process."""
         return os.getpid()
+
+    def max_fds(self) -> int:
+        """Return how many descriptors a process may have open (RLIMIT_NOFILE, getrlimit(2))."""
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return limit if limit != resource.RLIM_INFINITY else sys.maxsize
 
     def master_threads(self) -> int:
         """Return how many threads the master has, its first one included; 0 if that is hidden."""
