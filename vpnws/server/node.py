@@ -10,8 +10,14 @@ from vpnws.errors import CapacityError
 from vpnws.server.log import tell_dropped
 from vpnws.server.peers.bus import TrunkLink
 from vpnws.server.peers.shared_fdb import SharedFdb
-from vpnws.server.port.describe import describe, describe_briefly
+from vpnws.server.port.describe import (
+    describe,
+    describe_briefly,
+    describe_end,
+    describe_identity,
+)
 from vpnws.server.port.link import Link
+from vpnws.server.port.visits import Visits
 from vpnws.server.reports import Reports
 from vpnws.switch.format import TRUNK_ITEMS, for_station
 from vpnws.switch.forwarding import Switch
@@ -22,7 +28,6 @@ from vpnws.switch.guard.roles import PROMISCUOUS
 from vpnws.switch.guard.storm import StormControl
 from vpnws.switch.port import NO_OUTLET, AccessPort, Trunk
 from vpnws.switch.queue.queue import EgressQueue
-from vpnws.text import log_value
 from vpnws.wire import websocket
 
 if TYPE_CHECKING:
@@ -89,6 +94,7 @@ class Node:
             on_waiting=self._flood_later,
         )
         self._reports = Reports(self.switch, _short_name)
+        self._visits = Visits()
         self._uplinks: list[AccessPort] = []
         self._lingering: list[Link] = []
         # No id repeats at a slot: the shared FDB may still name ports of the previous process.
@@ -141,11 +147,7 @@ class Node:
         self._page.set_ports(self.slot, len(self.links))
         if session.announced_mac is not None:
             self.switch.announce(port, session.announced_mac, self.loop.now())
-        unheard = "" if port.hears_floods else f"; {UNHEARD}"
-        log.info("port %s up %s%s", self._name(port), describe(session), unheard)
-        if session.wants_bridge and not rights.may_bridge:
-            log.warning("port %s %s", self._name(port), BRIDGE_REFUSED)
-            link.notify(f"this station {BRIDGE_REFUSED}", self.loop.now())
+        self._say_up(link)
         return link
 
     def attach_uplink(self, network: str, outlet: Outlet, format_: Format) -> AccessPort:
@@ -218,7 +220,11 @@ class Node:
         port.outlet = NO_OUTLET
         self._reports.forget(port)
         self._page.set_ports(self.slot, len(self.links))
-        self._log_end(link, who)
+        if self._visits.went(describe_identity(link.session.identity), self.loop.now()):
+            age_s = self.loop.now() - link.times.opened_s
+            log.info(
+                "port %s %s; %s", self._name(port), describe_end(port, link.reason, age_s), who
+            )
         if len(self._lingering) >= MAX_LINGERING_LINKS:
             self._close_lingered(self.loop.now())
         if len(self._lingering) >= MAX_LINGERING_LINKS:
@@ -226,26 +232,21 @@ class Node:
         self._lingering.append(link)
         return True
 
+    def _say_up(self, link: Link) -> None:
+        """Say who has come, to the operator and where need be to the station."""
+        session, port, now = link.session, link.port, self.loop.now()
+        is_logged = self._visits.came(describe_identity(session.identity), now)
+        if is_logged:
+            unheard = "" if port.hears_floods else f"; {UNHEARD}"
+            log.info("port %s up %s%s", self._name(port), describe(session), unheard)
+        if session.wants_bridge and not session.rights.may_bridge:
+            if is_logged:
+                log.warning("port %s %s", self._name(port), BRIDGE_REFUSED)
+            link.notify(f"this station {BRIDGE_REFUSED}", now)
+
     def _close_lingered(self, now: float) -> None:
         """Close and forget the links that have lingered for long enough."""
         self._lingering = [link for link in self._lingering if not link.lingered(now)]
-
-    def _log_end(self, link: Link, who: str) -> None:
-        port = link.port
-        drops = " ".join(f"{reason}={count}" for reason, count in sorted(port.drops.items()))
-        log.info(
-            "port %s down after %.0f s: '%s'; rx %d frames, %d bytes; tx %d frames, %d bytes; drops"
-            " %s; %s",
-            self._name(port),
-            self.loop.now() - link.times.opened_s,
-            log_value(link.reason, keep=" "),
-            port.rx_frames,
-            port.rx_bytes,
-            port.tx_frames,
-            port.tx_bytes,
-            drops or "none",
-            who,
-        )
 
     def _name(self, port: AccessPort) -> str:
         """Return a port's short name for the log: its worker and a number."""
@@ -261,6 +262,8 @@ class Node:
         for link in [] if was_late else list(self.links.values()):
             link.watch_over(now, settings.ping_every_s, settings.dead_after_s)
         self._report_drops(now)
+        for line in self._visits.look(now):
+            log.info("%s", line)
         tell_dropped()
         self._close_lingered(now)
         self._shared.sweep()

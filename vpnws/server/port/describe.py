@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from vpnws.server.port.session import Session
     from vpnws.server.web.identity import Identity
+    from vpnws.switch.port import AccessPort
 
 
 def describe(session: Session) -> str:
@@ -30,6 +31,16 @@ def describe_briefly(session: Session, stations: Iterable[bytes]) -> str:
     """Return who a station is, and its MAC or one of the `stations` learned on its port."""
     mac = session.announced_mac or min(stations, default=None)
     return _in_words(**_names(session.identity), mac=format_mac(mac) if mac else "")
+
+
+def describe_end(port: AccessPort, reason: str, age_s: float) -> str:
+    """Return why `port` ends, how long it was up, what passed and what was dropped."""
+    drops = " ".join(f"{why}={count}" for why, count in sorted(port.drops.items()))
+    return (
+        f"down after {age_s:.0f} s: '{log_value(reason, keep=' ')}';"
+        f" rx {port.rx_frames} frames, {port.rx_bytes} bytes;"
+        f" tx {port.tx_frames} frames, {port.tx_bytes} bytes; drops {drops or 'none'}"
+    )
 
 
 def describe_rights(session: Session) -> str:

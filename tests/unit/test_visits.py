@@ -1,0 +1,70 @@
+"""Who came and went is logged, and a burst of one name and address is folded."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from tests.support.node_bed import NodeBed
+from vpnws.server.port.session import Session
+from vpnws.server.port.visits import FOLD_S, MAX_LINES_OF_ONE, MAX_WATCHED, Visits
+from vpnws.server.web.identity import Identity
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def test_everybody_is_logged_in_normal_use() -> None:
+    visits = Visits()
+    assert all(visits.came(f"user={number}", 0.0) for number in range(1000))
+    assert all(visits.went(f"user={number}", 1.0) for number in range(1000))
+    assert visits.look(FOLD_S + 1.0) == []
+
+
+def test_a_burst_is_folded_and_counted() -> None:
+    visits = Visits()
+    said = [
+        visits.came("addr=1", 0.1 * each) + visits.went("addr=1", 0.1 * each) for each in range(100)
+    ]
+    assert sum(said) == MAX_LINES_OF_ONE
+    assert visits.look(FOLD_S - 1.0) == []
+    folded = 100 - MAX_LINES_OF_ONE // 2
+    assert visits.look(FOLD_S + 1.0) == [
+        f"{folded} more stations came and {folded} more went within 61 s: addr=1"
+    ]
+    assert visits.look(10 * FOLD_S) == []
+    assert visits.came("addr=1", 10 * FOLD_S), "it is watched anew"
+
+
+def test_a_burst_of_one_hides_nobody_else() -> None:
+    visits = Visits()
+    for _ in range(1000):
+        visits.came("addr=1", 0.0)
+    assert visits.came("addr=2", 0.0)
+
+
+def test_names_are_bounded_and_the_rest_is_counted() -> None:
+    visits = Visits()
+    said = sum(visits.came(f"addr={number}", 0.0) for number in range(MAX_WATCHED + 100))
+    assert said == MAX_WATCHED
+    assert visits.went("addr=0", 0.0)
+    assert visits.look(FOLD_S) == ["100 more stations came and 0 more went within 60 s: others"]
+
+
+def test_the_node_logs_a_burst_in_few_lines(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "vpnws")
+    bed = NodeBed()
+    session = Session(identity=Identity(remote_addr="192.0.2.7"))
+    for _ in range(200):
+        bed.join(session).wire.far.close()
+        bed.loop.settle()
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == MAX_LINES_OF_ONE
+    assert {" up ", " down "} == {
+        word for line in lines for word in (" up ", " down ") if word in line
+    }
+    caplog.clear()
+    bed.loop.advance(FOLD_S + 2.0)
+    (folded,) = [record.getMessage() for record in caplog.records]
+    assert folded.startswith("190 more stations came and 190 more went within 6")
+    assert folded.endswith("user=- dn=- addr=192.0.2.7")

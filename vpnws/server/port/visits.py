@@ -1,0 +1,80 @@
+"""Decides which stations' coming and going is logged line by line, and folds the rest.
+
+Everybody who comes and goes is logged, up to `MAX_LINES_OF_ONE` lines for one name and address.
+What is more is counted, and the counts are logged when `FOLD_S` has passed. So one host that
+connects 200 times a second does not fill the log, and 1,000 stations that return from a reload are
+all named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+FOLD_S: Final = 60.0
+"""Lines are counted for this long; then the counts of what was folded are logged."""
+MAX_LINES_OF_ONE: Final = 20
+"""Lines that one name and address gets within FOLD_S when its stations come and go; further ones
+are only counted."""
+MAX_WATCHED: Final = 4096
+"""Names with addresses that are watched at once; the lines of further ones are counted together,
+and get no lines of their own."""
+OTHERS: Final = "others"
+
+
+@dataclass(slots=True)
+class _Burst:
+    """What one name and address has done since `since_s`."""
+
+    since_s: float
+    lines: int = 0
+    """Those that were logged, and those that were not."""
+    came: int = 0
+    """Stations that came and got no line."""
+    went: int = 0
+
+
+class Visits:
+    """The coming and going of one process's stations."""
+
+    __slots__ = ("_bursts",)
+
+    def __init__(self) -> None:
+        """Nobody has come yet."""
+        self._bursts: dict[str, _Burst] = {}
+
+    def came(self, who: str, now: float) -> bool:
+        """Note at `now`, in seconds, that a station came; return whether to log a line."""
+        burst = self._burst(who, now)
+        is_folded = burst.lines >= MAX_LINES_OF_ONE
+        burst.lines += 1
+        burst.came += is_folded
+        return not is_folded
+
+    def went(self, who: str, now: float) -> bool:
+        """Note that a station went; return whether to log a line."""
+        burst = self._burst(who, now)
+        is_folded = burst.lines >= MAX_LINES_OF_ONE
+        burst.lines += 1
+        burst.went += is_folded
+        return not is_folded
+
+    def look(self, now: float) -> list[str]:
+        """Return the lines that are due at `now`; call it every second or so."""
+        due = [who for who, burst in self._bursts.items() if now - burst.since_s >= FOLD_S]
+        bursts = [(who, self._bursts.pop(who)) for who in due]
+        return [
+            f"{burst.came} more stations came and {burst.went} more went within"
+            f" {now - burst.since_s:.0f} s: {who}"
+            for who, burst in bursts
+            if burst.came or burst.went
+        ]
+
+    def _burst(self, who: str, now: float) -> _Burst:
+        burst = self._bursts.get(who)
+        if burst is not None:
+            return burst
+        if len(self._bursts) < MAX_WATCHED:
+            burst = self._bursts[who] = _Burst(now)
+            return burst
+        return self._bursts.setdefault(OTHERS, _Burst(now, lines=MAX_LINES_OF_ONE))
