@@ -48,12 +48,12 @@ def test_a_station_that_moves_to_the_other_worker_is_followed(either: TwoWorkers
     with either.station(1) as other, either.station(1, number=500) as before:
         reach(other, before)
         with either.station(2, number=500) as after:
-            # The 101 comes before the port: until then its old place is right.
-            wait_for(
-                lambda: after.hears(other.send(after.mac, mark=b"moved"), 0.05),
-                1.0,
-                "the moved station to be followed",
-            )
+            # It is followed once it speaks and is silent at its old place.
+            def is_followed() -> bool:
+                after.send(other.mac)
+                return after.hears(other.send(after.mac, mark=b"moved"), 0.05)
+
+            wait_for(is_followed, 10.0, "the moved station to be followed")
             sent = other.send(after.mac, mark=b"and stays so")
             after.expect(sent)
             assert not before.hears(sent)

@@ -62,7 +62,7 @@ def test_frames_cross_both_ways_and_sigterm_leaves_nothing_behind(
     assert client.end_by(signal.SIGTERM) == Exit.STOPPED
     assert not bed.has_tap()
     wait_for(lambda: bed.server.closed_with, WAIT_S, "the server to see the close")
-    assert bed.server.closed_with == [1001]
+    assert bed.server.closed_with == [1000]
     assert "stopped by SIGTERM" in client.log_text()
     assert "Traceback" not in client.log_text()
 
