@@ -504,10 +504,18 @@ class TestWhoHasAMac:
         assert self.gets(house, asker, bob, third) == [bob]
 
     def test_a_reload_leaves_no_file(self, house: House) -> None:
-        before = set(kept_claims.DIRECTORY.glob("vpnws-*"))
         self.join(house, 1, "alice")
+        house.reload()
+        assert kept_claims.exists(house.environment)
         house.reload_all()
-        assert set(kept_claims.DIRECTORY.glob("vpnws-*")) <= before
+        assert not kept_claims.exists(house.environment)
+
+    def test_nor_does_one_that_fails(self, house: House) -> None:
+        self.join(house, 1, "alice")
+        house.master.options["vpnws-age"] = b"soon"
+        with pytest.raises(SystemExit):
+            house.reload_all()
+        assert not kept_claims.exists(house.environment)
 
     def test_a_lost_file_is_said(
         self, house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch

@@ -124,13 +124,14 @@ def start(
     """
     never_wait(STDERR)
     log_as("start")
+    # Whatever comes of this start, the file is not left behind.
+    kept = _take_claims(environment)
     try:
         options = uwsgi.options()
         settings = read_settings(options)
         check_engine(uwsgi.engine(), uwsgi.cores(), options)
         check_options(options, settings, environment)
         check_cache(uwsgi)
-        kept = _take_claims(environment)
         server = Server(loop, uwsgi, devices, settings, environment, kept)
     except ConfigError as error:
         log.critical("cannot start: %s", error)

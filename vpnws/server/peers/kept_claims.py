@@ -91,6 +91,12 @@ def remove(environment: Mapping[str, str]) -> None:
             path.unlink()
 
 
+def exists(environment: Mapping[str, str]) -> bool:
+    """Return whether there is a file."""
+    path = _path(environment)
+    return path is not None and path.exists()
+
+
 def take(environment: Mapping[str, str]) -> KeptClaims | None:
     """Read and remove the file; None if there is none.
 
