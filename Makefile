@@ -52,6 +52,8 @@ clean:
 # pip keeps the uWSGI that it compiled, also for another Python of the same version, whose library it
 # would then load ("No module named '_socket'"). So uWSGI is compiled for the Python that is here.
 $(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and sys.argv[1])' \
+		"$(PYTHON) is older than Python 3.11: name a newer one, as in PYTHON=python3.11 make"
 	tests/install-tools.sh run
 	$(PYTHON) -m venv $(VENV)
 	@echo "installing what runs into $(VENV); uWSGI is compiled, which takes a minute"

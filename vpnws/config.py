@@ -237,6 +237,11 @@ def _check_together(settings: Settings) -> None:
             f" vpnws-tap is {'set' if settings.tap else 'not set'}: a switch has none, a bridge and"
             " a router need one"
         )
+    if settings.exec and not settings.tap:
+        raise ConfigError(
+            "vpnws-exec is set and vpnws-tap is not: it runs when a TAP is up, so it would never"
+            " run; leave it out, or set vpnws-mode and vpnws-tap"
+        )
 
 
 def _spelt(item: Any) -> str:

@@ -21,6 +21,8 @@ def parse_taps(text: str) -> tuple[tuple[str, str], ...]:
 
     Raises ConfigError with what is allowed.
     """
+    if "," in text:
+        raise ConfigError(f"vpnws-tap = {text!r} has a comma: separate several by spaces")
     pairs = tuple(
         (network, device) if colon else (DEFAULT_NETWORK, network)
         for network, colon, device in (word.partition(":") for word in text.split())
@@ -75,7 +77,10 @@ def parse_listen(text: str) -> str:
     """Check `127.0.0.1:8080`, `[::1]:8080`, `:8080` or nothing. Raises ConfigError."""
     found = re.fullmatch(r"(?:[0-9.]*|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})", text)
     if text and (found is None or not 0 < int(found[1]) < 65536):
-        raise ConfigError(f"vpnws-http = {text!r} is not address:port, like 127.0.0.1:8080")
+        raise ConfigError(
+            f"vpnws-http = {text!r} is not address:port, like 127.0.0.1:8080 or [::1]:8080; names"
+            " such as localhost are not looked up"
+        )
     return text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -172,6 +173,27 @@ def test_make_runs_what_the_readme_says() -> None:
             words, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True
         )
         assert done.stdout.splitlines()[-1] == then.strip("`")
+
+
+def test_make_names_a_python_that_is_too_old(tmp_path: Path) -> None:
+    require("make")
+    for name in ("Makefile", "requirements.txt", "pyproject.toml"):
+        shutil.copy(REPOSITORY / name, tmp_path)
+    old = tmp_path / "old-python"
+    pretend = "import sys; sys.version_info = (3, 10, 13); exec(sys.argv.pop(1))"
+    old.write_text(f"#!/bin/sh\nshift; exec {sys.executable} -c '{pretend}' \"$@\"\n")
+    old.chmod(0o755)
+    words = [tool_path("make") or "make", f"PYTHON={old}", ".venv/ready"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert f"{old} is older than Python 3.11: name a newer one" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_the_application_is_no_program_of_its_own() -> None:
+    words = [sys.executable, str(REPOSITORY / "vpnws_app.py")]
+    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.stderr == "vpnws: this runs inside uWSGI only: .venv/bin/uwsgi --ini uwsgi.ini\n"
 
 
 def test_a_look_at_the_switch_shows_what_it_says(stream: TwoWorkers) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import select
 import socket
+import sys
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from tests.support import processes
 from tests.support.netns import Namespace
 from tests.support.prerequisites import require, require_root, require_tap
 from tests.support.tap_contract import TapContract
 from tests.support.transfer import UDP_SEGMENT
+from tests.support.uwsgi import REPOSITORY
 from vpnws.errors import TapBusyError, TapError
 from vpnws.tap.contract import READ_BYTES
 from vpnws.tap.linux import open_tap
@@ -233,3 +236,18 @@ def test_events_tell_of_a_change_until_they_are_drained(namespace: Namespace) ->
 
 def readable(events: LinkEvents) -> bool:
     return bool(select.select([events.fd], [], [], 0)[0])
+
+
+def test_a_sys_of_another_namespace_is_named() -> None:
+    """unshare --net leaves /sys as it was; ip netns exec mounts it anew."""
+    program = (
+        "from vpnws.tap import linux\n"
+        "tap = linux.open_tap('tapsys')\n"
+        "linux.mark_as_ours('tapsys')\n"
+    )
+    done = processes.run(
+        ["unshare", "--net", sys.executable, "-c", program],
+        check=False,
+        env={"PYTHONPATH": str(REPOSITORY)},
+    )
+    assert "/sys shows another network namespace than the one with tapsys" in done.stderr

@@ -503,7 +503,10 @@ def closed_port() -> int:
 def test_a_closed_port_is_told(waiter: Waiter) -> None:
     port = closed_port()
     error = failure(settings_for(f"ws://127.0.0.1:{port}/"), waiter)
-    assert str(error) == f"cannot connect to 127.0.0.1:{port}: Connection refused (127.0.0.1)"
+    assert str(error) == (
+        f"cannot connect to 127.0.0.1:{port}: Connection refused, nobody listens there: does the"
+        " server run, and is the port right? (127.0.0.1)"
+    )
 
 
 def test_a_port_that_resets_a_request_in_the_clear_may_speak_tls(waiter: Waiter) -> None:
@@ -554,7 +557,10 @@ def test_a_name_that_does_not_exist_is_told(
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     error = failure(settings_for("ws://nowhere.example/"), waiter)
-    assert str(error) == "cannot look up nowhere.example: Name or service not known"
+    assert str(error) == (
+        "cannot look up nowhere.example: Name or service not known; check the name, and this"
+        " machine's name servers (getent hosts nowhere.example)"
+    )
 
 
 def test_a_resolver_that_hangs_does_not_delay_a_stop(

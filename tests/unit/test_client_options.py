@@ -211,6 +211,24 @@ def test_what_argparse_prints_shows_no_password(capsys: pytest.CaptureFixture[st
     assert "s3cret" not in printed
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("--adress", "--address"), ("--password", "--password-file"), ("--mut=9000", "--mtu")],
+)
+def test_a_misspelt_option_is_asked_about(
+    given: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([given, "tap0", URL])
+    assert f"(is {meant} meant?)" in capsys.readouterr().err
+
+
+def test_an_option_that_is_like_none_is_not_guessed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--xyzzy", "tap0", URL])
+    assert "meant" not in capsys.readouterr().err
+
+
 def test_a_bad_device_name_ends_with_the_device_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["a-name-that-is-too-long", "ws://h/"]) == Exit.TAP
     assert "cannot name a device" in capsys.readouterr().err

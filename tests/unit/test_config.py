@@ -178,6 +178,12 @@ def test_what_is_no_list_of_taps_is_refused(text: str) -> None:
     [
         ({"vpnws-mode": "bridge"}, "vpnws-mode = bridge goes with a TAP"),
         ({"vpnws-tap": "vpn0"}, "vpnws-mode = switch goes without a TAP"),
+        ({"vpnws-exec": "true"}, "vpnws-exec is set and vpnws-tap is not"),
+        (
+            {"vpnws-mode": "bridge", "vpnws-tap": "blue:vpn0,red:vpn1"},
+            "vpnws-tap = 'blue:vpn0,red:vpn1' has a comma: separate several by spaces",
+        ),
+        ({"vpnws-http": "::1:8080"}, r"is not address:port, like 127.0.0.1:8080 or \[::1\]:8080"),
         ({"vpnws-http": "8080"}, "vpnws-http = '8080' is not address:port"),
         ({"vpnws-http": "0.0.0.0:99999"}, "vpnws-http = '0.0.0.0:99999' is not address:port"),
         (

@@ -10,7 +10,10 @@ import socket
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-import uwsgi
+try:
+    import uwsgi
+except ModuleNotFoundError:
+    sys.exit("vpnws: this runs inside uWSGI only: .venv/bin/uwsgi --ini uwsgi.ini")
 
 from vpnws.server.uwsgi import FDB_CACHE, options_as_text
 

@@ -83,6 +83,11 @@ def mark_as_ours(name: str) -> None:
     """Mark the device as ours, so that the server may remove it at its end. Raises TapError."""
     try:
         (_DEVICES / name / "ifalias").write_text(_OURS)
+    except FileNotFoundError as error:
+        raise TapError(
+            f"/sys shows another network namespace than the one with {name}: enter it with ip netns"
+            " exec, which mounts /sys anew, or run mount -t sysfs sysfs /sys in it"
+        ) from error
     except OSError as error:
         raise explained(error, name, "mark") from error
 

@@ -172,7 +172,10 @@ class Connection:
             self._fail(error)
             return 0
         if count == 0:
-            self.failure = "the server hung up without a word"
+            self.failure = (
+                "the server hung up without a word (if it does so again and again after the same"
+                " time, a proxy on the way closes connections that are idle)"
+            )
         self.received_bytes += count or 0
         return count or 0
 

@@ -231,4 +231,14 @@ def _detour_reason(own: str) -> str:
 def _reason(error: OSError) -> str:
     if isinstance(error, _TLS_ENDED):
         return "it ended the connection inside TLS; does that port speak TLS?"
-    return error.strerror or str(error)
+    hint = _HINTS.get(error.errno or 0)
+    return f"{error.strerror or error}{f', {hint}' if hint else ''}"
+
+
+_HINTS: Final = {
+    errno.ECONNREFUSED: "nobody listens there: does the server run, and is the port right?",
+    errno.ENETUNREACH: "this machine has no route to there (ip route, ip -6 route)",
+    errno.EHOSTUNREACH: "no machine answers at that address",
+    errno.ETIMEDOUT: "no answer: is the address right, and does a firewall let the port through?",
+}
+"""What to look at, by the error of a connect(2)."""

@@ -28,7 +28,8 @@ _HINTS: Final = {
     400: "the web server does not understand the request: check host, port and path",
     403: "this station may not join: ask whoever runs the server",
     404: "nothing is there: check the URL's path",
-    502: "the web server cannot reach the switch behind it: is uWSGI running?",
+    502: "the web server cannot reach the switch behind it: is uWSGI running, at the socket that"
+    " the web server names, and by the protocol of that socket (nginx: uwsgi_pass)?",
     503: "the switch accepts no station now: it may be full or restarting",
     504: "the switch behind the web server does not answer",
 }

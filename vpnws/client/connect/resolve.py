@@ -55,7 +55,10 @@ def resolve(host: str, port: int, waiter: Waiter) -> list[Address]:
     finally:
         os.close(lookup.done_fd)
     if lookup.failure:
-        raise ConnectError(f"cannot look up {host}: {lookup.failure}")
+        raise ConnectError(
+            f"cannot look up {host}: {lookup.failure}; check the name, and this machine's name"
+            f" servers (getent hosts {host})"
+        )
     return lookup.found
 
 

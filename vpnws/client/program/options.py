@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -64,7 +65,20 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print how to use the program and what was wrong; exit with code 2."""
-        super().error(hide_userinfo(message))
+        super().error(hide_userinfo(message) + self._meant(message))
+
+    def _meant(self, message: str) -> str:
+        """Return a question that names the options that were meant; empty if there are none."""
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        words = [word.partition("=")[0] for word in message.split() if word.startswith("--")]
+        near = [name for word in words if word not in known for name in _near(word, known)]
+        return f" (is {' or '.join(near)} meant?)" if near else ""
+
+
+def _near(word: str, known: list[str]) -> list[str]:
+    """Return the option that continues `word`, else the one that is spelt nearly like it."""
+    longer = [name for name in known if name.startswith(word)]
+    return longer[:1] or get_close_matches(word, known, n=1)
 
 
 def make_parser() -> argparse.ArgumentParser:

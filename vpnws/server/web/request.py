@@ -88,6 +88,12 @@ def _check_upgrade(environ: Environ) -> None:
             "(ws:// where a browser would need http://)\n"
             "or with any client that carries one Ethernet frame per binary message.",
         )
+    if not method:
+        raise UpgradeError(
+            "500 Internal Server Error",
+            "The web server does not pass the request on as uWSGI needs it. In nginx, a location"
+            " with uwsgi_param lines needs 'include uwsgi_params;' too.",
+        )
     if method != "GET":
         raise UpgradeError("400 Bad Request", "A WebSocket handshake is a GET request.")
     if not wants:

@@ -1,4 +1,4 @@
-"""The uwsgi vars that tell vpnws what a station may do; finds those that are misspelt."""
+"""The uwsgi vars that say who a station is and what it may do; finds those that are misspelt."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ ROLE: Final = "VPNWS_ROLE"
 ALLOW: Final = "VPNWS_ALLOW"
 BRIDGE: Final = "VPNWS_BRIDGE"
 KNOWN: Final = (NETWORK, ROLE, ALLOW, BRIDGE)
+_USER: Final = "REMOTE_USER"
+"""Who a station is. A misspelt one would let it in as nobody, whose MACs are not protected."""
+_READ: Final = (*KNOWN, _USER)
 _PREFIX: Final = "VPNWS"
 _HEADER: Final = "HTTP_"
 """How uWSGI names a header of the request, which is the client's word and grants nothing."""
 _CLOSE: Final = 0.85
-"""How alike (0 to 1) a name without our prefix must be to one of ours to be a misspelling."""
+"""How alike (0 to 1) a name without our prefix must be to one that we read to be a misspelling."""
 
 
 def check_names(names: Iterable[str]) -> None:
@@ -30,10 +33,10 @@ def check_names(names: Iterable[str]) -> None:
     """
     for name in names:
         # The cheap tests first: a request has some 40 variables.
-        if name in KNOWN or name.startswith(_HEADER) or name[:1] not in "Vv":
+        if name in _READ or name.startswith(_HEADER) or name[:1] not in "VvRr":
             continue
         spelt = name.upper().replace("-", "_")
-        near = get_close_matches(spelt, KNOWN, n=1, cutoff=_CLOSE)
+        near = get_close_matches(spelt, _READ, n=1, cutoff=_CLOSE)
         if near or spelt.startswith(_PREFIX):
             meant = near[0] if near else f"one of {', '.join(KNOWN)}"
             raise RightsError(f"{name} is not known; is {meant} meant")
