@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.support.node_bed import NodeBed
 from vpnws.server.port.session import Session
-from vpnws.server.port.visits import FOLD_S, MAX_LINES_OF_ONE, MAX_WATCHED, Visits
+from vpnws.server.port.visits import FOLD_S, MAX_LINES, MAX_WATCHED, Visits
 from vpnws.server.web.identity import Identity
 
 if TYPE_CHECKING:
@@ -24,11 +24,12 @@ def test_everybody_is_logged_in_normal_use() -> None:
 def test_a_burst_is_folded_and_counted() -> None:
     visits = Visits()
     said = [
-        visits.came("addr=1", 0.1 * each) + visits.went("addr=1", 0.1 * each) for each in range(100)
+        visits.came("addr=1", 0.01 * each) + visits.went("addr=1", 0.01 * each)
+        for each in range(1000)
     ]
-    assert sum(said) == MAX_LINES_OF_ONE
+    assert sum(said) == MAX_LINES
     assert visits.look(FOLD_S - 1.0) == []
-    folded = 100 - MAX_LINES_OF_ONE // 2
+    folded = 1000 - MAX_LINES // 2
     assert visits.look(FOLD_S + 1.0) == [
         f"{folded} more stations came and {folded} more went within 61 s: addr=1"
     ]
@@ -55,16 +56,17 @@ def test_the_node_logs_a_burst_in_few_lines(caplog: pytest.LogCaptureFixture) ->
     caplog.set_level(logging.INFO, "vpnws")
     bed = NodeBed()
     session = Session(identity=Identity(remote_addr="192.0.2.7"))
-    for _ in range(200):
+    for _ in range(MAX_LINES):
         bed.join(session).wire.far.close()
         bed.loop.settle()
     lines = [record.getMessage() for record in caplog.records]
-    assert len(lines) == MAX_LINES_OF_ONE
+    assert len(lines) == MAX_LINES
     assert {" up ", " down "} == {
         word for line in lines for word in (" up ", " down ") if word in line
     }
     caplog.clear()
     bed.loop.advance(FOLD_S + 2.0)
     (folded,) = [record.getMessage() for record in caplog.records]
-    assert folded.startswith("190 more stations came and 190 more went within 6")
+    half = MAX_LINES // 2
+    assert folded.startswith(f"{half} more stations came and {half} more went within 6")
     assert folded.endswith("user=- dn=- addr=192.0.2.7")

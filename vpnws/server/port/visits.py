@@ -1,6 +1,6 @@
 """Decides which stations' coming and going is logged line by line, and folds the rest.
 
-Everybody who comes and goes is logged, up to `MAX_LINES_OF_ONE` lines for one name and address.
+Everybody who comes and goes is logged, up to `MAX_LINES` lines for one name and address.
 What is more is counted, and the counts are logged when `FOLD_S` has passed. So one host that
 connects 200 times a second does not fill the log, and 1,000 stations that return from a reload are
 all named.
@@ -13,7 +13,7 @@ from typing import Final
 
 FOLD_S: Final = 60.0
 """Lines are counted for this long; then the counts of what was folded are logged."""
-MAX_LINES_OF_ONE: Final = 20
+MAX_LINES: Final = 500
 """Lines that one name and address gets within FOLD_S when its stations come and go; further ones
 are only counted."""
 MAX_WATCHED: Final = 4096
@@ -46,7 +46,7 @@ class Visits:
     def came(self, who: str, now: float) -> bool:
         """Note at `now`, in seconds, that a station came; return whether to log a line."""
         burst = self._burst(who, now)
-        is_folded = burst.lines >= MAX_LINES_OF_ONE
+        is_folded = burst.lines >= MAX_LINES
         burst.lines += 1
         burst.came += is_folded
         return not is_folded
@@ -54,7 +54,7 @@ class Visits:
     def went(self, who: str, now: float) -> bool:
         """Note that a station went; return whether to log a line."""
         burst = self._burst(who, now)
-        is_folded = burst.lines >= MAX_LINES_OF_ONE
+        is_folded = burst.lines >= MAX_LINES
         burst.lines += 1
         burst.went += is_folded
         return not is_folded
@@ -77,4 +77,4 @@ class Visits:
         if len(self._bursts) < MAX_WATCHED:
             burst = self._bursts[who] = _Burst(now)
             return burst
-        return self._bursts.setdefault(OTHERS, _Burst(now, lines=MAX_LINES_OF_ONE))
+        return self._bursts.setdefault(OTHERS, _Burst(now, lines=MAX_LINES))
