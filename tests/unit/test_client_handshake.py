@@ -26,6 +26,7 @@ from vpnws.client.connect import dial, resolve, tls
 from vpnws.client.connect.handshake import MAX_HEAD_BYTES, Upgrade
 from vpnws.client.connect.refusal import MAX_BODY_BYTES
 from vpnws.client.connect.url import parse_url
+from vpnws.client.program.exits import Exit, ends_first_attempt, exit_code
 from vpnws.client.settings import ClientSettings, TlsSettings
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import ConfigError, ConnectError, RefusedError, TlsError
@@ -318,9 +319,13 @@ def test_a_web_server_that_wants_tls_is_told(body: bytes) -> None:
     ],
 )
 def test_a_web_server_that_wants_another_certificate_is_told(body: bytes, needle: str) -> None:
-    answer = answer_of(400, body, f"Content-Length: {len(body)}")
-    assert needle in str(refused(answer, "wss://h/"))
-    assert "--crt" in str(refused(answer, "wss://h/"))
+    error = refused(answer_of(400, body, f"Content-Length: {len(body)}"), "wss://h/")
+    assert needle in str(error)
+    assert "--crt" in str(error)
+    assert str(error).endswith("(HTTP 400)")
+    # No retry helps: the program ends with the code of a refusal, as after 403.
+    assert exit_code(error) is Exit.REFUSED
+    assert ends_first_attempt(error)
 
 
 @pytest.mark.parametrize(
@@ -628,6 +633,18 @@ def test_an_unknown_authority_is_told(waiter: Waiter, server_context: ssl.SSLCon
     assert "use --ca FILE for a private authority (--no-verify accepts anyone)" in str(error)
 
 
+def test_a_ca_file_that_does_not_fit_is_named(
+    waiter: Waiter, server_context: ssl.SSLContext, tmp_path: Path
+) -> None:
+    stranger = CertificateAuthority(tmp_path).crt
+    settings = TlsSettings(authority=stranger)
+    with server(context=server_context) as there:
+        error = failure(settings_for(f"wss://localhost:{there.port}/", tls=settings), waiter)
+    assert isinstance(error, TlsError)
+    assert f"no authority in {stranger} (--ca) has signed it" in str(error)
+    assert "use --ca" not in str(error)
+
+
 def test_a_certificate_for_another_name_is_told(
     waiter: Waiter, authority: CertificateAuthority
 ) -> None:
@@ -786,6 +803,23 @@ def test_an_encrypted_key_is_refused_rather_than_asked_for(
     processes.run(f"openssl pkey -in {own.key} -aes256 -passout pass:x -out {encrypted}")
     with pytest.raises(ConfigError, match="is encrypted"):
         tls.make_context(TlsSettings(certificate=own.crt, key=encrypted))
+
+
+def test_what_is_wrong_with_the_stations_own_files_is_told(authority: CertificateAuthority) -> None:
+    own, other = authority.client("al"), authority.client("bo")
+    for crt, key, sentence in (
+        (own.crt, None, f"--crt {own.crt}: no key in it: name the key's file with --key"),
+        (own.key, own.crt, f"--crt {own.key}: no certificate in PEM form in it"),
+        (own.crt, other.crt, f"--key {other.crt}: no key in PEM form in it"),
+        (
+            own.crt,
+            other.key,
+            f"--crt {own.crt}: the key in {other.key} is not the key of that certificate",
+        ),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            tls.make_context(TlsSettings(certificate=crt, key=key))
+        assert str(caught.value) == sentence
 
 
 def test_a_stream_that_has_ended_reads_as_ended() -> None:

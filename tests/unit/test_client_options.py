@@ -177,7 +177,7 @@ def test_no_representation_of_the_settings_shows_a_secret() -> None:
             ["--crt", "/dev/null", "--key", "/nonexistent/key"],
             "--key /nonexistent/key cannot be read",
         ),
-        (["--crt", "/dev/null"], "--crt /dev/null: not a certificate"),
+        (["--crt", "/dev/null"], "--crt /dev/null: no certificate in PEM form in it"),
     ],
 )
 def test_a_wrong_option_is_one_sentence_and_exit_code_2(

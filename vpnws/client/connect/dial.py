@@ -76,7 +76,7 @@ def _explain(
     """Return what to raise when TLS failed with `error`."""
     name = settings.url.server_name
     if context is None or not tls.is_about_dates(error):
-        return tls.explain(error, name)
+        return tls.explain(error, name, settings.tls.authority)
     certificate: Mapping[str, Any] = {}
     # What has gone wrong is known already. The dates only make it clearer.
     with contextlib.suppress(OSError, ConnectError), tls.ignoring_dates(context):

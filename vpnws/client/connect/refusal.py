@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from vpnws.client.connect.tls import CHECK_CERTIFICATE
 from vpnws.client.connect.url import hide_userinfo
 from vpnws.errors import RefusedError
 from vpnws.text import MAX_SENTENCE_CHARACTERS, one_line
@@ -24,6 +25,8 @@ _WANTS_TLS: Final = re.compile("to (an )?(HTTPS|SSL|TLS)", re.IGNORECASE)
 _WANTS_CERTIFICATE: Final = "No required SSL certificate was sent"
 _REFUSES_CERTIFICATE: Final = "The SSL certificate error"
 """nginx's words for its statuses 496 and 495, which it sends as 400."""
+CERTIFICATE_STATUSES: Final = {_WANTS_CERTIFICATE: 496, _REFUSES_CERTIFICATE: 495}
+"""What nginx means by such a 400: no retry will change it."""
 _HINTS: Final = {
     400: "the web server does not understand the request: check host, port and path",
     403: "this station may not join: ask whoever runs the server",
@@ -56,7 +59,15 @@ def refusal(status: int, head: bytes, body: bytes, asked: Asked) -> RefusedError
     text = body[:MAX_BODY_BYTES].decode(errors="replace")
     sentence = _own_sentence(status, text)
     reason = f"the server says: {sentence}" if sentence else _reason(status, head, text, asked)
-    return RefusedError(status, f"{reason} (HTTP {status})", _retry_after_s(head))
+    sentence = f"{reason} (HTTP {status})"
+    return RefusedError(_meant(status, text), sentence, _retry_after_s(head))
+
+
+def _meant(status: int, text: str) -> int:
+    """Return the status that nginx means, which is more exact than a 400 that it sends."""
+    if status != 400:
+        return status
+    return next((code for words, code in CERTIFICATE_STATUSES.items() if words in text), status)
 
 
 def _retry_after_s(head: bytes) -> float | None:
@@ -113,7 +124,7 @@ def _reason_of_400(text: str, asked: Asked) -> str:
     if _WANTS_CERTIFICATE in text:
         return "the web server wants a certificate of this station: see --crt and --key"
     if _REFUSES_CERTIFICATE in text:
-        return "the web server does not accept this station's certificate: see --crt and --key"
+        return f"the web server does not accept this station's certificate: {CHECK_CERTIFICATE}"
     return _HINTS[400]
 
 

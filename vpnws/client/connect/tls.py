@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from contextlib import contextmanager
@@ -15,11 +16,23 @@ if TYPE_CHECKING:
 
     from vpnws.client.settings import TlsSettings
 
+CHECK_CERTIFICATE: Final = (
+    "has it expired (openssl x509 -noout -dates -in FILE, with the file of --crt), and has an"
+    " authority signed it that the server trusts?"
+)
+"""What to look at when a server refuses the station's own certificate."""
 _NOT_YET_VALID: Final = 9
 _EXPIRED: Final = 10
 """X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL."""
+_UNTRUSTED: Final = re.compile("issuer|self.signed")
+"""In OpenSSL's words for a chain that ends at no authority that is trusted."""
 _IGNORE_DATES: Final = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which Python does not name."""
+_PEM_CERTIFICATE: Final = b"CERTIFICATE-----"
+_PEM_KEY: Final = b"PRIVATE KEY-----"
+"""How the first line of a certificate and that of a key end in PEM form (RFC 7468)."""
+_MISMATCH: Final = "KEY_VALUES_MISMATCH"
+"""OpenSSL's reason for a key that belongs to another certificate."""
 _UNITS: Final = ((365.25 * 86400, "years"), (86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"))
 
 
@@ -48,18 +61,28 @@ def _context_that_trusts(authority: Path | None) -> ssl.SSLContext:
         raise ConfigError(f"--ca {authority}: no certificates in PEM form in it") from error
 
 
-def explain(error: ssl.SSLError, host: str) -> TlsError:
-    """Return what to raise when the TLS handshake with `host` failed with `error`."""
+def explain(error: ssl.SSLError, host: str, authority: Path | None) -> TlsError:
+    """Return what to raise when the TLS handshake with `host` failed with `error`.
+
+    `authority` is the file of --ca, None without that option.
+    """
     if isinstance(error, ssl.SSLCertVerificationError):
         why = error.verify_message.rstrip(".")
-        hint = (
-            "join by a name that is in the certificate"
-            if "mismatch" in why
-            else "use --ca FILE for a private authority (--no-verify accepts anyone)"
-        )
+        hint = _hint_on_trust(why, authority)
         return TlsError(f"the certificate of {host} is not accepted: {why}; {hint}")
     reason = (error.reason or "unknown reason").replace("_", " ").lower()
     return TlsError(f"TLS with {host} failed: {reason}; {_hint(reason)}")
+
+
+def _hint_on_trust(why: str, authority: Path | None) -> str:
+    if "mismatch" in why:
+        return "join by a name that is in the certificate"
+    if authority is None or not _UNTRUSTED.search(why):
+        return "use --ca FILE for a private authority (--no-verify accepts anyone)"
+    return (
+        f"no authority in {authority} (--ca) has signed it: ask whoever runs the server for the"
+        " right file"
+    )
 
 
 def is_about_dates(error: ssl.SSLError) -> bool:
@@ -122,8 +145,10 @@ def _duration(duration_s: float) -> str:
 
 
 def _hint(reason: str) -> str:
+    if "alert" in reason and "certificate required" in reason:
+        return "the server wants a certificate of this station: see --crt and --key"
     if "alert" in reason and ("certificate" in reason or "unknown ca" in reason):
-        return "the server did not accept this station's certificate: see --crt and --key"
+        return f"the server did not accept this station's certificate: {CHECK_CERTIFICATE}"
     if "wrong version number" in reason or "record layer" in reason:
         return "the port does not seem to speak TLS: check the port, or use ws://"
     return "the server may want another TLS version, or a certificate (--crt, --key)"
@@ -136,8 +161,21 @@ def _load_certificate(context: ssl.SSLContext, certificate: Path, key: Path | No
     try:
         context.load_cert_chain(certificate, key, password=_refuse_encrypted)
     except ssl.SSLError as error:
-        which = f"--crt {certificate}" if key is None else f"--crt {certificate} --key {key}"
-        raise ConfigError(f"{which}: not a certificate and its key in PEM form") from error
+        raise ConfigError(_why_not_loaded(certificate, key, error)) from error
+
+
+def _why_not_loaded(certificate: Path, key: Path | None, error: ssl.SSLError) -> str:
+    """Return what is wrong with the station's own files, which OpenSSL has read and refused."""
+    if _PEM_CERTIFICATE not in certificate.read_bytes():
+        return f"--crt {certificate}: no certificate in PEM form in it"
+    if key is None and _PEM_KEY not in certificate.read_bytes():
+        return f"--crt {certificate}: no key in it: name the key's file with --key"
+    if key is not None and _PEM_KEY not in key.read_bytes():
+        return f"--key {key}: no key in PEM form in it"
+    if error.reason == _MISMATCH:
+        return f"--crt {certificate}: the key in {key or 'it'} is not the key of that certificate"
+    which = f"--crt {certificate}" if key is None else f"--crt {certificate} --key {key}"
+    return f"{which}: not a certificate and its key in PEM form"
 
 
 def _refuse_encrypted() -> NoReturn:

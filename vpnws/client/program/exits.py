@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
+from vpnws.client.connect.refusal import CERTIFICATE_STATUSES
 from vpnws.errors import (
     ConfigError,
     ConnectError,
@@ -38,12 +39,12 @@ MEANINGS: Final = {
     Exit.TAP_PERMISSION: "no permission to create or set up the TAP device",
     Exit.TAP_BUSY: "another process holds the TAP device",
     Exit.TAP: "the TAP device could not be set up, or went away",
-    Exit.REFUSED: "the server refused the user or the station (401, 403)",
+    Exit.REFUSED: "the server refused the user, the station or its certificate (401, 403)",
     Exit.TLS: "TLS failed: the server's certificate is not accepted, ...",
     Exit.CONNECT: "no connection, or it was lost (only with --once)",
 }
 
-LOGIN_STATUSES: Final = frozenset((401, 403))
+LOGIN_STATUSES: Final = frozenset((401, 403, *CERTIFICATE_STATUSES.values()))
 """HTTP statuses that no retry will change: somebody must act."""
 
 _BY_ERROR: Final[tuple[tuple[type[VpnwsError], Exit], ...]] = (
@@ -67,7 +68,7 @@ def exit_code(error: VpnwsError) -> Exit:
 
 
 def is_login_refused(error: VpnwsError) -> bool:
-    """Return whether the server turned this user or station away (401, 403)."""
+    """Return whether the server turned this user, station or certificate away."""
     return isinstance(error, RefusedError) and error.status in LOGIN_STATUSES
 
 
