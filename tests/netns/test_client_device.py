@@ -1,7 +1,7 @@
 """The client's device while the program runs: changed, moved, deleted, or made by somebody else."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from tests.support.waiting import wait_for
 from vpnws.client.program.exits import Exit
 
 pytestmark = pytest.mark.netns
+
+OTHER_MAC = "02:00:00:00:00:77"
 
 
 @pytest.fixture(scope="module")
@@ -181,20 +183,33 @@ def test_a_device_that_is_no_tap_of_ours_is_one_sentence(
         bed.namespace.ip("link delete tap8")
 
 
-def test_a_user_needs_no_privileges_for_a_device_made_for_the_user(
-    bed: ProgramBed, tmp_path: Path
-) -> None:
+AS_NOBODY = f"setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups --bounding-set=-all"
+SHORTEN = f"ip link set {TAP} txqueuelen 256"
+
+
+@contextmanager
+def device_for_nobody(bed: ProgramBed, queue: str = "") -> Iterator[None]:
+    """A device that root has made for a user without privileges, and has set up."""
     require("setpriv")
     bed.namespace.ip(f"tuntap add {TAP} mode tap user {NOBODY}")
-    bed.namespace.ip(f"link set {TAP} address {MAC} mtu 1400 up")
-    bed.namespace.ip(f"address add 10.8.0.2/24 dev {TAP}")
-    user = f"setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups --bounding-set=-all"
     try:
+        bed.namespace.ip(f"link set {TAP} address {MAC} mtu 1400 {queue} up")
+        bed.namespace.ip(f"address add 10.8.0.2/24 dev {TAP}")
+        yield
+    finally:
+        bed.namespace.ip(f"link delete {TAP}")
+
+
+@pytest.mark.parametrize(("queue", "advice"), [("", SHORTEN), ("txqueuelen 256", "")])
+def test_a_user_needs_no_privileges_for_a_device_made_for_the_user(
+    bed: ProgramBed, tmp_path: Path, queue: str, advice: str
+) -> None:
+    with device_for_nobody(bed, queue):
         client = bed.parts.enter_context(
             Client(
                 bed.namespace,
                 *("--mac", MAC, "--mtu", "1400", "--address", "10.8.0.2/24", TAP, bed.url),
-                wrapper=[*as_seen_by_users(tmp_path), *user.split()],
+                wrapper=[*as_seen_by_users(tmp_path), *AS_NOBODY.split()],
             )
         )
         client.wait_until_connected()
@@ -202,9 +217,35 @@ def test_a_user_needs_no_privileges_for_a_device_made_for_the_user(
             sock.send(make_frame(1, 100))
             assert echoes(sock, 1) == [make_frame(1, 100)]
         assert client.stop() == Exit.STOPPED
-        assert f"ip link set {TAP} txqueuelen 256" in client.log_text()
-    finally:
-        bed.namespace.ip(f"link delete {TAP}")
+        assert advice in client.log_text()
+        assert ("no permission" in client.log_text()) is bool(advice)
+
+
+@pytest.mark.parametrize(
+    ("options", "command"),
+    [
+        (["--mtu", "1300"], f"ip link set {TAP} mtu 1300"),
+        (["--mtu", "1400", "--mac", OTHER_MAC], f"ip link set {TAP} address {OTHER_MAC}"),
+        (
+            ["--mtu", "1400", "--address", "10.8.0.3/24"],
+            f"ip address replace 10.8.0.3/24 dev {TAP}",
+        ),
+    ],
+)
+def test_what_a_user_may_not_do_root_is_told_to_do(
+    bed: ProgramBed, tmp_path: Path, options: list[str], command: str
+) -> None:
+    with device_for_nobody(bed, "txqueuelen 256"):
+        client = bed.parts.enter_context(
+            Client(
+                bed.namespace,
+                *(*options, TAP, bed.url),
+                wrapper=[*as_seen_by_users(tmp_path), *AS_NOBODY.split()],
+            )
+        )
+        assert client.wait_for_end() == Exit.TAP_PERMISSION
+        assert client.log_text().endswith(f"; or have root type: {command}\n")
+        assert client.log_text().count("\n") == 1
 
 
 def test_a_device_that_is_down_for_a_while_does_not_end_it(bed: ProgramBed) -> None:

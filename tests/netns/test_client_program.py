@@ -124,6 +124,7 @@ def test_a_wrong_address_ends_the_program_with_a_sentence(bed: ProgramBed) -> No
     client = bed.start("--address", "fd00::2/64", "--mtu", "1000", TAP, bed.url)
     assert client.wait_for_end() == Exit.TAP
     assert f"cannot give the address fd00::2/64 to {TAP}: " in client.log_text()
+    assert "IPv6 needs an MTU of 1280 or more, and --mtu says 1000" in client.log_text()
     assert client.log_text().count("\n") == 1
 
 
@@ -143,18 +144,24 @@ def test_a_device_in_use_is_exit_code_4(bed: ProgramBed) -> None:
 
 
 @pytest.mark.parametrize(
-    "prefix",
+    ("prefix", "by_root"),
     [
-        "setpriv --reuid 65534 --regid 65534 --clear-groups",
-        "setpriv --bounding-set=-net_admin",
+        (
+            "setpriv --reuid 65534 --regid 65534 --clear-groups",
+            f"; or have root type: ip tuntap add {TAP} mode tap user 65534; ip link set {TAP} up\n",
+        ),
+        ("setpriv --bounding-set=-net_admin", "with --cap-add NET_ADMIN)\n"),
     ],
     ids=["nobody", "root without CAP_NET_ADMIN"],
 )
-def test_without_the_right_to_make_devices_it_is_exit_code_3(bed: ProgramBed, prefix: str) -> None:
+def test_without_the_right_to_make_devices_it_is_exit_code_3(
+    bed: ProgramBed, prefix: str, by_root: str
+) -> None:
     require("setpriv")
     client = bed.start(TAP, bed.url, prefix=prefix)
     assert client.wait_for_end() == Exit.TAP_PERMISSION
     assert "run as root" in client.log_text()
+    assert client.log_text().endswith(by_root)
     assert client.log_text().count("\n") == 1
 
 

@@ -139,7 +139,7 @@ class TestAsAUser:
         with pytest.raises(TapError) as caught:
             set_up(environment(), devices, USER)
         assert str(caught.value) == (
-            "no permission to open the TAP device vpn0; or have an admin make it: "
+            "no permission to open the TAP device vpn0; or have root make it: "
             f"{first}ip tuntap add vpn0 mode tap user 12345; ip link set vpn0 up"
         )
 

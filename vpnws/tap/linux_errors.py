@@ -8,6 +8,15 @@ from vpnws.errors import TapBusyError, TapError, TapPermissionError
 from vpnws.tap.contract import DELETED_ERROR
 
 
+def commands_to_make(name: str, user: str, *, exists: bool) -> str:
+    """Return what root types to make the TAP device `name` for `user`, who has no privileges.
+
+    `exists` says that there is one which `user` may not open.
+    """
+    delete = f"ip link delete {name}; " if exists else ""
+    return f"{delete}ip tuntap add {name} mode tap user {user}; ip link set {name} up"
+
+
 def explained(error: Exception, name: str, verb: str) -> TapError:
     """Return what to raise when Linux refused to `verb` the TAP device `name` with `error`.
 

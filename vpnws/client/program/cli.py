@@ -15,7 +15,7 @@ from vpnws.client.program.station import Station
 from vpnws.client.system import interface
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import VpnwsError
-from vpnws.tap.linux import exists, open_tap
+from vpnws.tap.linux import exists
 from vpnws.tap.rtnetlink import open_events
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _run_device(
     # One that was there before may have the MAC that somebody gave it.
     is_new = not exists(settings.tap_name)
     with (
-        closing(open_tap(settings.tap_name, offload=settings.offload)) as tap,
+        closing(interface.open_device(settings)) as tap,
         closing(open_events()) as events,
     ):
         interface.set_up(tap, settings, is_new=is_new)

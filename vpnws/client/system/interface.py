@@ -4,27 +4,60 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import subprocess
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from vpnws.client.system.mac import MACHINE_ID, default_mac, machine_name
 from vpnws.errors import TapError, TapPermissionError
-from vpnws.tap.linux import exists
+from vpnws.tap.linux import exists, open_tap
+from vpnws.tap.linux_errors import commands_to_make
+from vpnws.wire.ethernet import format_mac
 from vpnws.wire.offload import MAX_SEGMENTS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from vpnws.client.settings import ClientSettings
     from vpnws.tap.contract import Tap
+    from vpnws.tap.linux_tap import LinuxTap
 
 IP_TIMEOUT_S: Final = 5.0
 """The client ends with exit code 5 when `ip` takes longer."""
 TX_QUEUE_FRAMES: Final = 256
 """Frames that the kernel may queue for us; it drops further ones. A longer queue would only add
 latency under load."""
+MIN_IPV6_MTU_BYTES: Final = 1280
+"""The smallest MTU with which a device can have IPv6 (RFC 8200 section 5)."""
 log = logging.getLogger(__name__)
 _SEARCH_PATH: Final = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
+
+
+def open_device(settings: ClientSettings) -> LinuxTap:
+    """Open the device that `settings` name, and make it if there is none.
+
+    Raises TapError; without permission, the sentence also says how root makes it for this user.
+    """
+    name = settings.tap_name
+    # The user root that has no CAP_NET_ADMIN is nobody to make a device for.
+    user = str(os.geteuid() or "")
+    commands = commands_to_make(name, user, exists=exists(name)) if user else ""
+    with _or_by_root(commands):
+        return open_tap(name, offload=settings.offload)
+
+
+@contextmanager
+def _or_by_root(commands: str) -> Iterator[None]:
+    """Add to a lack of permission the `commands` by which root can do the same; empty for none."""
+    try:
+        yield
+    except TapPermissionError as error:
+        if not commands:
+            raise
+        raise TapPermissionError(f"{error}; or have root type: {commands}") from error
 
 
 def set_up(tap: Tap, settings: ClientSettings, *, is_new: bool) -> None:
@@ -41,23 +74,41 @@ def set_up(tap: Tap, settings: ClientSettings, *, is_new: bool) -> None:
                 *(MACHINE_ID, tap.name),
             )
     if mac is not None:
-        tap.set_mac(mac)
-    tap.set_mtu(settings.mtu_bytes)
+        with _or_by_root(f"ip link set {tap.name} address {format_mac(mac)}"):
+            tap.set_mac(mac)
+    with _or_by_root(f"ip link set {tap.name} mtu {settings.mtu_bytes}"):
+        tap.set_mtu(settings.mtu_bytes)
     if _find_ip() is not None:
         _shorten_queue(tap)
         _bound_segments(tap)
     if settings.bridge:
         _join(tap, settings.bridge)
-    tap.up()
+    with _or_by_root(f"ip link set {tap.name} up"):
+        tap.up()
     there = _addresses_of(tap) if settings.addresses else set()
     for address in settings.addresses:
         # What is there already needs no privileges.
         if address not in there:
-            _run_ip(f"give the address {address} to", tap, "address", "replace", address)
+            _give(tap, address, settings.mtu_bytes)
+
+
+def _give(tap: Tap, address: str, mtu_bytes: int) -> None:
+    """Give `address` to `tap`, whose MTU is `mtu_bytes`."""
+    purpose = f"give the address {address} to"
+    # The kernel would call it an invalid argument.
+    if ":" in address and mtu_bytes < MIN_IPV6_MTU_BYTES:
+        raise TapError(
+            f"cannot {purpose} {tap.name}: IPv6 needs an MTU of {MIN_IPV6_MTU_BYTES} or more, and"
+            f" --mtu says {mtu_bytes}"
+        )
+    _run_ip(purpose, tap, "address", "replace", address)
 
 
 def _shorten_queue(tap: Tap) -> None:
     """Shorten the queue of `tap`; without privileges it stays as it is."""
+    if _queue_frames(tap) == TX_QUEUE_FRAMES:
+        # What is so already needs no privileges.
+        return
     try:
         _run_ip("shorten the queue of", tap, "link", "set", "txqueuelen", str(TX_QUEUE_FRAMES))
     except TapPermissionError:
@@ -66,6 +117,12 @@ def _shorten_queue(tap: Tap) -> None:
             " root do it (ip link set %s txqueuelen %d)",
             *(tap.name, tap.name, TX_QUEUE_FRAMES),
         )
+
+
+def _queue_frames(tap: Tap) -> int | None:
+    """Return how long the queue of `tap` is, None if `ip` cannot say."""
+    found = re.search(r" qlen ([0-9]+)", _ask_ip("link", "show", "dev", tap.name) or "")
+    return None if found is None else int(found[1])
 
 
 def _bound_segments(tap: Tap) -> None:
@@ -125,7 +182,11 @@ def _run_ip(purpose: str, tap: Tap, *arguments: str) -> None:
         return
     sentence = f"cannot {purpose} {tap.name}: {failure}"
     if "Operation not permitted" in failure:
-        raise TapPermissionError(f"{sentence}; run as root or give the program CAP_NET_ADMIN")
+        command = " ".join(("ip", *arguments, "dev", tap.name))
+        raise TapPermissionError(
+            f"{sentence}; run as root or give the program CAP_NET_ADMIN; or have root type:"
+            f" {command}"
+        )
     raise TapError(sentence)
 
 

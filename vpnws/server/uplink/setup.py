@@ -15,6 +15,7 @@ from vpnws.errors import TapError, TapPermissionError, VpnwsError
 from vpnws.server import ini, users
 from vpnws.server.uplink.hooks import run_hook
 from vpnws.tap import linux
+from vpnws.tap.linux_errors import commands_to_make
 from vpnws.values import parse_taps
 
 if TYPE_CHECKING:
@@ -85,11 +86,9 @@ def _check_usable(devices: TapDevices, device: str, own_uid: int) -> None:
     try:
         devices.open_tap(device).close()
     except TapPermissionError as error:
-        delete = f"ip link delete {device}; " if devices.exists(device) else ""
-        raise TapError(
-            f"{error}; or have an admin make it: {delete}ip tuntap add {device} mode tap user"
-            f" {users.name_of(own_uid)}; ip link set {device} up"
-        ) from error
+        user = users.name_of(own_uid)
+        commands = commands_to_make(device, user, exists=devices.exists(device))
+        raise TapError(f"{error}; or have root make it: {commands}") from error
     if not devices.exists(device):
         raise TapError(f"the TAP device {device} must be made before: only root can keep it")
     if not devices.is_up(device):
