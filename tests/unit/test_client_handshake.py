@@ -176,6 +176,8 @@ def test_ipv6_works(waiter: Waiter) -> None:
     [
         (401, "", "wants a user and a password: see --user and --password-file (HTTP 401)"),
         (401, "al:s3cret@", "does not accept this user and password (HTTP 401)"),
+        (401, "al:s3cret%20@", "password; one of them begins or ends with a space (HTTP 401)"),
+        (401, "%20al:s3cret@", "password; one of them begins or ends with a space (HTTP 401)"),
         (403, "", "may not join"),
         (404, "", "check the URL's path"),
         (400, "", "does not understand the request"),

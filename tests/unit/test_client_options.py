@@ -131,7 +131,7 @@ def test_a_user_in_the_url_logs_in() -> None:
 
 
 def test_no_representation_of_the_settings_shows_a_secret() -> None:
-    shown = repr(settings_of("--header", "Authorization: t0ken", "tap0", "ws://al:s3cret@h/?q=k3y"))
+    shown = repr(settings_of("--header", "X-Token: t0ken", "tap0", "ws://al:s3cret@h/?q=k3y"))
     assert not any(secret in shown for secret in ("s3cret", "t0ken", "k3y"))
 
 
@@ -195,6 +195,14 @@ def test_a_user_in_two_places_is_refused(tmp_path: Path) -> None:
         settings_of("--user", "al", "--password-file", str(tmp_path), "tap0", "ws://a:b@h/")
 
 
+def test_two_kinds_of_login_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    token = ["--header", "authorization: Bearer t0ken"]
+    assert cli.main([*token, "tap0", "ws://al:s3cret@h/"]) == Exit.USAGE
+    printed = capsys.readouterr().err
+    assert "--header Authorization replaces the user and password: leave one out" in printed
+    assert settings_of(*token, "tap0", URL).headers == (("authorization", "Bearer t0ken"),)
+
+
 def test_swapped_arguments_are_recognised(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["ws://al:s3cret@h/", "tap0"]) == Exit.USAGE
     printed = capsys.readouterr().err
@@ -213,7 +221,13 @@ def test_what_argparse_prints_shows_no_password(capsys: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize(
     ("given", "meant"),
-    [("--adress", "--address"), ("--password", "--password-file"), ("--mut=9000", "--mtu")],
+    [
+        ("--adress", "--address"),
+        ("--password", "--password-file"),
+        ("--mut=9000", "--mtu"),
+        ("-user", "--user"),
+        ("-adress=x", "--address"),
+    ],
 )
 def test_a_misspelt_option_is_asked_about(
     given: str, meant: str, capsys: pytest.CaptureFixture[str]
@@ -224,9 +238,10 @@ def test_a_misspelt_option_is_asked_about(
 
 
 def test_an_option_that_is_like_none_is_not_guessed(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        cli.main(["--xyzzy", "tap0", URL])
-    assert "meant" not in capsys.readouterr().err
+    for given in ("--xyzzy", "-v"):
+        with pytest.raises(SystemExit):
+            cli.main([given, "tap0", URL])
+        assert "meant" not in capsys.readouterr().err
 
 
 def test_a_bad_device_name_ends_with_the_device_code(capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,6 +66,7 @@ def test_user_and_password_are_percent_decoded(userinfo: str, user: str, passwor
         ("ws://al:p[w@h/", "write / ? # @ [ ] as %2F"),
         ("ws://al:p#w@h/", "write %23"),
         ("ws://[::g]/", "host"),
+        ("ws://[fe80::1]/", "fe80::1 needs the device that leads there, like [fe80::1%eth0]"),
         ("ws://a..b/", "host"),
         (f"ws://{'a' * 64}.example/", "host"),
         ("ws://a_b;c/", "host"),

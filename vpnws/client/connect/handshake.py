@@ -34,7 +34,7 @@ class Upgrade:
 
     def __init__(self, settings: ClientSettings, mac: bytes) -> None:
         """`mac` is the station's, announced in X-vpn-ws-MAC."""
-        self._asked = Asked(settings.url.secure, has_login=settings.login is not None)
+        self._asked = _asked(settings)
         offered = [Subprotocol(SUBPROTOCOL)] if settings.offload else None
         self._protocol = ClientProtocol(_library_url(settings), subprotocols=offered)
         self.request = self._build_request(settings, mac)
@@ -105,6 +105,12 @@ class Upgrade:
         for response in self._protocol.events_received():
             if isinstance(response, Response):
                 self.answers_pings = response.headers.get(PONG_HEADER) == "on"
+
+
+def _asked(settings: ClientSettings) -> Asked:
+    has_outer_space = any(text != text.strip() for text in settings.login or ())
+    has_login = settings.login is not None
+    return Asked(settings.url.secure, has_login=has_login, has_outer_space=has_outer_space)
 
 
 def _status_of(head: bytes) -> int:

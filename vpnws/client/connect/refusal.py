@@ -46,6 +46,8 @@ class Asked:
     """Whether it asked over TLS."""
     has_login: bool
     """Whether it sent a user and a password."""
+    has_outer_space: bool = False
+    """Whether one of the two begins or ends with a space, which nobody sees in a file."""
 
 
 def body_bytes(head: bytes) -> int:
@@ -110,7 +112,8 @@ def _reason(status: int, head: bytes, text: str, asked: Asked) -> str:
     if status == 401:
         if not asked.has_login:
             return "the server wants a user and a password: see --user and --password-file"
-        return "the server does not accept this user and password"
+        hint = "; one of them begins or ends with a space" if asked.has_outer_space else ""
+        return f"the server does not accept this user and password{hint}"
     if 300 <= status < 400:
         return f"the server points elsewhere{_location(head)}: give the final URL"
     if status == 400:

@@ -94,10 +94,7 @@ def _host(parts: SplitResult) -> str:
     if not host:
         raise _url_error("it names no host")
     if ":" in host:
-        try:
-            return str(ipaddress.IPv6Address(host))
-        except ValueError as error:
-            raise _url_error("its host is not a proper IPv6 address") from error
+        return _ipv6_host(host)
     try:
         name = host.encode("idna").decode()
     except UnicodeError as error:
@@ -105,6 +102,17 @@ def _host(parts: SplitResult) -> str:
     if re.fullmatch(r"[A-Za-z0-9._-]+", name) is None:
         raise _url_error("its host is not a proper name")
     return name
+
+
+def _ipv6_host(text: str) -> str:
+    try:
+        address = ipaddress.IPv6Address(text)
+    except ValueError as error:
+        raise _url_error("its host is not a proper IPv6 address") from error
+    # Each link has such addresses (RFC 4007 section 6): the kernel calls one alone invalid.
+    if address.is_link_local and address.scope_id is None:
+        raise _url_error(f"{address} needs the device that leads there, like [{address}%eth0]")
+    return str(address)
 
 
 def _userinfo(parts: SplitResult) -> tuple[str | None, str | None]:

@@ -70,15 +70,17 @@ class _Parser(argparse.ArgumentParser):
     def _meant(self, message: str) -> str:
         """Return a question that names the options that were meant; empty if there are none."""
         known = [name for name in self._option_string_actions if name.startswith("--")]
-        words = [word.partition("=")[0] for word in message.split() if word.startswith("--")]
+        words = [word.partition("=")[0] for word in message.split() if word.startswith("-")]
         near = [name for word in words if word not in known for name in _near(word, known)]
         return f" (is {' or '.join(near)} meant?)" if near else ""
 
 
 def _near(word: str, known: list[str]) -> list[str]:
     """Return the option that continues `word`, else the one that is spelt nearly like it."""
-    longer = [name for name in known if name.startswith(word)]
-    return longer[:1] or get_close_matches(word, known, n=1)
+    # -user is meant as --user, and -v as nothing that we have.
+    meant = f"--{word.lstrip('-')}" if len(word) > 2 else word
+    longer = [name for name in known if name.startswith(meant)]
+    return longer[:1] or get_close_matches(meant, known, n=1)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -186,11 +188,15 @@ def read(options: argparse.Namespace) -> ClientSettings:
     tls = TlsSettings(not options.no_verify, options.ca, options.crt, options.key)
     if not url.secure and tls != TlsSettings():
         raise ConfigError("--ca, --crt, --key and --no-verify are for TLS: use wss:// in the URL")
+    login = read_login(options.user, options.password_file, url)
+    headers = tuple(_read_header(text) for text in options.header)
+    if login is not None and any(name.lower() == "authorization" for name, _ in headers):
+        raise ConfigError("--header Authorization replaces the user and password: leave one out")
     return ClientSettings(
         tap_name=options.tap,
         url=url,
-        login=read_login(options.user, options.password_file, url),
-        headers=tuple(_read_header(text) for text in options.header),
+        login=login,
+        headers=headers,
         bridge=_read_bridge(options.bridge),
         tls=tls,
         addresses=tuple(_read_address(text) for text in options.address),
