@@ -94,7 +94,7 @@ def test_a_misspelt_right_lets_nobody_in(either: TwoWorkers) -> None:
     with UwsgiClient(either.socket_path) as client:
         answer = client.ask({"VPNWS_NETWROK": "blue"})
     assert answer.status == 500
-    assert b"VPNWS_NETWROK is not known; is VPNWS_NETWORK meant" in answer.body
+    assert b"VPNWS_NETWROK is not known; perhaps VPNWS_NETWORK is meant" in answer.body
 
 
 def test_past_the_bound_of_ports_there_is_503_until_one_goes() -> None:

@@ -30,15 +30,17 @@ OF_A_MAC: Final = frozenset((Drop.MAC_TAKEN, Drop.MOVE_GUARD, Drop.STATION_LIMIT
 """Reasons that are about the frame's source."""
 
 WHY: Final = {
-    Drop.LENGTH: "frames are too long or too short: see vpnws-max-frame, and the MTU of the TAP",
+    Drop.LENGTH: "frames are longer than the server's vpnws-max-frame, or shorter than a header:"
+    " give the TAP a lower MTU, or the server a higher vpnws-max-frame",
     Drop.OFFLOAD: "records are not true of their frames: the client is faulty; --no-offload helps",
     Drop.SOURCE: "frames come from a group address or from zero, which no station has",
     Drop.NOT_ALLOWED: "VPNWS_ALLOW in the web server does not allow where frames go",
     Drop.STATION_LIMIT: "the port has all the MACs that it may have; a bridge needs VPNWS_BRIDGE on"
     " in the web server, others a higher vpnws-station-limit",
     Drop.MAC_TAKEN: "the MAC belongs to {holder}: use another MAC (--mac), or end that station",
-    Drop.MOVE_GUARD: "{holder} has the MAC and still sends from it: one LAN is joined twice, or two"
-    " stations have one MAC (--mac gives another)",
+    Drop.MOVE_GUARD: "{holder} had the MAC a moment ago: a machine that has moved is reached here"
+    " in a second; if this is said again, one LAN is joined twice, or two stations have one MAC"
+    " (--mac gives another)",
     Drop.STORM: "broadcast, multicast and unknown unicast exceed vpnws-storm-limit",
     Drop.FLOOD_QUEUE: "more broadcast, multicast and unknown unicast is sent than this process can"
     " copy to all its ports: a lower vpnws-storm-limit or smaller networks help",

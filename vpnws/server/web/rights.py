@@ -61,7 +61,8 @@ def _read_allow(text: str | None) -> tuple[IpNetwork, ...] | None:
         return parse_destinations(text)
     except ValueError as error:
         raise RightsError(
-            f"{ALLOW} = {text!r} is not a list like 10.1.0.0/16,fd00::/64: {error}"
+            f"{ALLOW} = {text!r} is not a list of networks with commas between them, like"
+            f" 10.1.0.0/16,fd00::/64: {error}"
         ) from error
 
 

@@ -19,6 +19,10 @@ _USER: Final = "REMOTE_USER"
 """Who a station is. A misspelt one would let it in as nobody, whose MACs are not protected."""
 _READ: Final = (*KNOWN, _USER)
 _PREFIX: Final = "VPNWS"
+_WITHOUT_PREFIX: Final = {name.removeprefix(f"{_PREFIX}_"): name for name in KNOWN}
+"""Names of rights without our prefix, such as NETWORK, which would grant nothing."""
+_INITIALS: Final = "VvRrNnAaBb"
+"""How the names that we read begin, with and without our prefix."""
 _HEADER: Final = "HTTP_"
 """How uWSGI names a header of the request, which is the client's word and grants nothing."""
 _CLOSE: Final = 0.85
@@ -33,10 +37,11 @@ def check_names(names: Iterable[str]) -> None:
     """
     for name in names:
         # The cheap tests first: a request has some 40 variables.
-        if name in _READ or name.startswith(_HEADER) or name[:1] not in "VvRr":
+        if name in _READ or name.startswith(_HEADER) or name[:1] not in _INITIALS:
             continue
         spelt = name.upper().replace("-", "_")
+        spelt = _WITHOUT_PREFIX.get(spelt, spelt)
         near = get_close_matches(spelt, _READ, n=1, cutoff=_CLOSE)
         if near or spelt.startswith(_PREFIX):
             meant = near[0] if near else f"one of {', '.join(KNOWN)}"
-            raise RightsError(f"{name} is not known; is {meant} meant")
+            raise RightsError(f"{name} is not known; perhaps {meant} is meant")
