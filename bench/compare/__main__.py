@@ -56,7 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if os.geteuid() != 0 or missing:
         print(f"compare: needs root and {', '.join(missing or TOOLS)}", file=sys.stderr)
         return 1
-    signal.signal(signal.SIGTERM, _interrupt)
+    # A shell that starts it in the background has Ctrl-C ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     began_s = time.monotonic()
     results = Results()
     code = 0
