@@ -92,6 +92,15 @@ def check(ini: Path) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.parametrize("first", ["", "[uwsgi\n"])
+def test_a_check_of_a_file_of_which_uwsgi_reads_nothing_says_so(tmp_path: Path, first: str) -> None:
+    ini = tmp_path / "site.ini"
+    ini.write_text(f"{first}ini = {INI}\n")
+    status, said = check(ini)
+    assert status == 1
+    assert f"the file needs a line [uwsgi], below it ini = {INI}, and no lazy-apps" in said
+
+
 def test_a_check_says_what_is_wrong_while_the_server_runs_on(tmp_path: Path) -> None:
     ini, pidfile = tmp_path / "site.ini", tmp_path / "pid"
 

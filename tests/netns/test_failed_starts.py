@@ -100,6 +100,14 @@ def test_a_user_that_is_not_there(namespace: Namespace) -> None:
     assert devices(namespace) == []
 
 
+def test_a_user_that_may_not_open_taps(namespace: Namespace) -> None:
+    with pytest.raises(ServiceError) as error:
+        with tap_server(namespace, *DROPS, tun_mode="600"):
+            pass
+    assert "cannot start: nobody may not open /dev/net/tun, which vpnws-tap" in str(error.value)
+    assert devices(namespace) == []
+
+
 def test_a_file_where_the_socket_should_be(namespace: Namespace, tmp_path: Path) -> None:
     (tmp_path / "precious").touch()
     said = failure(namespace, socket=str(tmp_path / "precious"))

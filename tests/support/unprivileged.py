@@ -24,22 +24,25 @@ TAP = "vpn0"
 GATEWAY = "10.8.0.254"
 
 
-def as_seen_by_users(stage: Path) -> list[str]:
+def as_seen_by_users(stage: Path, tun_mode: str = "666") -> list[str]:
     """Return a command prefix that runs a command, by exec, where users may do what they need.
 
     The real /dev/net/tun may be root's alone (udev is not everywhere), and so may be a directory
     that Python or the project lies in: both are opened in a mount namespace, and nowhere else.
-    `stage` is an empty directory; nothing of what happens in it is seen outside.
+    `stage` is an empty directory; nothing of what happens in it is seen outside. With a `tun_mode`
+    of 600 users may do all but open /dev/net/tun.
     """
-    script = "\n".join(["set -e", *_opening_tun(stage), *_opening_places(stage), 'exec "$@"'])
+    script = "\n".join(
+        ["set -e", *_opening_tun(stage, tun_mode), *_opening_places(stage), 'exec "$@"']
+    )
     return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
 
 
-def _opening_tun(stage: Path) -> list[str]:
+def _opening_tun(stage: Path, mode: str) -> list[str]:
     return [
         f"mount -t tmpfs -o mode=755 tmpfs {stage}",
         f"mknod {stage}/tun c 10 200",
-        f"chmod 666 {stage}/tun",
+        f"chmod {mode} {stage}/tun",
         f"mount --bind {stage}/tun /dev/net/tun",
     ]
 
@@ -73,11 +76,13 @@ def tap_server(
     settings: Mapping[str, str] | None = None,
     site: str = "",
     uid: int | None = None,
+    tun_mode: str = "666",
 ) -> Iterator[Uwsgi]:
     """Run uWSGI with the TAP `vpn0` in a namespace, on port 8080, so that users may run it.
 
     `site` is the text of a site's own ini, where {ini} stands for the project's; by default the
-    project's ini is used. `uid` is its user from the start. Raises ServiceError.
+    project's ini is used. `uid` is its user from the start, `tun_mode` that of /dev/net/tun.
+    Raises ServiceError.
     """
     with tempfile.TemporaryDirectory(prefix="vpnws-users-") as name:
         root = Path(name)
@@ -98,7 +103,7 @@ def tap_server(
             ini=ini,
             uid=uid,
             workers=2,
-            wrapper=as_seen_by_users(root / "stage"),
+            wrapper=as_seen_by_users(root / "stage", tun_mode),
         ) as server:
             yield server
 

@@ -24,6 +24,12 @@ SHOWN_LINES: Final = 5
 """Of an error that is uWSGI's own, so many of the last lines are shown."""
 PID_FILES: Final = ("pidfile", "pidfile2", "safe-pidfile", "safe-pidfile2")
 """Options that name a file which uWSGI removes at its end."""
+NOT_LOADED: Final = (
+    "vpnws: cannot start: the application was not loaded: the file needs a line [uwsgi], below it"
+    f" ini = {Path(__file__).resolve().parents[2] / 'uwsgi.ini'}, and no lazy-apps"
+)
+"""What is said of a file that uWSGI accepts and that starts no switch. One without a line [uwsgi]
+is such a file, since uWSGI reads nothing of it."""
 _SAYS: Final = ("cannot start:", "WARNING")
 """What our own lines have that the admin should see."""
 
@@ -50,7 +56,7 @@ def main(words: Sequence[str]) -> int:
     output = done.stdout.decode(errors="replace")
     is_good = done.returncode == 0 and ini.CHECKED in output
     if done.returncode == 0 and not is_good:
-        output = "vpnws: cannot start: the application was not loaded; remove lazy-apps"
+        output = NOT_LOADED
     for line in worth_showing(output, is_good=is_good):
         print(line, file=sys.stderr)
     print(f"{file}: {ini.CHECKED if is_good else 'the settings cannot be used'}", file=sys.stderr)

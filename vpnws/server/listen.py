@@ -1,7 +1,7 @@
 """Sees before uWSGI binds its sockets whether it can: uwsgi.ini runs it as a program.
 
 uWSGI would say `bind(): Permission denied` without the path, and leave the TAPs of this start
-behind.
+behind. What else its user may not do is found first, before any TAP is made.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import ConfigError
 from vpnws.server import ini, users
+from vpnws.server.access import check_access
 from vpnws.server.running import who_listens
 from vpnws.values import parse_listen
 
@@ -34,6 +35,8 @@ def main() -> int:
     try:
         # uWSGI gives up root first, and listens then.
         users.become(users.read_uid(os.environ), users.read_gid(os.environ))
+        if os.geteuid() != 0:
+            check_access(os.environ)
         check_addresses(os.environ)
     except ConfigError as error:
         print(f"vpnws: cannot start: {error}", file=sys.stderr)

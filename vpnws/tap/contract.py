@@ -11,6 +11,8 @@ from vpnws.wire.records import MAX_FRAME_BYTES, VNET_BYTES
 if TYPE_CHECKING:
     from vpnws.wire.buffer import Buffer
 
+DEVICE: Final = "/dev/net/tun"
+"""What a process opens to have a TAP device."""
 READ_BYTES: Final = VNET_BYTES + MAX_FRAME_BYTES
 """One read takes one frame and its virtio header; a TAP gives nothing longer."""
 FRAME_ERRORS: Final = (errno.EIO, errno.EINVAL, errno.ENOBUFS, errno.ENOMEM)

@@ -13,11 +13,11 @@ import pytun
 
 from vpnws.errors import TapError, TapPermissionError
 from vpnws.tap import addresses, netdevice
+from vpnws.tap.contract import DEVICE
 from vpnws.tap.linux_errors import explained
 from vpnws.tap.linux_tap import LinuxTap
 from vpnws.wire.records import VNET_BYTES
 
-DEVICE: Final = "/dev/net/tun"
 _DEVICES: Final = Path("/sys/class/net")
 _OURS: Final = "vpnws"
 _TUNSETVNETHDRSZ: Final = 0x400454D8
