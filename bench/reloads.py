@@ -10,15 +10,16 @@ from __future__ import annotations
 import os
 import random
 import signal
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.program import make_parser, tell
 from tests.live.server import TwoWorkers
+from tests.support.crew import Crew
 from tests.support.frames import frame, mac
 from tests.support.waiting import wait_for
 from vpnws.wire.ethernet import BROADCAST, format_mac
@@ -47,38 +48,27 @@ FRAME_BYTES: Final = 60
 _NOTICED_EVERY_S: Final = 0.001
 
 
-class Load:
+class Load(Crew):
     """A station at each worker that sends broadcasts, and comes back after each reload."""
 
     def __init__(self, server: TwoWorkers) -> None:
         self._server = server
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._work, args=(n,)) for n in (1, 2)]
+        super().__init__(*(partial(self._work, worker) for worker in (1, 2)))
         self.frames = 0
         self.joins = 0
 
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
     def _work(self, worker: int) -> None:
         station = mac(worker)
-        while not self._stop.is_set():
+        while not self.stop.is_set():
             # The server is away for a moment, or tells the station to come back.
             with suppress(OSError, EOFError), self._server.connect(worker) as client:
                 if client.upgrade(headers=[("X-vpn-ws-MAC", format_mac(station))]).status == 101:
                     self.joins += 1
                     self._send(client, frame(BROADCAST, station, FRAME_BYTES))
-            self._stop.wait(0.02)
+            self.stop.wait(0.02)
 
     def _send(self, client: RawClient, broadcast: bytes) -> None:
-        while not self._stop.wait(FRAME_EVERY_S):
+        while not self.stop.wait(FRAME_EVERY_S):
             client.send_frame(broadcast)
             self.frames += 1
             with suppress(TimeoutError):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import threading
 import time
 
 import pytest
 import websockets
 
 from tests.live.server import Station, TwoWorkers, reach
+from tests.support.crew import Crew
 from tests.support.raw_frames import PING, PONG
 from tests.support.waiting import wait_for
 
@@ -34,19 +34,13 @@ def test_quiet_clients_stay_for_two_keepalive_periods() -> None:
 
     quick = {"vpnws-ping-every": "5", "vpnws-dead-after": "12"}
     with TwoWorkers(quick) as server, server.station(2) as raw:
-        stop = threading.Event()
 
         def speak_now_and_then() -> None:
-            while not stop.wait(4):
+            while not speaker.stop.wait(4):
                 raw.send()
 
-        speaker = threading.Thread(target=speak_now_and_then)
-        speaker.start()
-        try:
+        with Crew(speak_now_and_then) as speaker:
             asyncio.run(idle(f"ws://{server.http}/"))
-        finally:
-            stop.set()
-            speaker.join()
         with server.station(1) as other:
             other.expect(raw.send(other.mac, mark=b"still here"))
 
@@ -102,37 +96,26 @@ def test_a_c_client_that_only_listens_lives_and_is_not_pinged() -> None:
         assert listener.is_closed(8)
 
 
-class Beat:
+class Beat(Crew):
     """Frames from one station to another, a hundred per second, and which of them arrived."""
 
     def __init__(self, one: Station, other: Station) -> None:
+        super().__init__(self._send, self._hear)
         self._one, self._other = one, other
-        self._stop = threading.Event()
         self.sent: list[bytes] = []
         self.heard: list[bytes] = []
-        self._threads = [threading.Thread(target=self._send), threading.Thread(target=self._hear)]
-
-    def __enter__(self) -> Beat:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
     def _send(self) -> None:
-        while not self._stop.wait(0.01):
+        while not self.stop.wait(0.01):
             mark = len(self.sent).to_bytes(4, "big")
             self.sent.append(self._one.send(self._other.mac, mark=mark))
 
     def _hear(self) -> None:
-        while not self._stop.is_set() or len(self.heard) < len(self.sent):
+        while not self.stop.is_set() or len(self.heard) < len(self.sent):
             try:
                 self.heard.append(self._other.client.read_message(0.5))
             except TimeoutError:
-                if self._stop.is_set():
+                if self.stop.is_set():
                     return
 
 

@@ -12,9 +12,8 @@ from tests.support.netns import Namespace
 from tests.support.prerequisites import require, require_tap
 from tests.support.service import ServiceError
 from tests.support.unprivileged import (
+    DROPS,
     NOBODY,
-    NOBODY_NAME,
-    NOGROUP_NAME,
     TAP,
     add_device,
     devices,
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.netns
 
-DROPS = ("--uid", NOBODY_NAME, "--gid", NOGROUP_NAME)
 OURS: dict[str, tuple[dict[str, str], str]] = {
     "no directory": ({"vpnws-socket": "/nowhere/x.sock"}, "there is no directory /nowhere"),
     "no right to write": ({"vpnws-socket": "/etc/x.sock"}, "nobody may not write in /etc"),

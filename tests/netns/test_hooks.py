@@ -14,9 +14,8 @@ from tests.support.netns import Namespace
 from tests.support.prerequisites import require, require_tap
 from tests.support.service import ServiceError
 from tests.support.unprivileged import (
+    DROPS,
     NOBODY,
-    NOBODY_NAME,
-    NOGROUP_NAME,
     TAP,
     devices,
     tap_server,
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.netns
 
-DROPS = ("--uid", NOBODY_NAME, "--gid", NOGROUP_NAME)
 UP = f"uplink {TAP} up"
 TWO_TAPS = {"vpnws-tap": "blue:vpn-blue red:vpn-red"}
 IN_INI = """\

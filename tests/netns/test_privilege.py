@@ -13,6 +13,7 @@ from tests.support.prerequisites import require, require_tap
 from tests.support.service import ServiceError
 from tests.support.traffic import ping
 from tests.support.unprivileged import (
+    DROPS,
     GATEWAY,
     NOBODY,
     NOBODY_NAME,
@@ -37,7 +38,6 @@ pytestmark = pytest.mark.netns
 
 UP = f"uplink {TAP} up"
 ADDRESS = {"vpnws-exec": f"ip address add {GATEWAY}/24 dev $VPNWS_TAP"}
-DROPS = ("--uid", NOBODY_NAME, "--gid", NOGROUP_NAME)
 URL = f"ws://{SERVER_ADDRESS}:8080/"
 ABOVE = "uid = nobody\ngid = nogroup\nini = {ini}\n"
 BELOW = "ini = {ini}\nuid = 65534\ngid = 65534\n"

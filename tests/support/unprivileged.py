@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 NOBODY = 65534
 NOBODY_NAME, NOGROUP_NAME = "nobody", "nogroup"
+DROPS = ("--uid", NOBODY_NAME, "--gid", NOGROUP_NAME)
+"""Options of a uWSGI that root starts and that then gives up root."""
 TAP = "vpn0"
 GATEWAY = "10.8.0.254"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.capabilities import without_capabilities
+from vpnws.tap.memory import MemoryTap
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -37,3 +39,22 @@ def own_log() -> Iterator[None]:
     yield
     log.handlers[:] = handlers
     log.setLevel(level)
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[Path]:
+    """Yield the path of a socket that this process listens at."""
+    path = tmp_path / "live.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen(1)
+        yield path
+
+
+@pytest.fixture
+def tap() -> Iterator[MemoryTap]:
+    """Yield a device that is up, without virtio headers."""
+    made = MemoryTap("tap9")
+    made.up()
+    yield made
+    made.close()

@@ -109,14 +109,6 @@ class Life:
 
 
 @pytest.fixture
-def tap() -> Iterator[MemoryTap]:
-    made = MemoryTap("tap9")
-    made.up()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def vnet_tap() -> Iterator[MemoryTap]:
     made = MemoryTap("tap9", has_vnet=True)
     made.up()

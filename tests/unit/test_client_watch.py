@@ -14,12 +14,13 @@ from vpnws.client.carry.counters import ClientDrop
 from vpnws.client.carry.watch import DeviceWatch
 from vpnws.errors import ConnectError, TapError
 from vpnws.tap.linux import MAX_NAME_BYTES, is_device_name
-from vpnws.tap.memory import MemoryTap
 from vpnws.tap.rtnetlink import NoEvents
 from vpnws.wire.records import MAX_FRAME_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from vpnws.tap.memory import MemoryTap
 
 LONG = frame(1, 9012)
 
@@ -27,14 +28,6 @@ LONG = frame(1, 9012)
 @pytest.fixture
 def bed() -> Iterator[Bed]:
     made = Bed()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def tap() -> Iterator[MemoryTap]:
-    made = MemoryTap("tap9")
-    made.up()
     yield made
     made.close()
 

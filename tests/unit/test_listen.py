@@ -26,16 +26,6 @@ def taken() -> Iterator[str]:
         yield f"{LOOPBACK}:{server.getsockname()[1]}"
 
 
-@pytest.fixture
-def live(tmp_path: Path) -> Iterator[Path]:
-    """Yield the path of a socket that somebody listens at."""
-    path = tmp_path / "live.sock"
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(path))
-        server.listen(1)
-        yield path
-
-
 class TestUnix:
     def test_a_new_path_is_fine_and_nothing_is_made(self, tmp_path: Path) -> None:
         check_unix(tmp_path / "x.sock", is_running=False)

@@ -13,18 +13,7 @@ from vpnws.server import running
 from vpnws.server.running import describe, who_listens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture
-def live(tmp_path: Path) -> Iterator[Path]:
-    """Yield the path of a socket that this process listens at."""
-    path = tmp_path / "live.sock"
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(path))
-        server.listen(1)
-        yield path
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from vpnws.errors import ConfigError
 from vpnws.server import ini
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 def read_uid(environment: Mapping[str, str]) -> int | None:
@@ -19,24 +19,12 @@ def read_uid(environment: Mapping[str, str]) -> int | None:
 
     Raises ConfigError if there is no such user.
     """
-    text = ini.seen(environment, "uid") or ""
-    try:
-        return _number(text) if not text or text.isdigit() else pwd.getpwnam(text).pw_uid
-    except KeyError as error:
-        raise ConfigError(
-            f"uid = {text} is not a user of this machine; make one (useradd --system {text})"
-        ) from error
+    return _read(environment, "uid", "user", "useradd", lambda name: pwd.getpwnam(name).pw_uid)
 
 
 def read_gid(environment: Mapping[str, str]) -> int | None:
     """Return the group of uWSGI's option gid; None if it is not set. Raises ConfigError."""
-    text = ini.seen(environment, "gid") or ""
-    try:
-        return _number(text) if not text or text.isdigit() else grp.getgrnam(text).gr_gid
-    except KeyError as error:
-        raise ConfigError(
-            f"gid = {text} is not a group of this machine; make one (groupadd --system {text})"
-        ) from error
+    return _read(environment, "gid", "group", "groupadd", lambda name: grp.getgrnam(name).gr_gid)
 
 
 def become(uid: int | None, gid: int | None) -> None:
@@ -65,5 +53,20 @@ def name_of(uid: int) -> str:
         return str(uid)
 
 
-def _number(text: str) -> int | None:
-    return int(text) if text else None
+def _read(
+    environment: Mapping[str, str],
+    option: str,
+    kind: str,
+    makes_one: str,
+    number_of: Callable[[str], int],
+) -> int | None:
+    text = ini.seen(environment, option) or ""
+    try:
+        if not text or text.isdigit():
+            return int(text) if text else None
+        return number_of(text)
+    except KeyError as error:
+        raise ConfigError(
+            f"{option} = {text} is not a {kind} of this machine; make one"
+            f" ({makes_one} --system {text})"
+        ) from error

@@ -28,10 +28,16 @@ class _Burst:
 
     since_s: float
     lines: int = 0
-    """Those that were logged, and those that were not."""
+    """Those that were asked for."""
     came: int = 0
     """Stations that came and got no line."""
     went: int = 0
+    """Stations that went and got no line."""
+
+    def take_line(self) -> bool:
+        """Return whether there is a line left to log, and use it."""
+        self.lines += 1
+        return self.lines <= MAX_LINES
 
 
 class Visits:
@@ -46,18 +52,16 @@ class Visits:
     def came(self, who: str, now: float) -> bool:
         """Note at `now`, in seconds, that a station came; return whether to log a line."""
         burst = self._burst(who, now)
-        is_folded = burst.lines >= MAX_LINES
-        burst.lines += 1
-        burst.came += is_folded
-        return not is_folded
+        has_line = burst.take_line()
+        burst.came += not has_line
+        return has_line
 
     def went(self, who: str, now: float) -> bool:
         """Note that a station went; return whether to log a line."""
         burst = self._burst(who, now)
-        is_folded = burst.lines >= MAX_LINES
-        burst.lines += 1
-        burst.went += is_folded
-        return not is_folded
+        has_line = burst.take_line()
+        burst.went += not has_line
+        return has_line
 
     def look(self, now: float) -> list[str]:
         """Return the lines that are due at `now`; call it every second or so."""
