@@ -193,7 +193,9 @@ def _check_meant(name: str, text: str, known: Iterable[str]) -> None:
         return
     is_ours = spelt.startswith(PREFIX)
     # Nothing of uWSGI's that begins with a v is that much like a setting of ours.
-    near = get_close_matches(spelt, known, n=3 if is_ours else 1, cutoff=0.5 if is_ours else _CLOSE)
+    near = get_close_matches(spelt, known, n=1, cutoff=_CLOSE)
+    if is_ours and not near:
+        near = get_close_matches(spelt, known, n=3, cutoff=0.5)
     if name.strip() in known:
         setting = name.strip()
         raise ConfigError(

@@ -23,6 +23,10 @@ def parse_taps(text: str) -> tuple[tuple[str, str], ...]:
     """
     if "," in text:
         raise ConfigError(f"vpnws-tap = {text!r} has a comma: separate several by spaces")
+    if "=" in text:
+        raise ConfigError(
+            f"vpnws-tap = {text!r} has a second =: write a pair with a colon, blue:vpn0"
+        )
     pairs = tuple(
         (network, device) if colon else (DEFAULT_NETWORK, network)
         for network, colon, device in (word.partition(":") for word in text.split())

@@ -183,12 +183,16 @@ def test_what_is_no_list_of_taps_is_refused(text: str) -> None:
             {"vpnws-mode": "bridge", "vpnws-tap": "blue:vpn0,red:vpn1"},
             "vpnws-tap = 'blue:vpn0,red:vpn1' has a comma: separate several by spaces",
         ),
+        (
+            {"vpnws-mode": "bridge", "vpnws-tap": "blue=vpn0"},
+            "vpnws-tap = 'blue=vpn0' has a second =: write a pair with a colon, blue:vpn0",
+        ),
         ({"vpnws-http": "::1:8080"}, r"is not address:port, like 127.0.0.1:8080 or \[::1\]:8080"),
         ({"vpnws-http": "8080"}, "vpnws-http = '8080' is not address:port"),
         ({"vpnws-http": "0.0.0.0:99999"}, "vpnws-http = '0.0.0.0:99999' is not address:port"),
         (
             {"vpnws_max_ports": "5"},
-            "vpnws_max_ports is not a setting; did you mean vpnws-max-ports",
+            r"vpnws_max_ports is not a setting; did you mean vpnws-max-ports\? docs",
         ),
         ({"vpnws-no-broadcast": "yes"}, "vpnws-no-broadcast = 'yes' is not on or off"),
         ({"vpnws-trusted-proxies": "localhost"}, "vpnws-trusted-proxies = 'localhost' is not"),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import pwd
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.fakes.devices import FakeDevices
-from vpnws.errors import ConfigError, HookError, TapError
+from vpnws.errors import ConfigError, HookError, TapError, VpnwsError
 from vpnws.server.ini import CHECK, RELOADS
 from vpnws.server.uplink import setup
-from vpnws.server.uplink.setup import set_up
+from vpnws.server.uplink.setup import set_up, stoppable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,6 +108,21 @@ class TestCommands:
         with pytest.raises(HookError, match="failed for vpn1"):
             set_up(environment("blue:vpn0 red:vpn1", commands=commands), devices, ROOT)
         assert list(devices.devices) == ["vpn1"], "what the admin made stays"
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_that_are_stopped_take_along_what_was_made(
+        self, devices: FakeDevices, number: signal.Signals
+    ) -> None:
+        before = signal.getsignal(number)
+        # A second signal comes while the first one is obeyed.
+        commands = (
+            f"kill -{number.value} {os.getpid()}; kill -{number.value} {os.getpid()}; sleep 60"
+        )
+        with pytest.raises(VpnwsError, match=f"stopped by {number.name} before the TAPs were"):
+            with stoppable():
+                set_up(environment(commands=commands), devices, ROOT)
+        assert devices.devices == {}
+        assert signal.getsignal(number) is before
 
 
 class TestAsAUser:

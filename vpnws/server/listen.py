@@ -140,7 +140,7 @@ def check_tcp(setting: str, address: str, *, is_running: bool) -> None:
 _TCP: Final = {
     errno.EADDRINUSE: "another program listens there; stop it (ss -ltnp names it), or give another",
     errno.EADDRNOTAVAIL: "this machine does not have that address (ip address shows what it has);"
-    " give one that it has, or 0.0.0.0 for all",
+    " give one that it has, or 0.0.0.0 or [::] for all",
     errno.EACCES: "only root may take a port below 1024; give a higher one",
 }
 """Why an address cannot be had, and what to do."""

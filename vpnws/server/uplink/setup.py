@@ -8,8 +8,10 @@ it did there before.
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from vpnws.errors import TapError, TapPermissionError, VpnwsError
 from vpnws.server import ini, users
@@ -19,19 +21,45 @@ from vpnws.tap.linux_errors import commands_to_make
 from vpnws.values import parse_taps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from types import FrameType
 
     from vpnws.server.uplink.devices import TapDevices
+
+_STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def main() -> int:
     """Set up every TAP that the environment names; return an exit code."""
     try:
-        set_up(os.environ, linux, os.geteuid())
+        with stoppable():
+            set_up(os.environ, linux, os.geteuid())
     except VpnwsError as error:
         print(f"vpnws: cannot start: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Have SIGINT and SIGTERM raise VpnwsError meanwhile, so that what was made is removed.
+
+    Both come here too when an admin stops a start: by Ctrl-C, or by systemd.
+    """
+
+    before = {number: signal.signal(number, _stop) for number in _STOPPING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    # A second one must not end the removal.
+    for stopping in _STOPPING:
+        signal.signal(stopping, signal.SIG_IGN)
+    raise VpnwsError(f"stopped by {signal.Signals(number).name} before the TAPs were ready")
 
 
 def set_up(environment: Mapping[str, str], devices: TapDevices, own_uid: int) -> None:
