@@ -39,7 +39,8 @@ def test_quiet_clients_stay_for_two_keepalive_periods() -> None:
             while not speaker.stop.wait(4):
                 raw.send()
 
-        with Crew(speak_now_and_then) as speaker:
+        speaker = Crew(speak_now_and_then)
+        with speaker:
             asyncio.run(idle(f"ws://{server.http}/"))
         with server.station(1) as other:
             other.expect(raw.send(other.mac, mark=b"still here"))
