@@ -489,6 +489,14 @@ def test_random_bytes_get_a_printable_sentence_or_none() -> None:
     assert len(sentences) > 2
 
 
+@pytest.mark.parametrize(("second", "answers_pings"), [("on", True), ("off", True)])
+def test_headers_of_ours_may_come_twice(second: str, answers_pings: bool) -> None:
+    upgrade = Upgrade(settings_for("ws://h/"), MAC)
+    head = answer_choosing("", upgrade.request, **{PONG_HEADER: "on"}).removesuffix(b"\r\n")
+    assert upgrade.feed(head + f"{PONG_HEADER}: {second}\r\n\r\n".encode())
+    assert upgrade.answers_pings is answers_pings
+
+
 def test_an_answer_may_come_byte_by_byte() -> None:
     upgrade = Upgrade(settings_for("ws://h/"), MAC)
     protocol = ServerProtocol()

@@ -104,7 +104,8 @@ class Upgrade:
             )
         for response in self._protocol.events_received():
             if isinstance(response, Response):
-                self.answers_pings = response.headers.get(PONG_HEADER) == "on"
+                # A proxy on the way may have doubled the header, and `get` would raise then.
+                self.answers_pings = "on" in response.headers.get_all(PONG_HEADER)
 
 
 def _asked(settings: ClientSettings) -> Asked:
