@@ -144,6 +144,20 @@ class TestBounds:
             fabric.receive(port, frame(BROADCAST, mac(number + 1), 65_000))
         assert sum(port.drops[Drop.FLOOD_QUEUE] for port in loud) in range(5, 20)
 
+    def test_many_that_flood_leave_room_for_one_who_asks(
+        self, fabric: Fabric, crowd: list[AccessPort]
+    ) -> None:
+        loud = [fabric.attach() for _ in range(2 * MAX_WAITING_BYTES // MAX_SOURCE_BYTES)]
+        full = [frame(BROADCAST, mac(number + 1), 1514) for number in range(len(loud))]
+        for _ in range(MAX_SOURCE_BYTES // 1514):
+            for port, sent in zip(loud, full, strict=True):
+                fabric.receive(port, sent)
+        assert all(port.drops[Drop.FLOOD_QUEUE] for port in loud)
+        quiet = [fabric.attach() for _ in range(100)]
+        for number, port in enumerate(quiet):
+            fabric.receive(port, flood(1000 + number))
+        assert not any(port.drops[Drop.FLOOD_QUEUE] for port in quiet)
+
     def test_what_has_waited_too_long_is_dropped(
         self, fabric: Fabric, crowd: list[AccessPort]
     ) -> None:

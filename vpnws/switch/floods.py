@@ -36,6 +36,9 @@ MAX_SOURCE_BYTES: Final = 2 * 1024 * 1024
 the default `vpnws-storm-limit` lets pass in one burst have room."""
 MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
 """The same for all sources of a process together."""
+NEWCOMERS_BYTES: Final = 4 * 1024 * 1024
+"""This much of MAX_WAITING_BYTES is for sources of which nothing waits yet. Else a few that flood
+as much as they may would leave no room for a single ARP request of the others."""
 TRAIN_BYTES: Final = 512
 """A waiting train counts this much besides its frames."""
 FRAME_BYTES: Final = 64
@@ -100,11 +103,12 @@ class Floods:
         """
         size_bytes = flood.memory_bytes
         source = self._sources.get(flood.source)
-        if self._size_bytes + size_bytes > MAX_WAITING_BYTES:
-            return False
+        left_bytes = MAX_WAITING_BYTES - self._size_bytes - size_bytes
         if source is None:
+            if left_bytes < 0:
+                return False
             source = self._sources[flood.source] = _Source()
-        elif source.size_bytes + size_bytes > MAX_SOURCE_BYTES:
+        elif left_bytes < NEWCOMERS_BYTES or source.size_bytes + size_bytes > MAX_SOURCE_BYTES:
             return False
         flood.train = flood.train.detached()
         source.floods.append(flood)
