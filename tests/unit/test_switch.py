@@ -15,7 +15,7 @@ from vpnws.switch.guard.bucket import TokenBucket
 from vpnws.switch.guard.destinations import AllowedDestinations, parse_destinations
 from vpnws.switch.guard.roles import ISOLATED, PROMISCUOUS, Kind, Role
 from vpnws.switch.guard.storm import DISCOVERY_PER_S
-from vpnws.switch.known import REPLACE_IDLE_S
+from vpnws.switch.known import REPLACE_IDLE_S, KnownMacs
 from vpnws.switch.queue.flow import ITEM_BYTES
 from vpnws.switch.recent import MISS_S
 from vpnws.wire.ethernet import BROADCAST, ZERO
@@ -170,6 +170,33 @@ class TestStep4Learn:
         assert fabric.stations(port) == {mac(2)}
         fabric.send(other, frame(mac(2), mac(3)))
         assert len(fabric.received(port)) == 1
+
+    @pytest.mark.parametrize("gap_s", [0.0, REPLACE_IDLE_S / 1000])
+    def test_new_macs_on_a_full_port_cost_few_looks_at_the_others(
+        self, fabric: Fabric, monkeypatch: pytest.MonkeyPatch, gap_s: float
+    ) -> None:
+        """A LAN can bring thousands of MACs a second, at once or each when the next is quiet."""
+        looks = 0
+        replaceable_s = KnownMacs._replaceable_s
+
+        def look(known: KnownMacs, mac: bytes) -> float:
+            nonlocal looks
+            looks += 1
+            return replaceable_s(known, mac)
+
+        monkeypatch.setattr(KnownMacs, "_replaceable_s", look)
+        port = fabric.attach(station_limit=500)
+        for number in range(500):
+            fabric.send(port, frame(BROADCAST, mac(number + 1)))
+            fabric.now += gap_s
+        fabric.now += REPLACE_IDLE_S - 500 * gap_s
+        for number in range(500, 1000):
+            fabric.send(port, frame(BROADCAST, mac(number + 1)))
+            fabric.now += gap_s
+        new = {mac(number + 1) for number in range(500, 1000)}
+        assert len(fabric.stations(port)) == 500
+        assert len(fabric.stations(port) & new) > 100
+        assert looks < 20 * 500
 
     def test_a_full_table_floods_and_serves_on(self, fabric: Fabric) -> None:
         fabric.table.max_entries = 1

@@ -22,6 +22,11 @@ class LocalPort:
     """The MACs."""
     lost: set[bytes] = field(default_factory=set)
     """MACs that were learned here and are at another port now, as many as the port may have."""
+    quiet: list[bytes] = field(default_factory=list)
+    """MACs that were quiet at the last look through all of them, the quietest last; at most as many
+    as the port may have."""
+    rescan_s: float = -inf
+    """When it may look through all of them again."""
     full_until_s: float = -inf
     """Before this time, no MAC of the full port has been quiet long enough to be replaced."""
     challenges: TokenBucket = field(default_factory=lambda: TokenBucket(CHALLENGES_PER_S, 0.0))

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 REPLACE_IDLE_S: Final = 5.0
 """A port at its limit may replace a MAC that has been quiet for this long. So a guest that is
 restored with another MAC is not locked out, and two busy stations cannot take turns."""
+RESCAN_EVERY_S: Final = 1.0
+"""A port at its limit looks through its MACs for quiet ones at most this often, and keeps those
+that it found. So many new MACs cost one look, and not one look each."""
 
 
 class KnownMacs:
@@ -68,12 +71,26 @@ class KnownMacs:
     def to_replace(self, local: LocalPort, now: float) -> bytes | None:
         """Return the MAC that a port at its limit may forget for a new one, None if there is none.
 
-        It has been quiet for REPLACE_IDLE_S. If none has, note when the first one will have been.
+        It has been quiet for REPLACE_IDLE_S. If none has, note when to look again.
         """
-        entries = self.entries
-        oldest = min(local.stations, key=lambda mac: entries[mac].seen_s)
-        local.full_until_s = entries[oldest].seen_s + REPLACE_IDLE_S
-        return oldest if now >= local.full_until_s else None
+        while local.quiet:
+            mac = local.quiet.pop()
+            if mac in local.stations and self._replaceable_s(mac) <= now:
+                return mac
+        if now >= local.rescan_s:
+            local.rescan_s = now + RESCAN_EVERY_S
+            longest_last = sorted(local.stations, key=self._replaceable_s, reverse=True)
+            first_s = self._replaceable_s(longest_last[-1])
+            if first_s <= now:
+                local.quiet = [mac for mac in longest_last if self._replaceable_s(mac) <= now]
+                return local.quiet.pop()
+            local.rescan_s = max(first_s, local.rescan_s)
+        local.full_until_s = local.rescan_s
+        return None
+
+    def _replaceable_s(self, mac: bytes) -> float:
+        """Return when a MAC of a port of this process will have been quiet for long enough."""
+        return self.entries[mac].seen_s + REPLACE_IDLE_S
 
     def _drop_elsewhere(self) -> bool:
         """Make room: forget all MACs of other processes. The shared table still has them."""
