@@ -10,7 +10,7 @@ from tests.fakes.manual_loop import ManualLoop
 from tests.fakes.uwsgi import FakeMaster, FakeUwsgi
 from tests.support.frames import mac
 from vpnws.server.peers.kept_claims import KEY_BYTES
-from vpnws.server.peers.shared_fdb import BUMP_EVERY_S, SWEEP_PER_S, SharedFdb
+from vpnws.server.peers.shared_fdb import BUMP_EVERY_S, NAME_PART, SWEEP_PER_S, SharedFdb
 from vpnws.server.peers.shared_page import SharedPage
 from vpnws.switch.guard.claims import ANONYMOUS, OWN, RESERVED_S
 from vpnws.switch.location import NOWHERE, Location
@@ -173,6 +173,20 @@ class TestWhenItIsFull:
             fdb.put("blue", mac(number), THERE)
         fdb.reserve("blue", mac(0), NAMED)
         assert fdb.get("blue", mac(0)) is None
+
+    def test_one_name_cannot_use_up_what_is_reserved_for_all(self) -> None:
+        bed = Bed(items=1000)
+        for fdb in bed.tables:
+            for number in range(1000):
+                fdb.put("blue", mac(number), THERE)
+                fdb.reserve("blue", mac(number), b"a crowd!")
+        assert len(bed.uwsgi.cache_keys()) in range(50, 1000 // NAME_PART)
+        bed.loop.advance(2.0)  # The keys are counted again.
+        fdb.reserve("blue", mac(5000), NAMED)
+        assert fdb.get("blue", mac(5000)) is not None
+        bed.loop.advance(RESERVED_S)
+        fdb.reserve("blue", mac(5001), b"a crowd!")
+        assert fdb.get("blue", mac(5001)) is not None, "its part is for a while"
 
 
 class TestEpoch:

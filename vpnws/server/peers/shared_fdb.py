@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from hashlib import blake2b
 from math import inf
 from typing import TYPE_CHECKING, Final
@@ -30,6 +31,10 @@ SWEEP_PER_S: Final = 1024
 found it takes up room, but counts as absent."""
 SPARE_PART: Final = 16
 """One part in this many of the cache stays free for what other processes add between two counts."""
+NAME_PART: Final = 8
+"""All processes together reserve one part in this many of the cache for the stations of one name
+within RESERVED_S; further MACs of that name are deleted. Else one user who comes with ever new MACs
+could use up what is reserved for all."""
 
 
 class SharedFdb:
@@ -47,6 +52,9 @@ class SharedFdb:
         self._slot = slot
         # Other processes add entries between two counts, and uWSGI logs each that finds no room.
         self._max_entries = items - 1 - max(4, items // SPARE_PART)
+        self._max_of_a_name = max(1, self._max_entries // NAME_PART // page.slots)
+        self._reserved: Counter[bytes] = Counter()
+        self._reserved_since_s = 0.0
         # uWSGI's own count of a cache's items is always 0, and counting the keys takes time.
         self._count_every_s = max(1.0, items / COUNTED_PER_S)
         self._counted_s = -self._count_every_s
@@ -79,9 +87,22 @@ class SharedFdb:
     def reserve(self, network: str, mac: bytes, claim: bytes) -> None:
         """Keep `mac` for the station that has `claim`, for RESERVED_S; the server's own for good.
 
-        At most half of the table is kept for stations that are away; past that `mac` is deleted.
+        At most half of the table is kept for stations that are away, and one part in NAME_PART for
+        those of one claim; past that `mac` is deleted.
         """
+        if claim != OWN and not self._may_reserve(claim):
+            self.delete(network, mac)
+            return
         self._reserve(self._key(network, mac), claim, self._loop.now() + RESERVED_S)
+
+    def _may_reserve(self, claim: bytes) -> bool:
+        """Count one more MAC of a name; return whether it is within the name's part."""
+        now = self._loop.now()
+        if now - self._reserved_since_s >= RESERVED_S:
+            self._reserved_since_s = now
+            self._reserved.clear()
+        self._reserved[claim] += 1
+        return self._reserved[claim] <= self._max_of_a_name
 
     def _reserve(self, key: bytes, claim: bytes, until_s: float) -> None:
         if claim == OWN:

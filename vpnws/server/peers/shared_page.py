@@ -24,7 +24,8 @@ class SharedPage:
         """`slots` is how many processes there can be; `secret` is that of the server before."""
         self.secret = secret or os.urandom(SECRET_BYTES)
         """Known to all processes of the server and to nobody else."""
-        self._slots = slots
+        self.slots = slots
+        """How many processes there can be."""
         self._epochs_bytes = slots * _EPOCH.size
         self._pulses_at = self._epochs_bytes + slots * _COUNT.size
         self._memory = memoryview(mmap.mmap(-1, self._pulses_at + slots * _PULSE.size))
