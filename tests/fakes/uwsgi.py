@@ -88,6 +88,7 @@ class FakeMaster:
         self.max_fds = 65536
         self.engine = "gevent"
         self.cores = 256
+        self.listeners = [4, 5]
         self.options = dict(options)
         self.cache = FakeCache(cache_items)
         self.is_stopped = False
@@ -170,6 +171,10 @@ class FakeUwsgi:
     def cores(self) -> int:
         """Return how many requests each worker can hold at once."""
         return self.master.cores
+
+    def listeners(self) -> list[int]:
+        """Return the descriptors that uWSGI listens at, -1 for each address that it gave up."""
+        return self.master.listeners
 
     def worker_id(self) -> int:
         """Return this worker's number from 1; 0 in the master and in mules."""

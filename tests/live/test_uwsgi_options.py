@@ -43,6 +43,13 @@ def test_what_would_break_it_stops_the_start(option: str, sentence: str) -> None
     assert sentence in str(caught.value)
 
 
+def test_an_address_that_is_given_twice_stops_the_start(tmp_path: Path) -> None:
+    twice = [f"--socket={tmp_path}/same.sock"] * 2
+    with pytest.raises(ServiceError) as caught, TwoWorkers({}, *twice):
+        pass
+    assert "vpnws-socket and vpnws-http are the same address" in str(caught.value)
+
+
 def test_harakiri_stops_the_start_with_native() -> None:
     native = {"vpnws-receiver": "native"}
     with pytest.raises(ServiceError) as caught, TwoWorkers(native, "--harakiri=3"):

@@ -5,6 +5,7 @@ opt: dict[str, bytes | Literal[True]]
 numproc: int
 loop: bytes | None
 cores: int
+sockets: list[int]
 post_fork_hook: Callable[[], None]
 atexit: Callable[[], None]
 

@@ -82,6 +82,18 @@ class TestBadOptions:
         (message,) = caplog.messages
         assert message.startswith("cannot start: each worker has 2 cores and gevent assumes 256")
 
+    def test_an_address_that_uwsgi_gave_up_stops_it(self, caplog: pytest.LogCaptureFixture) -> None:
+        bed = Bed()
+        bed.master.listeners = [4, 5, -1]
+        with pytest.raises(SystemExit):
+            bed.start()
+        (message,) = caplog.messages
+        assert "two of socket, http-socket, vpnws-socket and vpnws-http are the same" in message
+        # A check binds nothing, so there is nothing to see.
+        bed.environment |= {CHECK: "1"}
+        with pytest.raises(ProcessEnded, match="0"):
+            bed.start()
+
     def test_without_workers_there_is_no_server(self, caplog: pytest.LogCaptureFixture) -> None:
         with pytest.raises(SystemExit):
             Bed(workers=0).start()

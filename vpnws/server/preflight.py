@@ -11,7 +11,7 @@ from vpnws.server.recycling import check_recycling
 from vpnws.server.uwsgi import FDB_CACHE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from vpnws.server.uwsgi import Uwsgi
 
@@ -80,6 +80,18 @@ def check_engine(engine: str, cores: int, options: Mapping[str, str]) -> None:
         )
     if cores < MIN_CORES:
         raise ConfigError(f"gevent = {cores} is less than the {MIN_CORES} that uWSGI needs for it")
+
+
+def check_listeners(descriptors: Collection[int]) -> None:
+    """Check that uWSGI listens at each of its addresses. Raises ConfigError.
+
+    Of two that are the same it uses the first and says nothing; every worker would end at once.
+    """
+    if any(descriptor < 0 for descriptor in descriptors):
+        raise ConfigError(
+            "two of socket, http-socket, vpnws-socket and vpnws-http are the same address: leave"
+            " one out (the project's ini opens vpnws-socket and vpnws-http by itself)"
+        )
 
 
 def check_cache(uwsgi: Uwsgi) -> None:

@@ -18,7 +18,13 @@ from vpnws.server.peers import kept_claims
 from vpnws.server.peers.bus import MAX_SLOTS, Bus
 from vpnws.server.peers.shared_fdb import SharedFdb
 from vpnws.server.peers.shared_page import SharedPage
-from vpnws.server.preflight import check_cache, check_engine, check_options, descriptor_warnings
+from vpnws.server.preflight import (
+    check_cache,
+    check_engine,
+    check_listeners,
+    check_options,
+    descriptor_warnings,
+)
 from vpnws.server.recycling import warnings
 from vpnws.server.uplink.devices import own_macs
 from vpnws.switch.guard.claims import OWN
@@ -131,6 +137,8 @@ def start(
         settings = read_settings(options)
         check_engine(uwsgi.engine(), uwsgi.cores(), options)
         check_options(options, settings, environment)
+        if not ini.only_checks(environment):
+            check_listeners(uwsgi.listeners())
         check_cache(uwsgi)
         server = Server(loop, uwsgi, devices, settings, environment, kept)
     except ConfigError as error:

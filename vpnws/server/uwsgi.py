@@ -37,6 +37,9 @@ class Uwsgi(Protocol):
     def cores(self) -> int:
         """Return how many requests each worker can hold at once."""
 
+    def listeners(self) -> list[int]:
+        """Return the descriptors that uWSGI listens at, -1 for each address that it gave up."""
+
     def worker_id(self) -> int:
         """Return this worker's number from 1; 0 in the master and in mules."""
 

@@ -40,6 +40,10 @@ class UwsgiApi:
         """Return how many requests each worker can hold at once."""
         return uwsgi.cores
 
+    def listeners(self) -> list[int]:
+        """Return the descriptors that uWSGI listens at, -1 for each address that it gave up."""
+        return uwsgi.sockets
+
     def worker_id(self) -> int:
         """Return this worker's number from 1; 0 in the master and in mules."""
         return uwsgi.worker_id()
