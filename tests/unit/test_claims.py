@@ -229,6 +229,21 @@ class TestANamedStation:
         fabric.now += 1.0
         assert speak(fabric, bob)
 
+    @pytest.mark.parametrize("slot", [0, 1])
+    def test_one_that_is_silent_for_long_keeps_it(self, fabric: Fabric, slot: int) -> None:
+        alice, bob = fabric.attach(0, claim=ALICE), fabric.attach(slot, claim=BOB)
+        tap = fabric.attach(1, claim=OWN, own=frozenset())
+        assert speak(fabric, alice)
+        for _ in range(1000):
+            fabric.now += 1.0
+            for switch in fabric.switches:
+                switch.age(fabric.now)
+            assert not speak(fabric, bob)
+        assert not speak(fabric, tap)
+        fabric.now += CHALLENGE_S
+        fabric.switches[0].age(fabric.now)
+        assert speak(fabric, tap), "its silence answers no challenge"
+
     def test_one_that_leaves_for_good_gives_it_up(self, fabric: Fabric) -> None:
         alice, bob = fabric.attach(0, claim=ALICE), fabric.attach(1, claim=BOB)
         assert speak(fabric, alice)

@@ -137,11 +137,14 @@ class Fdb:
         self._forget(mac, port)
 
     def age(self, now: float) -> None:
-        """Forget MACs not seen for the ageing time, and stale entries of other processes' MACs."""
+        """Forget MACs not seen for the ageing time; a name's is kept while its station is here."""
         for mac, entry in list(self._entries.items()):
             if entry.local is None:
                 if now >= entry.refresh_s:
                     self._known.drop(mac)
+            elif entry.local.port.claim_on(mac) != ANONYMOUS:
+                if now >= entry.refresh_s:
+                    self._prolong(mac, entry, entry.local.port, now)
             elif now - entry.seen_s >= self._age_s:
                 self._forget(mac, entry.local.port)
 
@@ -180,9 +183,8 @@ class Fdb:
 
         One at our slot may be our predecessor's.
         """
-        if there.slot != self._shared.slot:
-            return True
-        return there.port_id != port.id and there.port_id in self._ports
+        is_here = there.slot == self._shared.slot
+        return not is_here or (there.port_id != port.id and there.port_id in self._ports)
 
     def _contest(self, local: LocalPort, mac: bytes, there: Location, now: float) -> Drop | None:
         """Return why a port may not take a MAC from another now; challenge that if it may."""
@@ -232,6 +234,17 @@ class Fdb:
         self._keep(mac, Entry(port, local, now, refresh_s, self._shared.epoch))
         return True
 
+    def _prolong(self, mac: bytes, entry: Entry, port: AccessPort, now: float) -> None:
+        """Write the shared entry of a silent station again. That answers no challenge."""
+        there = self._table.get(self._network, mac)
+        if there is None:
+            there = Location(self._shared.slot, port.id, port.claim_on(mac))
+        until_s = inf if there.claim == OWN else now + self._age_s
+        if not there.is_at(self._shared.slot, port.id):
+            self._known.drop(mac)
+        elif self._table.put(self._network, mac, replace(there, until_s=until_s)):
+            entry.refresh_s = now + self._age_s / REFRESH_PART
+
     def _make_room(self, local: LocalPort, now: float) -> bool:
         """Return whether a port may learn one more MAC; if it is full, forget a quiet one first."""
         if len(local.stations) < local.port.station_limit:
@@ -266,13 +279,9 @@ class Fdb:
         elif there is not None and (trunk := self._trunks.get(there.slot)) is not None:
             self._keep(mac, Entry(trunk, None, now, now + RECHECK_S, epoch))
             return trunk
-        self._miss(mac, now)
-        return None
-
-    def _miss(self, mac: bytes, now: float) -> None:
-        """Forget a MAC that the shared table does not have, and remember that it is missing."""
         self._known.drop(mac)
         self._misses.add(mac, now)
+        return None
 
     def _keep(self, mac: bytes, entry: Entry) -> None:
         if self._known.keep(mac, entry):
