@@ -48,6 +48,35 @@ def test_nobody_else_reads_it(environment: dict[str, str], tmp_path: Path) -> No
     assert only_file(tmp_path).stat().st_mode & 0o777 == 0o600
 
 
+def test_a_file_that_cannot_be_written_is_not_left_behind(
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither on a full disk nor where somebody else's file of that name cannot be replaced."""
+    names = []
+
+    def replace(draft: Path, target: Path) -> None:
+        names.extend([draft.name, target.name])
+        raise PermissionError
+
+    monkeypatch.setattr(type(tmp_path), "replace", replace)
+    with pytest.raises(PermissionError):
+        kept_claims.write(environment, SECRET, CLAIMS)
+    assert list(tmp_path.iterdir()) == []
+    draft, target = names
+    assert target not in draft, "it does not tell the name of the file that follows"
+
+
+def test_what_a_process_left_that_was_killed_is_removed(
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(type(tmp_path), "replace", lambda *_: None)
+        kept_claims.write(environment, SECRET, CLAIMS)
+    assert len(list(tmp_path.iterdir())) == 1
+    assert kept_claims.take(environment) is None
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_two_servers_have_two_files(environment: dict[str, str]) -> None:
     other: dict[str, str] = {}
     kept_claims.prepare(other)

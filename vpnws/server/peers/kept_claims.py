@@ -73,14 +73,18 @@ def write(environment: Mapping[str, str], secret: bytes, claims: Iterable[Claim]
         return
     packed = [_CLAIM.pack(claim.key, claim.claim, claim.until_s) for claim in claims]
     data = b"".join((_MAGIC, secret, *packed[:MAX_CLAIMS]))
-    new = path.with_name(f"{path.name}.{os.getpid()}")
+    draft = path.with_name(f"{_drafts(path)}.{os.getpid()}")
     with suppress(FileNotFoundError):
-        new.unlink()
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with open(fd, "wb") as file:
-        file.write(data + _digest(data))
-    # Other processes write it too; each file is whole, and the last one knows most.
-    new.replace(path)
+        draft.unlink()
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with open(fd, "wb") as file:
+            file.write(data + _digest(data))
+        # Other processes write it too; each file is whole, and the last one knows most.
+        draft.replace(path)
+    except OSError:
+        draft.unlink()
+        raise
 
 
 def remove(environment: Mapping[str, str]) -> None:
@@ -89,6 +93,22 @@ def remove(environment: Mapping[str, str]) -> None:
     if path is not None:
         with suppress(OSError):
             path.unlink()
+
+
+def _drafts(path: Path) -> str:
+    """Return how the names of drafts begin.
+
+    It does not tell the file's own name. Who knew that could make a file there first, which nobody
+    else can replace in a directory such as /tmp.
+    """
+    return f"vpnws-{_digest(path.name.encode()).hex()}"
+
+
+def _remove_drafts(path: Path) -> None:
+    """Remove what processes have left that were killed while they wrote."""
+    for draft in path.parent.glob(f"{_drafts(path)}.*"):
+        with suppress(OSError):
+            draft.unlink()
 
 
 def exists(environment: Mapping[str, str]) -> bool:
@@ -105,6 +125,7 @@ def take(environment: Mapping[str, str]) -> KeptClaims | None:
     path = _path(environment)
     if path is None:
         return None
+    _remove_drafts(path)
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
