@@ -1,4 +1,4 @@
-"""The benchmark of a worker runs against real servers and measures every cell."""
+"""The benchmarks that start real servers measure every cell."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench import worker
+from bench.attacks import __main__ as attacks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,5 +31,25 @@ def test_every_receiver_place_and_window_is_measured(
         assert all(ns > 0 for sample in row["samples"] for ns in sample["ns_by_worker"])
         assert len(row["samples"][0]["ns_by_worker"]) == len(row["workers"])
     assert {row["window"] for row in rows} == {1, worker.WINDOW_BYTES // 1500, worker.MAX_WINDOW}
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(rows)
+    assert os.sched_getaffinity(0) == affinity
+
+
+def test_attacks_are_measured_beside_a_round_without_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "attacks.json"
+    affinity = os.sched_getaffinity(0)
+    few = ["--idle", "20", "--attack-s", "0.5", "--attackers", "2", "--repeats", "1"]
+    attacks.main(["--json", str(file), "--only", "joins", *few])
+    rows = json.loads(file.read_text())["rows"]
+    assert [(row["attack"], row["attackers"]) for row in rows] == [
+        ("none", 0),
+        ("joins, 200 a second", 2),
+    ]
+    for row in rows:
+        (sample,) = row["samples"]
+        assert sample["sent"] > 0
+        assert 0 < sample["p50_ms"] <= sample["p99_ms"]
     assert len(capsys.readouterr().out.splitlines()) == 1 + len(rows)
     assert os.sched_getaffinity(0) == affinity
