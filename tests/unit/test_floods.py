@@ -19,6 +19,7 @@ from vpnws.switch.floods import (
     MAX_WAITING_BYTES,
 )
 from vpnws.switch.format import RECORDS
+from vpnws.switch.guard.claims import OWN
 from vpnws.wire.ethernet import BROADCAST
 from vpnws.wire.record_train import read_records
 from vpnws.wire.records import encode_record
@@ -108,6 +109,16 @@ class TestTurns:
         fabric.receive(loud, *[flood(1), frame(b"\x03" + bytes(5), mac(1))] * 20)
         fabric.receive(quiet, asked)
         while fabric.cross() or fabric.flood():
+            pass
+        assert fabric.received(crowd[-1]).index(asked) <= 2
+
+    def test_behind_a_tap_each_host_is_a_source(
+        self, fabric: Fabric, crowd: list[AccessPort]
+    ) -> None:
+        tap = fabric.attach(claim=OWN)
+        asked = flood(2, b"who has")
+        fabric.receive(tap, *[flood(1), frame(b"\x03" + bytes(5), mac(1))] * 20, asked)
+        while fabric.flood():
             pass
         assert fabric.received(crowd[-1]).index(asked) <= 2
 

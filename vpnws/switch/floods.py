@@ -13,14 +13,15 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from vpnws.switch.drop import Drop
-from vpnws.switch.port import Trunk
+from vpnws.switch.guard.claims import OWN
+from vpnws.switch.port import AccessPort
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
 
     from vpnws.switch.format import Format, Written
     from vpnws.switch.networks import Network
-    from vpnws.switch.port import AccessPort, Origin, Port
+    from vpnws.switch.port import Origin, Port, Trunk
     from vpnws.wire.train import Train
 
 MAX_TURN_WRITES: Final = 256
@@ -63,8 +64,10 @@ class Flood:
 
     @property
     def source(self) -> Hashable:
-        """Whose it is. Trunks carry what many stations flood: there each MAC is a source."""
-        return self.train.addresses[6:] if isinstance(self.ingress, Trunk) else self.ingress
+        """Whose it is: a station's port. On a trunk or a TAP, which many share, it is each MAC."""
+        ingress = self.ingress
+        is_station = isinstance(ingress, AccessPort) and ingress.claim != OWN
+        return ingress if is_station else self.train.addresses[6:]
 
     @property
     def memory_bytes(self) -> int:
