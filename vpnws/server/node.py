@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import CapacityError
 from vpnws.server.log import tell_dropped
+from vpnws.server.memory import give_back
 from vpnws.server.peers.bus import TrunkLink
 from vpnws.server.peers.shared_fdb import SharedFdb
 from vpnws.server.port.describe import (
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 TICK_S: Final = 1.0
 """A process checks on its links this often."""
 AGE_EVERY_TICKS: Final = 5
+GIVE_BACK_EVERY_TICKS: Final = 30
+"""Memory that queues needed is given back to the kernel this often."""
 LOOK_UPS_PER_S: Final = 1000
 """For a station's frames to MACs that its worker does not know, the shared FDB is asked at most
 this often; further frames are flooded, within the storm limit."""
@@ -267,6 +270,8 @@ class Node:
         tell_dropped()
         self._close_lingered(now)
         self._shared.sweep()
+        if self._ticks % GIVE_BACK_EVERY_TICKS == 0:
+            give_back()
         if self._ticks % AGE_EVERY_TICKS == 0:
             self.switch.age(now)
 

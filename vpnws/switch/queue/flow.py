@@ -22,10 +22,10 @@ MAX_FLOWS = 256
 power of two."""
 QUANTUM_BYTES = 1514
 """A flow sends this much, then other flows have their turn."""
-ITEM_BYTES = 160
+ITEM_BYTES = 104
 """A queue's bound counts every item as its bytes and this much: the memory that CPython takes to
 keep one, with the time when it came."""
-FLOW_BYTES = 1024
+FLOW_BYTES = 2560
 """While a queue is sorted into flows, its bound counts every flow that has items as this much."""
 
 
@@ -39,14 +39,19 @@ def bucket_of(key: bytes) -> int:
 
 
 class Flow:
-    """The items of one bucket, oldest first, each with the time when it came."""
+    """The items of one bucket, oldest first, each with the time when it came.
 
-    __slots__ = ("bucket", "codel", "deficit_bytes", "items", "rank", "weight_bytes")
+    Items and times are apart: CPython keeps freed pairs for later, and so would keep the memory
+    around them.
+    """
+
+    __slots__ = ("bucket", "came_s", "codel", "deficit_bytes", "items", "rank", "weight_bytes")
 
     def __init__(self, bucket: int) -> None:
         """Begin without items, and with one quantum to send."""
         self.bucket = bucket
-        self.items: deque[tuple[bytes, float]] = deque()
+        self.items: deque[bytes] = deque()
+        self.came_s: deque[float] = deque()
         self.weight_bytes = 0
         """The memory of its items."""
         self.deficit_bytes = QUANTUM_BYTES
@@ -96,7 +101,8 @@ class Flows:
         if flow is None:
             flow = self._flows[bucket] = Flow(bucket)
             self._new.append(flow)
-        flow.items.append((item, now))
+        flow.items.append(item)
+        flow.came_s.append(now)
         self.count += 1
         flow.weight_bytes += ITEM_BYTES + len(item)
         if flow.weight_bytes.bit_length() != flow.rank:
@@ -132,14 +138,14 @@ class Flows:
 
     def pop(self, flow: Flow) -> tuple[bytes, float]:
         """Take the first item of `flow`, which has one, and when it came."""
-        head = flow.items.popleft()
-        flow.weight_bytes -= ITEM_BYTES + len(head[0])
+        item, came_s = flow.items.popleft(), flow.came_s.popleft()
+        flow.weight_bytes -= ITEM_BYTES + len(item)
         if flow.weight_bytes.bit_length() != flow.rank:
             self._rank(flow)
         self.count -= 1
         if not self.count:
             self._forget()
-        return head
+        return item, came_s
 
     def fattest(self) -> Flow:
         """Return a flow that holds at least half as much as any other. There must be an item."""
@@ -149,8 +155,8 @@ class Flows:
         """Return the flows that have items, as plain data, in the order of their turns."""
         return [
             FlowState(
-                [item for item, _ in flow.items],
-                [came_s for _, came_s in flow.items],
+                list(flow.items),
+                list(flow.came_s),
                 flow.deficit_bytes,
                 turn is self._new,
                 replace(flow.codel),
@@ -177,7 +183,8 @@ class Flows:
             flow.deficit_bytes = state.deficit_bytes
             flow.codel = replace(state.codel)
             (self._new if state.is_new else self._old).append(flow)
-        flow.items.append((item, came_s))
+        flow.items.append(item)
+        flow.came_s.append(came_s)
         flow.weight_bytes += ITEM_BYTES + len(item)
         self.count += 1
         self._rank(flow)

@@ -272,7 +272,7 @@ class EgressQueue:
         room_bytes = max_bytes
         while len(items) < max_items or not items:
             flow = flows.next()
-            if flow is None or (items and len(flow.items[0][0]) > room_bytes):
+            if flow is None or (items and len(flow.items[0]) > room_bytes):
                 break
             item = self._pop(flow, now)
             if item is not None:
