@@ -236,8 +236,8 @@ def measure(options: argparse.Namespace) -> list[Row]:
     return [Row(*key, values) for key, values in samples.items()]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the benchmark as the command line says."""
+def attacks_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = make_parser("attacks", __doc__)
     parser.add_argument(
         "--tree", type=Path, action="append", metavar="DIR", help="a checkout; may be repeated"
@@ -247,7 +247,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--attack-s", type=float, default=ATTACK_S, help="seconds of an attack")
     parser.add_argument("--repeats", type=int, default=REPEATS, help="samples per figure")
     parser.add_argument("--only", default="", help="attacks with this in their names")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the benchmark as the command line says."""
+    options = attacks_parser().parse_args(arguments)
     options.tree = options.tree or [INI.parent]
     tell(options, "attacks", "ms", measure(options))
 
