@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from tests.support.node_bed import NodeBed
+from tests.support.raw_frames import BINARY, encode_frame
 from vpnws.server.port.session import Session
 from vpnws.server.port.visits import FOLD_S, MAX_LINES, MAX_WATCHED, Visits
 from vpnws.server.web.identity import Identity
@@ -50,6 +51,22 @@ def test_names_are_bounded_and_the_rest_is_counted() -> None:
     assert said == MAX_WATCHED
     assert visits.went("addr=0", 0.0)
     assert visits.look(FOLD_S) == ["100 more stations came and 0 more went within 60 s: others"]
+
+
+def test_drops_of_one_who_comes_again_and_again_are_folded(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Each connection has a port of its own, so nothing else folds what is said of them."""
+    caplog.set_level(logging.INFO, "vpnws")
+    bed = NodeBed()
+    session = Session(identity=Identity(remote_addr="192.0.2.7"))
+    for number in range(MAX_LINES):
+        bed.join(session).send(encode_frame(BINARY, b"short"))
+        bed.loop.advance(1.0 if number % 50 == 49 else 0.0)
+    bed.loop.advance(FOLD_S + 2.0)
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) < MAX_LINES + 10
+    assert any("more reports of drops within" in line for line in lines)
 
 
 def test_the_node_logs_a_burst_in_few_lines(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import CapacityError
@@ -279,12 +280,13 @@ class Node:
         """Report what is being dropped, in the log and to the stations concerned."""
         look = self._reports.look
         for link in list(self.links.values()):
-            port = link.port
+            port, session = link.port, link.session
             if port.drops or port.rival is not None:
-                who = describe_briefly(link.session, self.switch.stations_of(port))
+                who = describe_briefly(session, self.switch.stations_of(port))
                 name = f"port {self._name(port)} {who}"
-                kept = self._reports.rival(port, name, now)
-                for notice in look(port, name, now) + ([kept] if kept is not None else []):
+                may_log = partial(self._visits.reported, describe_identity(session.identity), now)
+                kept = self._reports.rival(port, name, now, may_log)
+                for notice in look(port, name, now, may_log) + ([kept] if kept is not None else []):
                     link.notify(notice, now)
         for port in self._uplinks:
             name = f"port {self._name(port)} of the TAP in network {port.origin.network}"

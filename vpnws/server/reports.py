@@ -36,19 +36,27 @@ class Reports:
         self._watches.pop(port, None)
         self._rivals_said_s.pop(port, None)
 
-    def look(self, port: Port, name: str, now: float) -> list[str]:
+    def look(
+        self, port: Port, name: str, now: float, may_log: Callable[[], bool] = lambda: True
+    ) -> list[str]:
         """Log what `port` has begun to drop, or goes on to; return the notices for its station.
 
-        `name` says which port it is, and whose; `now` is in seconds.
+        `name` says which port it is, and whose; `now` is in seconds. `may_log` is asked before each
+        line.
         """
         if not port.drops:
             return []
         watch = self._watches.get(port)
         if watch is None:
             watch = self._watches[port] = DropWatch()
-        return [self._say(port, name, *said, now) for said in watch.look(port.drops, now)]
+        return [
+            self._say(port, name if may_log() else "", *said, now)
+            for said in watch.look(port.drops, now)
+        ]
 
-    def rival(self, port: AccessPort, name: str, now: float) -> str | None:
+    def rival(
+        self, port: AccessPort, name: str, now: float, may_log: Callable[[], bool] = lambda: True
+    ) -> str | None:
         """Log that another port wanted a MAC which `port` keeps; return the notice, if any.
 
         `name` says which port it is, and whose.
@@ -59,17 +67,20 @@ class Reports:
         self._rivals_said_s[port] = now
         mac = format_mac(rival.mac)
         other = self._name_port(rival.slot, rival.port_id)
-        log.warning("%s keeps the MAC %s, from which %s sends too", name, mac, other)
+        if may_log():
+            log.warning("%s keeps the MAC %s, from which %s sends too", name, mac, other)
         return f"another station sends from the MAC {mac} too: this one keeps it while it sends"
 
     def _say(self, port: Port, name: str, reason: Drop, count: int, now: float) -> str:
+        """Return the notice; log it too, unless `name` is empty."""
         source, told, known = "", "another station", "another station"
         if isinstance(port, AccessPort) and reason in OF_A_MAC and reason in port.refused:
             mac = port.refused[reason]
             source = f" of {format_mac(mac)}"
             told, known = self._holder(port, mac, now)
         why = explain(reason, known)
-        log.warning("%s drops %d frames%s (%s): %s", name, count, source, reason, why)
+        if name:
+            log.warning("%s drops %d frames%s (%s): %s", name, count, source, reason, why)
         return f"frames{source} are dropped ({reason}): {explain(reason, told)}"
 
     def _holder(self, port: AccessPort, mac: bytes, now: float) -> tuple[str, str]:
