@@ -151,6 +151,23 @@ class TestStep4Learn:
         fabric.send(port, frame(mac(2), mac(1)))
         assert len(fabric.received(other)) == 1
 
+    def test_known_destinations_are_never_flooded_however_often_the_epoch_moves(
+        self, fabric: Fabric
+    ) -> None:
+        """Anybody moves it by coming and going; a server with many peers must not pay for that."""
+        server, other = fabric.attach(0, storm_limit=10), fabric.attach(1)
+        server.look_ups = TokenBucket(100, fabric.now)
+        learn(fabric, server, 1)
+        peers = [fabric.attach(number % 2) for number in range(100)]
+        for number, peer in enumerate(peers):
+            learn(fabric, peer, number + 2)
+        for _ in range(20):
+            fabric.table.bump()
+            fabric.send(server, *(frame(mac(number + 2), mac(1)) for number in range(len(peers))))
+        assert {len(fabric.received(peer)) for peer in peers} == {20}
+        assert fabric.received(other) == []
+        assert not server.drops
+
     def test_the_station_limit_holds_and_is_counted(self, fabric: Fabric) -> None:
         port, other = fabric.attach(station_limit=2), fabric.attach()
         fabric.send(port, *(frame(BROADCAST, mac(number)) for number in range(1, 5)))

@@ -110,8 +110,8 @@ class Fdb:
     def find(self, mac: bytes, now: float, look_ups: TokenBucket | None = None) -> Port | None:
         """Return the port that leads to `mac`, or None if it is unknown.
 
-        `look_ups` bounds how often the shared table is asked. When they are used up, what is not
-        known here counts as unknown.
+        `look_ups` bounds how often the shared table is asked for what is not known here. When they
+        are used up, it counts as unknown.
         """
         entry = self._entries.get(mac)
         if (
@@ -259,7 +259,7 @@ class Fdb:
     def _find_slowly(self, mac: bytes, now: float, look_ups: TokenBucket | None) -> Port | None:
         if self._misses.has(mac, now):
             return None
-        if look_ups is not None and not look_ups.take(1, 1, now):
+        if look_ups is not None and mac not in self._entries and not look_ups.take(1, 1, now):
             return None
         there = self._table.get(self._network, mac)
         epoch, entry = self._shared.epoch, self._entries.get(mac)
