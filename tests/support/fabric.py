@@ -47,6 +47,9 @@ class FakeTable:
         self.entries.pop((network, mac), None)
 
     def reserve(self, network: str, mac: bytes, claim: bytes) -> None:
+        if claim == ANONYMOUS:
+            self.delete(network, mac)
+            return
         until_s = inf if claim == OWN else self.now + RESERVED_S
         self.entries[network, mac] = Location(NOWHERE, 0, claim, until_s)
 

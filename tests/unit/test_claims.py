@@ -244,6 +244,23 @@ class TestANamedStation:
         fabric.switches[0].age(fabric.now)
         assert speak(fabric, tap), "its silence answers no challenge"
 
+    @pytest.mark.parametrize("is_asked_for", [False, True])
+    def test_what_raced_and_is_at_no_port_is_still_its_own(
+        self, fabric: Fabric, is_asked_for: bool
+    ) -> None:
+        """A challenge of a TAP's host may be written just when the station has gone."""
+        alice, bob, tap = (fabric.attach(0, claim=claim) for claim in (ALICE, BOB, OWN))
+        assert speak(fabric, alice)
+        there = fabric.switches[0].locate("default", HOST)
+        assert there is not None
+        fabric.detach(alice)
+        fabric.table.put("default", HOST, there.challenged(1, tap.id, fabric.now))
+        fabric.table.bump()
+        if is_asked_for:
+            fabric.send(tap, frame(HOST, mac(9)))
+        assert not speak(fabric, bob)
+        assert speak(fabric, fabric.attach(0, claim=ALICE))
+
     def test_one_that_leaves_for_good_gives_it_up(self, fabric: Fabric) -> None:
         alice, bob = fabric.attach(0, claim=ALICE), fabric.attach(1, claim=BOB)
         assert speak(fabric, alice)

@@ -179,12 +179,10 @@ class Fdb:
         return None
 
     def _is_anothers(self, there: Location, port: AccessPort) -> bool:
-        """Return whether a location is not `port` and still exists.
-
-        One at our slot may be our predecessor's.
-        """
-        is_here = there.slot == self._shared.slot
-        return not is_here or (there.port_id != port.id and there.port_id in self._ports)
+        """Return whether a location is not `port`, and still exists or belongs to a name."""
+        if there.slot == self._shared.slot and there.port_id not in self._ports:
+            return there.claim != ANONYMOUS
+        return not there.is_at(self._shared.slot, port.id)
 
     def _contest(self, local: LocalPort, mac: bytes, there: Location, now: float) -> Drop | None:
         """Return why a port may not take a MAC from another now; challenge that if it may."""
@@ -275,7 +273,7 @@ class Fdb:
                     entry.refresh_s = -inf
                 return here
             # Two processes raced, and the port that lost has gone.
-            self._table.delete(self._network, mac)
+            self._table.reserve(self._network, mac, there.claim)
         elif there is not None and (trunk := self._trunks.get(there.slot)) is not None:
             self._keep(mac, Entry(trunk, None, now, now + RECHECK_S, epoch))
             return trunk
@@ -292,7 +290,7 @@ class Fdb:
         there = self._table.get(self._network, mac)
         if there is None or not there.is_at(self._shared.slot, port.id):
             return
-        if reserve and there.claim != ANONYMOUS:
+        if reserve:
             self._table.reserve(self._network, mac, there.claim)
         else:
             self._table.delete(self._network, mac)

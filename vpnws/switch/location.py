@@ -57,7 +57,10 @@ class SharedTable(Protocol):
         """Remove an entry."""
 
     def reserve(self, network: str, mac: bytes, claim: bytes) -> None:
-        """Keep `mac` at NOWHERE for the owner of `claim`, or delete the entry to save room."""
+        """Keep `mac` at NOWHERE for the owner of `claim`.
+
+        If it is nobody's, or to save room, delete the entry.
+        """
 
     def bump(self) -> None:
         """Move the epoch, so that every process reads the table again."""

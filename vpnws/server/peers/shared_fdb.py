@@ -90,7 +90,7 @@ class SharedFdb:
         At most half of the table is kept for stations that are away, and one part in NAME_PART for
         those of one claim; past that `mac` is deleted.
         """
-        if claim != OWN and not self._may_reserve(claim):
+        if claim == ANONYMOUS or (claim != OWN and not self._may_reserve(claim)):
             self.delete(network, mac)
             return
         self._reserve(self._key(network, mac), claim, self._loop.now() + RESERVED_S)
