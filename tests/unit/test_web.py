@@ -223,6 +223,15 @@ class TestApplication:
         assert station.status == "426 Upgrade Required"
         assert dict(station.request.headers).get("Upgrade") == upgrade
 
+    @pytest.mark.parametrize(("version", "status"), [("13", "101"), ("", "101"), ("8", "426")])
+    def test_another_version_of_websocket_is_told_which_one_this_is(
+        self, house: House, version: str, status: str
+    ) -> None:
+        station = house.connect(HTTP_SEC_WEBSOCKET_VERSION=version)
+        assert station.status.startswith(status)
+        told = dict(station.request.headers).get("Sec-WebSocket-Version")
+        assert told == ("13" if status == "426" else None)
+
     def test_a_full_server_says_when_to_come_back(self, house: House) -> None:
         house.connect()
         station = house.connect()

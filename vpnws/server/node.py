@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from vpnws.errors import CapacityError
 from vpnws.server.log import tell_dropped
 from vpnws.server.memory import give_back
+from vpnws.server.naming import NUMBER_BITS, PortNames, short_name
 from vpnws.server.peers.bus import TrunkLink
 from vpnws.server.peers.shared_fdb import SharedFdb
 from vpnws.server.port.describe import (
@@ -61,7 +62,6 @@ BRIDGE_REFUSED: Final = (
     " stations behind it are dropped"
 )
 UNHEARD: Final = "it announced no MAC, so nothing is flooded to it before its first frame"
-_ID_BITS: Final = 32
 
 log = logging.getLogger("vpnws")
 
@@ -97,12 +97,13 @@ class Node:
             no_multicast=settings.no_multicast,
             on_waiting=self._flood_later,
         )
-        self._reports = Reports(self.switch, _short_name)
+        self._names = PortNames(slot, self.switch)
+        self._reports = Reports(self.switch, short_name)
         self._visits = Visits()
         self._uplinks: list[AccessPort] = []
         self._lingering: list[Link] = []
         # No id repeats at a slot: the shared FDB may still name ports of the previous process.
-        self._ids = itertools.count((uwsgi.process_id() << _ID_BITS) + 1)
+        self._ids = itertools.count((uwsgi.process_id() << NUMBER_BITS) + 1)
         self._ticks = 0
         self._ticked_s = loop.now()
         self._stopping = False
@@ -227,7 +228,10 @@ class Node:
         if self._visits.went(describe_identity(link.session.identity), self.loop.now()):
             age_s = self.loop.now() - link.times.opened_s
             log.info(
-                "port %s %s; %s", self._name(port), describe_end(port, link.reason, age_s), who
+                "port %s %s; %s",
+                self._names.short(port),
+                describe_end(port, link.reason, age_s),
+                who,
             )
         if len(self._lingering) >= MAX_LINGERING_LINKS:
             self._close_lingered(self.loop.now())
@@ -242,19 +246,15 @@ class Node:
         is_logged = self._visits.came(describe_identity(session.identity), now)
         if is_logged:
             unheard = "" if port.hears_floods else f"; {UNHEARD}"
-            log.info("port %s up %s%s", self._name(port), describe(session), unheard)
+            log.info("port %s up %s%s", self._names.short(port), describe(session), unheard)
         if session.wants_bridge and not session.rights.may_bridge:
             if is_logged:
-                log.warning("port %s %s", self._name(port), BRIDGE_REFUSED)
+                log.warning("port %s %s", self._names.short(port), BRIDGE_REFUSED)
             link.notify(f"this station {BRIDGE_REFUSED}", now)
 
     def _close_lingered(self, now: float) -> None:
         """Close and forget the links that have lingered for long enough."""
         self._lingering = [link for link in self._lingering if not link.lingered(now)]
-
-    def _name(self, port: AccessPort) -> str:
-        """Return a port's short name for the log: its worker and a number."""
-        return _short_name(self.slot, port.id)
 
     def _tick(self) -> None:
         now = self.loop.now()
@@ -280,21 +280,13 @@ class Node:
         """Report what is being dropped, in the log and to the stations concerned."""
         look = self._reports.look
         for link in list(self.links.values()):
-            port, session = link.port, link.session
-            if port.drops or port.rival is not None:
-                who = describe_briefly(session, self.switch.stations_of(port))
-                name = f"port {self._name(port)} {who}"
-                may_log = partial(self._visits.reported, describe_identity(session.identity), now)
-                kept = self._reports.rival(port, name, now, may_log)
-                for notice in look(port, name, now, may_log) + ([kept] if kept is not None else []):
-                    link.notify(notice, now)
+            may_log = partial(self._may_report, link, now)
+            for notice in look(link.port, partial(self._names.station, link), now, may_log):
+                link.notify(notice, now)
         for port in self._uplinks:
-            name = f"port {self._name(port)} of the TAP in network {port.origin.network}"
-            look(port, name, now)
-            self._reports.rival(port, name, now)
+            look(port, partial(self._names.uplink, port), now)
         for slot, trunk in self.switch.trunks.items():
-            look(trunk, f"the trunk from process {self.slot + 1} to {slot + 1}", now)
+            look(trunk, partial(self._names.trunk, slot), now)
 
-
-def _short_name(slot: int, port_id: int) -> str:
-    return f"{slot + 1}.{port_id & ((1 << _ID_BITS) - 1)}"
+    def _may_report(self, link: Link, now: float) -> bool:
+        return self._visits.reported(describe_identity(link.session.identity), now)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from vpnws.switch.drop import Drop
     from vpnws.switch.forwarding import Switch
-    from vpnws.switch.port import Port
+    from vpnws.switch.port import Port, Rival
 
 log = logging.getLogger("vpnws")
 
@@ -37,39 +37,48 @@ class Reports:
         self._rivals_said_s.pop(port, None)
 
     def look(
-        self, port: Port, name: str, now: float, may_log: Callable[[], bool] = lambda: True
+        self,
+        port: Port,
+        describe: Callable[[], str],
+        now: float,
+        may_log: Callable[[], bool] = lambda: True,
     ) -> list[str]:
-        """Log what `port` has begun to drop, or goes on to; return the notices for its station.
+        """Log what `port` has begun to drop, or goes on to, and which port wants a MAC that it has.
 
-        `name` says which port it is, and whose; `now` is in seconds. `may_log` is asked before each
-        line.
+        Returns the notices for its station. `describe` says which port it is, and whose; `now` is
+        in seconds. `may_log` is asked before each line.
         """
-        if not port.drops:
+        notices: list[str] = []
+        if port.drops:
+            watch = self._watches.get(port)
+            if watch is None:
+                watch = self._watches[port] = DropWatch()
+            notices += [
+                self._say(port, describe() if may_log() else "", *said, now)
+                for said in watch.look(port.drops, now)
+            ]
+        if isinstance(port, AccessPort) and port.rival is not None:
+            notices += self._say_rival(port, port.rival, describe, now, may_log)
+        return notices
+
+    def _say_rival(
+        self,
+        port: AccessPort,
+        rival: Rival,
+        describe: Callable[[], str],
+        now: float,
+        may_log: Callable[[], bool],
+    ) -> list[str]:
+        """Log that another port wanted a MAC which `port` keeps; return the notice, if any."""
+        if now < self._rivals_said_s.get(port, -inf) + SAY_AGAIN_S:
             return []
-        watch = self._watches.get(port)
-        if watch is None:
-            watch = self._watches[port] = DropWatch()
-        return [
-            self._say(port, name if may_log() else "", *said, now)
-            for said in watch.look(port.drops, now)
-        ]
-
-    def rival(
-        self, port: AccessPort, name: str, now: float, may_log: Callable[[], bool] = lambda: True
-    ) -> str | None:
-        """Log that another port wanted a MAC which `port` keeps; return the notice, if any.
-
-        `name` says which port it is, and whose.
-        """
-        if port.rival is None or now < self._rivals_said_s.get(port, -inf) + SAY_AGAIN_S:
-            return None
-        rival, port.rival = port.rival, None
+        port.rival = None
         self._rivals_said_s[port] = now
         mac = format_mac(rival.mac)
         other = self._name_port(rival.slot, rival.port_id)
         if may_log():
-            log.warning("%s keeps the MAC %s, from which %s sends too", name, mac, other)
-        return f"another station sends from the MAC {mac} too: this one keeps it while it sends"
+            log.warning("%s keeps the MAC %s, from which %s sends too", describe(), mac, other)
+        return [f"another station sends from the MAC {mac} too: this one keeps it while it sends"]
 
     def _say(self, port: Port, name: str, reason: Drop, count: int, now: float) -> str:
         """Return the notice; log it too, unless `name` is empty."""

@@ -15,7 +15,7 @@ from vpnws.server.port.describe import describe_identity
 from vpnws.server.port.receiver import receive_native, receive_stream
 from vpnws.server.web.identity import read_identity, text_of
 from vpnws.server.web.refusals import Refusal, Refusals
-from vpnws.server.web.request import UPGRADE_REQUIRED, asks_for_more, read_request
+from vpnws.server.web.request import UPGRADE_REQUIRED, VERSION, asks_for_more, read_request
 from vpnws.text import MAX_SENTENCE_CHARACTERS, one_line
 from vpnws.wire.websocket import PONG_HEADER
 
@@ -139,10 +139,13 @@ def refuse(
 def _headers_of(status: str, environ: Environ) -> list[tuple[str, str]]:
     if status.startswith("503"):
         return [("Retry-After", str(RETRY_AFTER_S))]
+    if status != UPGRADE_REQUIRED:
+        return []
+    headers = [("Sec-WebSocket-Version", VERSION)]
     # HTTP/2 and later forbid the header (RFC 9113 8.2.2); 1.1 wants it (RFC 9110 15.5.22).
-    if status == UPGRADE_REQUIRED and text_of(environ, "SERVER_PROTOCOL").startswith("HTTP/1"):
-        return [("Upgrade", "websocket")]
-    return []
+    if text_of(environ, "SERVER_PROTOCOL").startswith("HTTP/1"):
+        headers.append(("Upgrade", "websocket"))
+    return headers
 
 
 def _answer(environ: Environ, start_response: StartResponse, subprotocol: str) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 UPGRADE_REQUIRED: Final = "426 Upgrade Required"
 """The answer to a request that does not ask for a WebSocket."""
+VERSION: Final = "13"
+"""RFC 6455's version of the protocol."""
 _MEANT_FOR_US: Final = ("HTTP_SEC_WEBSOCKET_", "HTTP_X_VPN_WS_")
 """Headers that a browser does not send for an ordinary page."""
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{4,86}={0,2}")
@@ -101,6 +103,11 @@ def _check_upgrade(environ: Environ) -> None:
             "400 Bad Request",
             "The request has no 'Upgrade: websocket' header. If the client sent one, a proxy on"
             " the way removed it: configure that proxy to pass WebSocket upgrades.",
+        )
+    if text_of(environ, "HTTP_SEC_WEBSOCKET_VERSION") not in ("", VERSION):
+        # RFC 6455 4.2.2; the C vpn-ws client names none.
+        raise UpgradeError(
+            UPGRADE_REQUIRED, f"This is version {VERSION} of WebSocket (Sec-WebSocket-Version)."
         )
     if not text_of(environ, "HTTP_ORIGIN").isprintable():
         # uWSGI sends it back in a header of the 101.
