@@ -13,6 +13,7 @@ import pytest
 
 from tests.support import processes
 from tests.support.service import ServiceError
+from tests.support.unprivileged import as_seen_by_users
 from tests.support.uwsgi import INI, REPOSITORY, Uwsgi
 from tests.support.waiting import wait_for
 from vpnws.server.ini import CHECKED
@@ -54,15 +55,17 @@ def test_the_directory_is_looked_at_as_the_user_that_uwsgi_will_become(tmp_path:
         pytest.skip("only root can become another user")
     for place in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
         place.chmod(0o755)
-    path = tmp_path / "vpnws.sock"
-    said = start_error("--uid", NOBODY, "--gid", NOGROUP, socket_path=path)
+    path, stage = tmp_path / "vpnws.sock", tmp_path / "stage"
+    stage.mkdir()
+    enter = as_seen_by_users(stage)
+    said = start_error("--uid", NOBODY, "--gid", NOGROUP, socket_path=path, wrapper=enter)
     assert f"nobody may not write in {tmp_path}; name a socket" in said
     assert "bind()" not in said
     # Where only its group lets that user write, the same start can listen.
     os.chown(tmp_path, -1, grp.getgrnam(NOGROUP).gr_gid)
     tmp_path.chmod(0o775)
     told = {"VPNWS_INI_UID": NOBODY, "VPNWS_INI_GID": NOGROUP, "VPNWS_INI_SOCKET": str(path)}
-    words = [sys.executable, "-m", "vpnws.server.listen"]
+    words = [*enter, sys.executable, "-m", "vpnws.server.listen"]
     processes.run(words, env={"PYTHONPATH": str(REPOSITORY), **told})
 
 
