@@ -10,7 +10,13 @@ from tests.fakes.manual_loop import ManualLoop
 from tests.fakes.uwsgi import FakeMaster, FakeUwsgi
 from tests.support.frames import mac
 from vpnws.server.peers.kept_claims import KEY_BYTES
-from vpnws.server.peers.shared_fdb import BUMP_EVERY_S, NAME_PART, SWEEP_PER_S, SharedFdb
+from vpnws.server.peers.shared_fdb import (
+    BUMP_EVERY_S,
+    NAME_PART,
+    SWEEP_EVERY_S,
+    SWEEP_PER_S,
+    SharedFdb,
+)
 from vpnws.server.peers.shared_page import SharedPage
 from vpnws.switch.guard.claims import ANONYMOUS, OWN, RESERVED_S
 from vpnws.switch.location import NOWHERE, Location
@@ -98,6 +104,16 @@ class TestEntries:
             fdb.sweep()
             left.append(len(bed.uwsgi.cache_keys()))
         assert left == [2 * SWEEP_PER_S, SWEEP_PER_S, 0, 0]
+
+    def test_a_small_table_is_not_looked_at_every_second(self, bed: Bed, fdb: SharedFdb) -> None:
+        fdb.sweep()
+        fdb.put("blue", mac(1), replace(HERE, until_s=bed.loop.now() + 1.0))
+        left = []
+        for _ in range(int(SWEEP_EVERY_S) + 1):
+            left.append(len(bed.uwsgi.cache_keys()))
+            bed.loop.advance(1.0)
+            fdb.sweep()
+        assert left == [1] * int(SWEEP_EVERY_S) + [0]
 
     def test_a_reserved_one_is_nowhere_and_somebodys_for_a_while(
         self, bed: Bed, fdb: SharedFdb

@@ -29,6 +29,9 @@ large cache is counted less often."""
 SWEEP_PER_S: Final = 1024
 """Each process looks at this many entries a second for those whose time is over. Until one is
 found it takes up room, but counts as absent."""
+SWEEP_EVERY_S: Final = 30.0
+"""A process begins to look through the whole table this often, not all processes in the same
+second: each look takes the lock that all share."""
 SPARE_PART: Final = 16
 """One part in this many of the cache stays free for what other processes add between two counts."""
 NAME_PART: Final = 8
@@ -62,6 +65,7 @@ class SharedFdb:
         self._bumped_s = 0.0
         self._pending: Watcher | None = None
         self._unswept: list[bytes] = []
+        self._sweep_s = loop.now() + slot % SWEEP_EVERY_S
 
     def get(self, network: str, mac: bytes) -> Location | None:
         """Return where `mac` is; None if no process knows."""
@@ -171,7 +175,8 @@ class SharedFdb:
 
     def sweep(self) -> None:
         """Remove entries whose time is over, from a part of the table; call it every second."""
-        if not self._unswept:
+        if not self._unswept and self._loop.now() >= self._sweep_s:
+            self._sweep_s = self._loop.now() + SWEEP_EVERY_S
             self._unswept = self._uwsgi.cache_keys()
         for key in self._unswept[-SWEEP_PER_S:]:
             value = self._uwsgi.cache_get(key)
