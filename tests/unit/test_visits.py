@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tests.support.node_bed import NodeBed
 from tests.support.raw_frames import BINARY, encode_frame
 from vpnws.server.port.session import Session
-from vpnws.server.port.visits import FOLD_S, MAX_LINES, MAX_WATCHED, Visits
+from vpnws.server.port.visits import FOLD_S, MAX_LINES, MAX_WATCHED, Event, Visits
 from vpnws.server.web.identity import Identity
 
 if TYPE_CHECKING:
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 
 def test_everybody_is_logged_in_normal_use() -> None:
     visits = Visits()
-    assert all(visits.came(f"user={number}", 0.0) for number in range(1000))
-    assert all(visits.went(f"user={number}", 1.0) for number in range(1000))
+    assert all(visits.note(f"user={number}", Event.CAME, 0.0) for number in range(1000))
+    assert all(visits.note(f"user={number}", Event.WENT, 1.0) for number in range(1000))
     assert visits.look(FOLD_S + 1.0) == []
 
 
 def test_a_burst_is_folded_and_counted() -> None:
     visits = Visits()
     said = [
-        visits.came("addr=1", 0.01 * each) + visits.went("addr=1", 0.01 * each)
+        visits.note("addr=1", Event.CAME, 0.01 * each)
+        + visits.note("addr=1", Event.WENT, 0.01 * each)
         for each in range(1000)
     ]
     assert sum(said) == MAX_LINES
@@ -35,21 +36,23 @@ def test_a_burst_is_folded_and_counted() -> None:
         f"{folded} more stations came and {folded} more went within 61 s: addr=1"
     ]
     assert visits.look(10 * FOLD_S) == []
-    assert visits.came("addr=1", 10 * FOLD_S), "it is watched anew"
+    assert visits.note("addr=1", Event.CAME, 10 * FOLD_S), "it is watched anew"
 
 
 def test_a_burst_of_one_hides_nobody_else() -> None:
     visits = Visits()
     for _ in range(1000):
-        visits.came("addr=1", 0.0)
-    assert visits.came("addr=2", 0.0)
+        visits.note("addr=1", Event.CAME, 0.0)
+    assert visits.note("addr=2", Event.CAME, 0.0)
 
 
 def test_names_are_bounded_and_the_rest_is_counted() -> None:
     visits = Visits()
-    said = sum(visits.came(f"addr={number}", 0.0) for number in range(MAX_WATCHED + 100))
+    said = sum(
+        visits.note(f"addr={number}", Event.CAME, 0.0) for number in range(MAX_WATCHED + 100)
+    )
     assert said == MAX_WATCHED
-    assert visits.went("addr=0", 0.0)
+    assert visits.note("addr=0", Event.WENT, 0.0)
     assert visits.look(FOLD_S) == ["100 more stations came and 0 more went within 60 s: others"]
 
 

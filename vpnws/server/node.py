@@ -20,7 +20,7 @@ from vpnws.server.port.describe import (
     describe_identity,
 )
 from vpnws.server.port.link import Link
-from vpnws.server.port.visits import Visits
+from vpnws.server.port.visits import Event, Visits
 from vpnws.server.reports import Reports
 from vpnws.switch.format import TRUNK_ITEMS, for_station
 from vpnws.switch.forwarding import Switch
@@ -225,7 +225,7 @@ class Node:
         port.outlet = NO_OUTLET
         self._reports.forget(port)
         self._page.set_ports(self.slot, len(self.links))
-        if self._visits.went(describe_identity(link.session.identity), self.loop.now()):
+        if self._may_log(link, Event.WENT, self.loop.now()):
             age_s = self.loop.now() - link.times.opened_s
             log.info(
                 "port %s %s; %s",
@@ -243,7 +243,7 @@ class Node:
     def _say_up(self, link: Link) -> None:
         """Say who has come, to the operator and where need be to the station."""
         session, port, now = link.session, link.port, self.loop.now()
-        is_logged = self._visits.came(describe_identity(session.identity), now)
+        is_logged = self._may_log(link, Event.CAME, now)
         if is_logged:
             unheard = "" if port.hears_floods else f"; {UNHEARD}"
             log.info("port %s up %s%s", self._names.short(port), describe(session), unheard)
@@ -280,7 +280,7 @@ class Node:
         """Report what is being dropped, in the log and to the stations concerned."""
         look = self._reports.look
         for link in list(self.links.values()):
-            may_log = partial(self._may_report, link, now)
+            may_log = partial(self._may_log, link, Event.REPORTED, now)
             for notice in look(link.port, partial(self._names.station, link), now, may_log):
                 link.notify(notice, now)
         for port in self._uplinks:
@@ -288,5 +288,5 @@ class Node:
         for slot, trunk in self.switch.trunks.items():
             look(trunk, partial(self._names.trunk, slot), now)
 
-    def _may_report(self, link: Link, now: float) -> bool:
-        return self._visits.reported(describe_identity(link.session.identity), now)
+    def _may_log(self, link: Link, event: Event, now: float) -> bool:
+        return self._visits.note(describe_identity(link.session.identity), event, now)

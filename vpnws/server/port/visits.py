@@ -8,7 +8,9 @@ a reload are all named.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Final
 
 FOLD_S: Final = 60.0
@@ -22,6 +24,15 @@ and get no lines of their own."""
 OTHERS: Final = "others"
 
 
+class Event(Enum):
+    """What is logged of a station."""
+
+    CAME = auto()
+    WENT = auto()
+    REPORTED = auto()
+    """Drops at its port are reported."""
+
+
 @dataclass(slots=True)
 class _Burst:
     """What one name and address has done since `since_s`."""
@@ -29,17 +40,8 @@ class _Burst:
     since_s: float
     lines: int = 0
     """Those that were asked for."""
-    came: int = 0
-    """Stations that came and got no line."""
-    went: int = 0
-    """Stations that went and got no line."""
-    reports: int = 0
-    """Reports of drops that got no line."""
-
-    def take_line(self) -> bool:
-        """Return whether there is a line left to log, and use it."""
-        self.lines += 1
-        return self.lines <= MAX_LINES
+    folded: Counter[Event] = field(default_factory=Counter)
+    """What got no line."""
 
 
 class Visits:
@@ -51,25 +53,13 @@ class Visits:
         """Nobody has come yet."""
         self._bursts: dict[str, _Burst] = {}
 
-    def came(self, who: str, now: float) -> bool:
-        """Note at `now`, in seconds, that a station came; return whether to log a line."""
+    def note(self, who: str, event: Event, now: float) -> bool:
+        """Note what a station does at `now`, in seconds; return whether to log a line."""
         burst = self._burst(who, now)
-        has_line = burst.take_line()
-        burst.came += not has_line
-        return has_line
-
-    def went(self, who: str, now: float) -> bool:
-        """Note that a station went; return whether to log a line."""
-        burst = self._burst(who, now)
-        has_line = burst.take_line()
-        burst.went += not has_line
-        return has_line
-
-    def reported(self, who: str, now: float) -> bool:
-        """Note that there is a report of drops; return whether to log it."""
-        burst = self._burst(who, now)
-        has_line = burst.take_line()
-        burst.reports += not has_line
+        burst.lines += 1
+        has_line = burst.lines <= MAX_LINES
+        if not has_line:
+            burst.folded[event] += 1
         return has_line
 
     def look(self, now: float) -> list[str]:
@@ -90,9 +80,10 @@ class Visits:
 
 def _lines(who: str, burst: _Burst, time_s: float) -> list[str]:
     within = f"within {time_s:.0f} s: {who}"
-    lines = []
-    if burst.came or burst.went:
-        lines.append(f"{burst.came} more stations came and {burst.went} more went {within}")
-    if burst.reports:
-        lines.append(f"{burst.reports} more reports of drops {within}")
+    folded, lines = burst.folded, []
+    if folded[Event.CAME] or folded[Event.WENT]:
+        came, went = folded[Event.CAME], folded[Event.WENT]
+        lines.append(f"{came} more stations came and {went} more went {within}")
+    if folded[Event.REPORTED]:
+        lines.append(f"{folded[Event.REPORTED]} more reports of drops {within}")
     return lines
