@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vpnws.server import ini
+from vpnws.server.access import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ PID_FILES: Final = ("pidfile", "pidfile2", "safe-pidfile", "safe-pidfile2")
 """Options that name a file which uWSGI removes at its end."""
 NOT_LOADED: Final = (
     "vpnws: cannot start: the application was not loaded: the file needs a line [uwsgi], below it"
-    f" ini = {Path(__file__).resolve().parents[2] / 'uwsgi.ini'}, and no lazy-apps"
+    f" ini = {PROJECT / 'uwsgi.ini'}, and no lazy-apps"
 )
 """What is said of a file that uWSGI accepts and that starts no switch. One without a line [uwsgi]
 is such a file, since uWSGI reads nothing of it."""

@@ -94,10 +94,9 @@ class SharedFdb:
         At most half of the table is kept for stations that are away, and one part in NAME_PART for
         those of one claim; past that `mac` is deleted.
         """
-        if claim == ANONYMOUS or (claim != OWN and not self._may_reserve(claim)):
-            self.delete(network, mac)
-            return
-        self._reserve(self._key(network, mac), claim, self._loop.now() + RESERVED_S)
+        is_named = claim not in (ANONYMOUS, OWN)
+        kept = ANONYMOUS if is_named and not self._may_reserve(claim) else claim
+        self._reserve(self._key(network, mac), kept, self._loop.now() + RESERVED_S)
 
     def _may_reserve(self, claim: bytes) -> bool:
         """Count one more MAC of a name; return whether it is within the name's part."""
@@ -109,9 +108,10 @@ class SharedFdb:
         return self._reserved[claim] <= self._max_of_a_name
 
     def _reserve(self, key: bytes, claim: bytes, until_s: float) -> None:
+        """Keep an entry for its owner; delete it if it has none, or no room is left."""
         if claim == OWN:
             self._write(key, Location(NOWHERE, 0, OWN, inf))
-        elif self._entries() < self._max_entries // 2:
+        elif claim != ANONYMOUS and self._entries() < self._max_entries // 2:
             self._write(key, Location(NOWHERE, 0, claim, until_s))
         else:
             self._uwsgi.cache_delete(key)
@@ -166,10 +166,7 @@ class SharedFdb:
             if there is None or there.slot != self._slot:
                 continue
             purged += 1
-            if there.claim == ANONYMOUS:
-                self._uwsgi.cache_delete(key)
-            else:
-                self._reserve(key, there.claim, self._loop.now() + RESERVED_S)
+            self._reserve(key, there.claim, self._loop.now() + RESERVED_S)
         self._bump_now()
         return purged
 
