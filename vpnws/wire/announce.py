@@ -5,28 +5,27 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
-from vpnws.wire.discovery import NEIGHBOR_ADVERTISEMENT
-from vpnws.wire.headers import ICMPV6, TYPE_ARP, TYPE_IPV4, TYPE_IPV6
+from vpnws.wire.discovery import ARP, ARP_START, ND_HOP_LIMIT, NEIGHBOR_ADVERTISEMENT
+from vpnws.wire.ethernet import BROADCAST
+from vpnws.wire.headers import ICMPV6, TYPE_ARP, TYPE_IPV6
+from vpnws.wire.segment import complete_partial, sum_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _ETHERNET: Final = Struct(">6s6sH")
-_BROADCAST: Final = b"\xff" * 6
 _ALL_NODES_MAC: Final = bytes.fromhex("333300000001")
 _ALL_NODES: Final = bytes.fromhex("ff02" + 13 * "00" + "01")
-_ARP: Final = Struct(">HHBBH6s4s6s4s")
-_ARP_ETHERNET: Final = 1
 _ARP_REQUEST: Final = 1
 _IPV6: Final = Struct(">IHBB16s16s")
 _VERSION_6: Final = 6 << 28
-_ND_HOP_LIMIT: Final = 255
 _NA: Final = Struct(">BBHI16sBB6s")
+_CHECKSUM_AT: Final = 2
+_NA_AT: Final = _ETHERNET.size + _IPV6.size
 _PSEUDO: Final = Struct(">16s16sII")
 _OVERRIDE: Final = 1 << 29
 _ROUTER: Final = 1 << 31
 _TARGET_LINK_LAYER: Final = 2
-_ALL_ONES: Final = 0xFFFF
 
 
 def announcements(mac: bytes, addresses: Iterable[bytes], *, is_router: bool) -> list[bytes]:
@@ -45,19 +44,16 @@ def announcements(mac: bytes, addresses: Iterable[bytes], *, is_router: bool) ->
 
 def _gratuitous_arp(mac: bytes, address: bytes) -> bytes:
     """Return an ARP announcement (RFC 5227 3)."""
-    ends = (mac, address, bytes(6), address)
-    packet = _ARP.pack(_ARP_ETHERNET, TYPE_IPV4, 6, 4, _ARP_REQUEST, *ends)
-    return _ETHERNET.pack(_BROADCAST, mac, TYPE_ARP) + packet
+    packet = ARP.pack(ARP_START, _ARP_REQUEST, mac, address, bytes(6), address)
+    return _ETHERNET.pack(BROADCAST, mac, TYPE_ARP) + packet
 
 
 def _unsolicited(mac: bytes, address: bytes, is_router: bool) -> bytes:
     """Return an unsolicited neighbor advertisement (RFC 4861 4.4 and 7.2.6)."""
     flags = _OVERRIDE | (_ROUTER if is_router else 0)
+    ethernet = _ETHERNET.pack(_ALL_NODES_MAC, mac, TYPE_IPV6)
+    head = _IPV6.pack(_VERSION_6, _NA.size, ICMPV6, ND_HOP_LIMIT, address, _ALL_NODES)
+    pseudo = sum_words(_PSEUDO.pack(address, _ALL_NODES, _NA.size, ICMPV6))
     rest = (flags, address, _TARGET_LINK_LAYER, 1, mac)
-    pseudo = _PSEUDO.pack(address, _ALL_NODES, _NA.size, ICMPV6)
-    unchecked = _NA.pack(NEIGHBOR_ADVERTISEMENT, 0, 0, *rest)
-    # The sum of 16-bit words modulo 0xffff is the whole number modulo 0xffff (RFC 1071).
-    check = _ALL_ONES - int.from_bytes(pseudo + unchecked, "big") % _ALL_ONES
-    head = _IPV6.pack(_VERSION_6, _NA.size, ICMPV6, _ND_HOP_LIMIT, address, _ALL_NODES)
-    packet = head + _NA.pack(NEIGHBOR_ADVERTISEMENT, 0, check, *rest)
-    return _ETHERNET.pack(_ALL_NODES_MAC, mac, TYPE_IPV6) + packet
+    packet = head + _NA.pack(NEIGHBOR_ADVERTISEMENT, 0, pseudo, *rest)
+    return complete_partial(ethernet + packet, _NA_AT, _NA_AT + _CHECKSUM_AT)

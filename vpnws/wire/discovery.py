@@ -17,11 +17,11 @@ NEIGHBOR_SOLICITATION: Final = 135
 NEIGHBOR_ADVERTISEMENT: Final = 136
 REDIRECT: Final = 137
 
-_ARP: Final = Struct(">6sH6s4s6s4s")
-_ARP_START: Final = Struct(">HHBB").pack(1, TYPE_IPV4, 6, 4)
+ARP: Final = Struct(">6sH6s4s6s4s")
+ARP_START: Final = Struct(">HHBB").pack(1, TYPE_IPV4, 6, 4)
 """Ethernet and IPv4: the kinds and the lengths of the addresses (RFC 826)."""
 _ND_TYPES: Final = range(ROUTER_SOLICITATION, REDIRECT + 1)
-_ND_HOP_LIMIT: Final = 255
+ND_HOP_LIMIT: Final = 255
 """This hop limit shows that no router forwarded it. Hosts ignore ND with less (RFC 4861 6.1, 7.1,
 8.1)."""
 _WITH_TARGET: Final = (NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT, REDIRECT)
@@ -56,16 +56,16 @@ class Arp(NamedTuple):
 
 def read_arp(headers: Headers) -> Arp | None:
     """Read an ARP packet for IPv4; None if it is something else."""
-    if headers.ethertype != TYPE_ARP or headers.size < headers.network_at + _ARP.size:
+    if headers.ethertype != TYPE_ARP or headers.size < headers.network_at + ARP.size:
         return None
-    start, *fields = _ARP.unpack_from(headers.buffer, headers.at + headers.network_at)
-    return Arp(*fields) if start == _ARP_START else None
+    start, *fields = ARP.unpack_from(headers.buffer, headers.at + headers.network_at)
+    return Arp(*fields) if start == ARP_START else None
 
 
 def nd_type(headers: Headers) -> int | None:
     """Return the ICMPv6 type of an ND message (RFC 4861 4); None if it is something else."""
     is_icmpv6 = headers.version == 6 and headers.protocol == ICMPV6
-    if not is_icmpv6 or headers.hop_limit != _ND_HOP_LIMIT or headers.size <= headers.transport_at:
+    if not is_icmpv6 or headers.hop_limit != ND_HOP_LIMIT or headers.size <= headers.transport_at:
         return None
     kind = headers.buffer[headers.at + headers.transport_at]
     return kind if kind in _ND_TYPES else None

@@ -40,7 +40,7 @@ def complete(frame: bytes, headers: Headers) -> bytes:
     field = headers.transport_at + CHECKSUM_AT[headers.protocol]
     segment = frame[headers.transport_at : headers.end]
     old = int.from_bytes(frame[field : field + 2], "big")
-    total = _pseudo_sum(frame, headers) + len(segment) + _sum_words(segment) - old
+    total = _pseudo_sum(frame, headers) + len(segment) + sum_words(segment) - old
     return frame[:field] + (-total % _MODULUS or _MANGLED).to_bytes(2, "big") + frame[field + 2 :]
 
 
@@ -49,7 +49,7 @@ def complete_partial(frame: bytes, start: int, field: int) -> bytes:
 
     The field must already hold the pseudo-header's sum, as virtio requires (1.2, 5.1.6.2).
     """
-    total = _sum_words(frame[start:])
+    total = sum_words(frame[start:])
     return frame[:field] + (-total % _MODULUS or _MANGLED).to_bytes(2, "big") + frame[field + 2 :]
 
 
@@ -80,7 +80,7 @@ def _ipv4_heads(frame: bytes, headers: Headers, lengths: Iterable[int]) -> list[
     """
     at, transport = headers.network_at, headers.transport_at
     total, number, fixed, check = _IPV4_FIELDS.unpack_from(frame, at + 2)
-    base = _sum_words(frame[at:transport]) - total - number - check
+    base = sum_words(frame[at:transport]) - total - number - check
     start, options = frame[: at + 2], frame[at + 12 : transport]
     pack, header_bytes, heads = _IPV4_FIELDS.pack, transport - at, []
     for length in lengths:
@@ -109,14 +109,14 @@ def _tcp_headers(
     at = headers.transport_at
     ports, sequence, fixed, flags, window, check = _TCP_FIELDS.unpack_from(frame, at)
     options = frame[at + _TCP_FIELDS.size : payload_at]
-    header_sum = _sum_words(frame[at:payload_at]) - sequence - flags - check
+    header_sum = sum_words(frame[at:payload_at]) - sequence - flags - check
     base = _pseudo_sum(frame, headers) + header_sum + payload_at - at
     pack, last, written = _TCP_FIELDS.pack, len(payloads) - 1, []
     now = flags & ~_FIN_PSH
     for index, payload in enumerate(payloads):
         if index == last:
             now = flags & ~_CWR
-        check = -(base + sequence + now + len(payload) + _sum_words(payload)) % _MODULUS
+        check = -(base + sequence + now + len(payload) + sum_words(payload)) % _MODULUS
         written.append(pack(ports, sequence, fixed, now, window, check) + options)
         sequence = (sequence + len(payload)) & 0xFFFFFFFF
         now &= ~_CWR
@@ -125,11 +125,11 @@ def _tcp_headers(
 
 def _udp_headers(frame: bytes, headers: Headers, payloads: list[bytes]) -> list[bytes]:
     ports = frame[headers.transport_at : headers.transport_at + 4]
-    base = _pseudo_sum(frame, headers) + _sum_words(ports)
+    base = _pseudo_sum(frame, headers) + sum_words(ports)
     written = []
     for payload in payloads:
         length = UDP_BYTES + len(payload)
-        check = -(base + 2 * length + _sum_words(payload)) % _MODULUS or _MANGLED
+        check = -(base + 2 * length + sum_words(payload)) % _MODULUS or _MANGLED
         written.append(_UDP_FIELDS.pack(ports, length, check))
     return written
 
@@ -144,7 +144,7 @@ def _pseudo_sum(frame: bytes, headers: Headers) -> int:
     return source + last_stop + headers.protocol
 
 
-def _sum_words(data: bytes) -> int:
+def sum_words(data: bytes) -> int:
     """Return the sum of `data` as big-endian 16-bit words, modulo 0xffff; a last byte is padded."""
     number = int.from_bytes(data, "big")
     for shift, mask in _folds((len(data) + _BLOCK_BYTES - 1) // _BLOCK_BYTES):
