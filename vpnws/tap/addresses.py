@@ -9,14 +9,14 @@ import struct
 from pathlib import Path
 from typing import Final
 
+from vpnws.tap.netdevice import IFREQ, name_in
+
 MAX_ADDRESSES: Final = 256
 """IPv4 addresses that are read, of all devices together; further ones are not announced."""
 _SIOCGIFCONF: Final = 0x8912
 _CONF: Final = struct.Struct("@iP")
-_REQUEST_BYTES: Final = 40
-"""The size of struct ifreq: a name of 16 bytes, then a struct sockaddr_in."""
-_NAME: Final = slice(0, 16)
 _ADDRESS: Final = slice(20, 24)
+"""Where the address is in a struct ifreq with a struct sockaddr_in."""
 _IPV6: Final = Path("/proc/thread-self/net/if_inet6")
 
 
@@ -35,16 +35,14 @@ def forwards_ipv6(device: str) -> bool:
 
 def _ipv4() -> list[tuple[str, bytes]]:
     """Ask for the addresses of all devices (netdevice(7))."""
-    room = array.array("B", bytes(MAX_ADDRESSES * _REQUEST_BYTES))
+    room = array.array("B", bytes(MAX_ADDRESSES * IFREQ.size))
     at, size = room.buffer_info()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         answer = fcntl.ioctl(sock, _SIOCGIFCONF, _CONF.pack(size, at))
     used = room.tobytes()[: _CONF.unpack(answer)[0]]
-    entries = [
-        used[start : start + _REQUEST_BYTES] for start in range(0, len(used), _REQUEST_BYTES)
-    ]
+    entries = [used[start : start + IFREQ.size] for start in range(0, len(used), IFREQ.size)]
     # An address may have a label of its own, such as eth0:1.
-    return [(_text(entry[_NAME]).partition(":")[0], entry[_ADDRESS]) for entry in entries]
+    return [(name_in(entry).partition(":")[0], entry[_ADDRESS]) for entry in entries]
 
 
 def _ipv6() -> list[tuple[str, bytes]]:
@@ -54,7 +52,3 @@ def _ipv6() -> list[tuple[str, bytes]]:
     except OSError:
         return []
     return [(words[5], bytes.fromhex(words[0])) for words in lines]
-
-
-def _text(name: bytes) -> str:
-    return name.partition(b"\0")[0].decode(errors="replace")

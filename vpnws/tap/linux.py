@@ -16,6 +16,7 @@ from vpnws.tap import addresses, netdevice
 from vpnws.tap.contract import DEVICE
 from vpnws.tap.linux_errors import explained
 from vpnws.tap.linux_tap import LinuxTap
+from vpnws.wire.ethernet import format_mac
 from vpnws.wire.records import VNET_BYTES
 
 _DEVICES: Final = Path("/sys/class/net")
@@ -57,9 +58,10 @@ def exists(name: str) -> bool:
 def read_mac(name: str) -> str:
     """Return the MAC of the network device `name` as text; empty if there is no such device."""
     try:
-        return (_DEVICES / name / "address").read_text().strip()
+        found = netdevice.ask(name)
     except OSError:
         return ""
+    return "" if found is None else format_mac(found.mac)
 
 
 def bridge_of(name: str) -> str:

@@ -20,8 +20,8 @@ _ASKED: Final = (_SIOCGIFINDEX, _SIOCGIFHWADDR, _SIOCGIFMTU, _SIOCGIFFLAGS)
 _TUNGETIFF: Final = 0x800454D2
 _IFF_UP: Final = 1
 _NAME_BYTES: Final = 16
-_REQUEST_BYTES: Final = 40
-"""The size of struct ifreq."""
+IFREQ: Final = struct.Struct("16s24x")
+"""A struct ifreq: a device's name, then what is asked for."""
 _FLAGS: Final = struct.Struct("=H")
 _NUMBER: Final = struct.Struct("=i")
 _MAC: Final = slice(_NAME_BYTES + 2, _NAME_BYTES + 8)
@@ -61,9 +61,14 @@ def ask_tap(fd: int) -> tuple[str, bytes]:
     Raises OSError, with DELETED_ERROR of the contract once the device is deleted.
     """
     name, mac = (fcntl.ioctl(fd, code, _request("")) for code in (_TUNGETIFF, _SIOCGIFHWADDR))
-    return name[:_NAME_BYTES].partition(b"\0")[0].decode(errors="replace"), mac[_MAC]
+    return name_in(name), mac[_MAC]
+
+
+def name_in(request: bytes) -> str:
+    """Return the device that a struct ifreq names."""
+    return request[:_NAME_BYTES].partition(b"\0")[0].decode(errors="replace")
 
 
 def _request(name: str) -> bytes:
     """Return a struct ifreq that names a device."""
-    return name.encode().ljust(_REQUEST_BYTES, b"\0")
+    return IFREQ.pack(name.encode())
