@@ -11,11 +11,9 @@ from tests.support.client_bed import (
     MAC,
     WAIT_S,
     ProgramBed,
-    client_namespace,
     echoes,
     make_frame,
     on_the_tap,
-    program_bed,
 )
 from tests.support.netns import Namespace
 from tests.support.prerequisites import require
@@ -28,18 +26,6 @@ from vpnws.client.program.exits import Exit
 pytestmark = pytest.mark.netns
 
 OTHER_MAC = "02:00:00:00:00:77"
-
-
-@pytest.fixture(scope="module")
-def namespace() -> Iterator[Namespace]:
-    with client_namespace() as made:
-        yield made
-
-
-@pytest.fixture
-def bed(namespace: Namespace) -> Iterator[ProgramBed]:
-    with program_bed(namespace) as made:
-        yield made
 
 
 def test_a_device_that_is_deleted_ends_the_program(bed: ProgramBed) -> None:

@@ -7,7 +7,6 @@ in this process, listening in that namespace; frames are put on the TAP by a pac
 import json
 import signal
 import socket
-from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 
@@ -18,32 +17,17 @@ from tests.support.client_bed import (
     MAC,
     WAIT_S,
     ProgramBed,
-    client_namespace,
     echoes,
     make_frame,
     on_the_tap,
-    program_bed,
 )
 from tests.support.echo_server import EchoServer
-from tests.support.netns import Namespace
 from tests.support.prerequisites import require
 from tests.support.vpn import TAP
 from tests.support.waiting import wait_for
 from vpnws.client.program.exits import Exit
 
 pytestmark = pytest.mark.netns
-
-
-@pytest.fixture(scope="module")
-def namespace() -> Iterator[Namespace]:
-    with client_namespace() as made:
-        yield made
-
-
-@pytest.fixture
-def bed(namespace: Namespace) -> Iterator[ProgramBed]:
-    with program_bed(namespace) as made:
-        yield made
 
 
 def test_frames_cross_both_ways_and_sigterm_leaves_nothing_behind(

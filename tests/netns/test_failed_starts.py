@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.netns import Namespace
 from tests.support.prerequisites import require, require_tap
 from tests.support.service import ServiceError
 from tests.support.unprivileged import (
@@ -21,8 +20,9 @@ from tests.support.unprivileged import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.netns import Namespace
 
 pytestmark = pytest.mark.netns
 
@@ -57,13 +57,6 @@ UWSGIS = {
 def prerequisites() -> None:
     require_tap()
     require("unshare")
-
-
-@pytest.fixture
-def namespace() -> Iterator[Namespace]:
-    """Yield the server's namespace."""
-    with Namespace("failed") as namespace:
-        yield namespace
 
 
 def failure(namespace: Namespace, *arguments: str, **settings: str) -> str:

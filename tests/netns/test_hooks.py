@@ -10,7 +10,6 @@ import pytest
 
 from tests.support import processes
 from tests.support.markdown import blocks
-from tests.support.netns import Namespace
 from tests.support.prerequisites import require, require_tap
 from tests.support.service import ServiceError
 from tests.support.unprivileged import (
@@ -25,7 +24,7 @@ from tests.support.waiting import wait_for
 from vpnws.wire.ethernet import format_mac
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.support.netns import Namespace
 
 pytestmark = pytest.mark.netns
 
@@ -45,13 +44,6 @@ QUOTED_OUTPUT = f"""<a  b><c;d><it's={TAP}>\n# no comment\nx"y\n"""
 def prerequisites() -> None:
     require_tap()
     require("unshare")
-
-
-@pytest.fixture
-def namespace() -> Iterator[Namespace]:
-    """Yield the server's namespace."""
-    with Namespace("hooks") as namespace:
-        yield namespace
 
 
 class TestUp:

@@ -63,12 +63,17 @@ def wait_until_reached(site: Site, address: str, within_s: float) -> None:
     wait_for(lambda: reaches(site, address), within_s, f"an answer of {address}")
 
 
+def join_and_reach(site: TapSite, address: str) -> None:
+    """Have the first station join, and see that it reaches `address`."""
+    site.wait_for_uplink()
+    site.join(0, HTTP)
+    wait_until_reached(site, address, 5.0)
+
+
 class TestAnUplinkSurvives:
     def test_the_mule_killed(self) -> None:
         with BridgeSite(1) as site:
-            site.wait_for_uplink()
-            site.join(0, HTTP)
-            wait_until_reached(site, "10.8.0.100", 5.0)
+            join_and_reach(site, "10.8.0.100")
             before = device_of(site)
             for lives in (2, 3):
                 kill(site.uwsgi.mule_pids()[0])
@@ -79,9 +84,7 @@ class TestAnUplinkSurvives:
 
     def test_the_mule_hung(self) -> None:
         with BridgeSite(1) as site:
-            site.wait_for_uplink()
-            site.join(0, HTTP)
-            wait_until_reached(site, "10.8.0.100", 5.0)
+            join_and_reach(site, "10.8.0.100")
             os.kill(site.uwsgi.mule_pids()[0], signal.SIGSTOP)
             site.uwsgi.wait_for_log("mule has not answered", within_s=30.0)
             site.wait_for_uplink(2)
@@ -90,9 +93,7 @@ class TestAnUplinkSurvives:
     def test_the_device_deleted(self) -> None:
         with BridgeSite(1) as site:
             server = site.lan.server
-            site.wait_for_uplink()
-            site.join(0, HTTP)
-            wait_until_reached(site, "10.8.0.100", 5.0)
+            join_and_reach(site, "10.8.0.100")
             server.ip("link del vpn0")
             time.sleep(2.5)
             (said,) = uplink_lines(site.uwsgi.log_text(), "down")
@@ -113,9 +114,7 @@ class TestAnUplinkSurvives:
         """It has another MAC, and the station still knows the old one for the server's address."""
         with site_type(1) as site:
             server = site.lan.server
-            site.wait_for_uplink()
-            site.join(0, HTTP)
-            wait_until_reached(site, BRIDGE_ADDRESS, 5.0)
+            join_and_reach(site, BRIDGE_ADDRESS)
             server.ip("link del vpn0")
             server.ip("tuntap add vpn0 mode tap")
             if site_type is RouterSite:
@@ -129,17 +128,13 @@ class TestAnUplinkSurvives:
     def test_another_mac(self, site_type: type[TapSite]) -> None:
         """In a bridge the address may move with it: br0 has the smallest MAC of its ports."""
         with site_type(1) as site:
-            site.wait_for_uplink()
-            site.join(0, HTTP)
-            wait_until_reached(site, BRIDGE_ADDRESS, 5.0)
+            join_and_reach(site, BRIDGE_ADDRESS)
             site.lan.server.ip("link set vpn0 address 02:00:00:00:00:01")
             wait_until_reached(site, BRIDGE_ADDRESS, BACK_S)
 
     def test_another_name_and_another_mtu(self) -> None:
         with RouterSite(1) as site:
-            site.wait_for_uplink()
-            site.join(0, HTTP)
-            wait_until_reached(site, BRIDGE_ADDRESS, 5.0)
+            join_and_reach(site, BRIDGE_ADDRESS)
             for change in ("down", "name vpn9 up", "mtu 9000"):
                 site.lan.server.ip(f"link set {'vpn9' if 'mtu' in change else 'vpn0'} {change}")
             wait_until_reached(site, BRIDGE_ADDRESS, BACK_S)
@@ -152,9 +147,7 @@ class TestAnUplinkSurvives:
 
     def test_another_namespace(self) -> None:
         with RouterSite(1) as site:
-            site.wait_for_uplink()
-            site.join(0, HTTP)
-            wait_until_reached(site, BRIDGE_ADDRESS, 5.0)
+            join_and_reach(site, BRIDGE_ADDRESS)
             site.lan.server.ip(f"link set vpn0 netns {site.behind.name}")
             site.behind.ip(f"address add {BRIDGE_ADDRESS}/24 dev vpn0")
             site.behind.ip("link set vpn0 up")
@@ -166,9 +159,7 @@ class TestAnUplinkSurvives:
 
     def test_the_device_down_and_up(self) -> None:
         with BridgeSite(1) as site:
-            site.wait_for_uplink()
-            site.join(0, HTTP)
-            wait_until_reached(site, "10.8.0.100", 5.0)
+            join_and_reach(site, "10.8.0.100")
             site.lan.server.ip("link set vpn0 down")
             assert not reaches(site, "10.8.0.100")
             site.lan.server.ip("link set vpn0 up")
@@ -192,9 +183,7 @@ class TestAnUplinkSurvives:
 
     def test_workers_killed_are_no_concern_of_the_lan(self) -> None:
         with BridgeSite(1) as site:
-            site.wait_for_uplink()
-            site.join(0, HTTP)
-            wait_until_reached(site, "10.8.0.100", 5.0)
+            join_and_reach(site, "10.8.0.100")
             for pid in site.uwsgi.worker_pids():
                 kill(pid)
             wait_until_reached(site, "10.8.0.100", 10.0)

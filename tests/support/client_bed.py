@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tests.support.assembly import Assembly
 from tests.support.echo_server import EchoServer
 from tests.support.frames import EXPERIMENT, ethernet, mac
-from tests.support.netns import Namespace
-from tests.support.prerequisites import require, require_tap
 from tests.support.site import raw_socket
 from tests.support.vpn import TAP, Client
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
 
     from websockets.sync.server import ServerConnection
+
+    from tests.support.netns import Namespace
 
 WAIT_S = 10.0
 MAC = "02:00:00:00:00:0a"
@@ -63,23 +61,6 @@ class ProgramBed(Assembly):
     def has_tap(self) -> bool:
         """Tell whether the device is there."""
         return TAP in self.namespace.ip("-o link show")
-
-
-@contextmanager
-def client_namespace() -> Iterator[Namespace]:
-    """Make a namespace for a module's tests."""
-    require_tap()
-    require("ip")
-    with Namespace("client") as made:
-        yield made
-
-
-@contextmanager
-def program_bed(namespace: Namespace) -> Iterator[ProgramBed]:
-    """Make a bed for one test; afterwards no device is left behind."""
-    with ProgramBed(namespace) as made:
-        yield made
-    wait_for(lambda: not made.has_tap(), WAIT_S, "the device to be gone after the test")
 
 
 def on_the_tap(namespace: Namespace) -> socket.socket:
