@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.crew import Crew
 from tests.support.frames import EXPERIMENT, frame, mac
 from tests.support.netns import SERVER_ADDRESS, make_bridge
 from tests.support.prerequisites import require, require_root, require_tap
@@ -20,6 +20,8 @@ from tests.support.waiting import wait_for
 from vpnws.wire.ethernet import BROADCAST
 
 if TYPE_CHECKING:
+    import threading
+
     from tests.support.netns import Namespace
 
 pytestmark = pytest.mark.netns
@@ -64,11 +66,19 @@ def test_a_lan_that_is_joined_twice_is_said_and_others_keep_working() -> None:
         known, asking = mac(77), mac(78)
         with raw_socket(lan, SECOND_TAP) as there, raw_socket(lan, TAP) as here:
             there.send(frame(BROADCAST, known, kind=EXPERIMENT))
+
+            def feed() -> None:
+                # Frames get lost on their way round, and the last one may.
+                while not feeder.stop.wait(0.1):
+                    here.send(frame(known, asking, kind=EXPERIMENT))
+
             for _ in range(20):
                 here.send(frame(known, asking, kind=EXPERIMENT))
-            wait_for(lambda: circulates(lan), 10, "frames to go round")
-            result = ping(one, vpn.address(2), count=60, interval_s=0.05)
-            assert circulates(lan)
+            feeder = Crew(feed)
+            with feeder:
+                wait_for(lambda: circulates(lan), 10, "frames to go round")
+                result = ping(one, vpn.address(2), count=60, interval_s=0.05)
+                assert circulates(lan)
         assert result.received >= 57
         vpn.uwsgi.wait_for_log("one LAN is joined twice")
 
@@ -79,17 +89,12 @@ def test_video_beyond_the_limit_leaves_its_sender_arp_and_nd() -> None:
         vpn.join(1, URL)
         vpn.wait_until_reachable(0, 1)
         sender = vpn.lan.stations[0]
-        stop = threading.Event()
-        video = threading.Thread(target=_send_video, args=(sender, vpn.address(0), stop))
-        video.start()
-        try:
+        video = Crew(lambda: _send_video(sender, vpn.address(0), video.stop))
+        with video:
             vpn.uwsgi.wait_for_log("(storm)")
             for address in (vpn.address(1), vpn.address_6(1)) * 5:
                 sender.ip(f"neigh flush dev {TAP}")
                 assert ping(sender, address, count=2).received
-        finally:
-            stop.set()
-            video.join()
 
 
 def _send_video(namespace: Namespace, address: str, stop: threading.Event) -> None:
