@@ -19,6 +19,9 @@ ROOMS: Final = {
     "vpnws.server.uplink": (
         "The server's TAPs: made at the start, owned by the mule, joined to the switch."
     ),
+    "vpnws.control": (
+        "The operator's side of the server: what can be seen of it, and what can be asked of it."
+    ),
     "vpnws.client": (
         "The station: a TAP device on Linux, joined to a vpnws switch over a WebSocket."
     ),
@@ -58,7 +61,7 @@ LAYERS: Final = (
     ("vpnws.server", "vpnws.client.program", "vpnws.client.__main__"),
     ("vpnws.client.connect", "vpnws.client.system"),
     ("vpnws.client.carry",),
-    ("vpnws.client",),
+    ("vpnws.client", "vpnws.control"),
     ("vpnws.switch", "vpnws.tap"),
     ("vpnws.wire",),
     ("vpnws.config",),
@@ -68,6 +71,7 @@ LAYERS: Final = (
 """From top to bottom: a module imports from its own layer and from those under it."""
 SIDE_BY_SIDE: Final = (
     ("vpnws.server", "vpnws.client"),
+    ("vpnws.control", "vpnws.client"),
     ("vpnws.client.connect", "vpnws.client.system"),
     ("vpnws.switch", "vpnws.tap"),
 )

@@ -93,7 +93,7 @@ def test_what_tests_is_not_installed_with_what_runs() -> None:
         set(re.findall(r"^([a-z0-9-]+)==", (ROOT / name).read_text(), re.MULTILINE))
         for name in REQUIREMENTS
     )
-    assert runs == {"uwsgi", "gevent", "python-pytun", "websockets"}
+    assert runs == {"uwsgi", "gevent", "python-pytun", "websockets", "msgspec"}
     assert tests
     assert not runs & tests
 

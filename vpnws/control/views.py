@@ -1,0 +1,232 @@
+"""What can be seen of a server: frozen views, which its processes give and its API returns.
+
+All times are Unix times in seconds, so that views of several processes can be compared. MACs are
+text as in `02:00:00:00:00:0a`. A port's `id` is its process's number, from 1, and its own number:
+`2.7`. It never comes again while the server runs.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+PortKind: TypeAlias = Literal["station", "tap", "trunk"]
+AddressSource: TypeAlias = Literal["arp", "nd", "dhcp"]
+FdbKind: TypeAlias = Literal["learned", "own", "reserved", "pinned"]
+FieldValue: TypeAlias = str | int | float
+
+
+class Who(Struct, frozen=True, kw_only=True):
+    """Who the web server says a station is; empty where it says nothing."""
+
+    user: str = ""
+    dn: str = ""
+    addr: str = ""
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What bounds one port; None where nothing does."""
+
+    storm_packets_per_s: int | None = None
+    stations: int | None = None
+    egress_bytes: int | None = None
+
+
+class Traffic(Struct, frozen=True, kw_only=True):
+    """What has passed a port or a network since it exists; `rx` is what came in from there."""
+
+    rx_frames: int = 0
+    rx_bytes: int = 0
+    tx_frames: int = 0
+    tx_bytes: int = 0
+
+
+class PortView(Struct, frozen=True, kw_only=True):
+    """One port: a station's connection, a TAP of the server, or the trunk to another process."""
+
+    id: str
+    kind: PortKind
+    process: str
+    network: str = ""
+    """Empty for a trunk, which carries all networks."""
+    who: Who = Who()
+    device: str = ""
+    """The TAP's name, or the process that the trunk leads to."""
+    macs: tuple[str, ...] = ()
+    """At most MAX_MACS_SHOWN of them."""
+    mac_count: int = 0
+    announced_mac: str = ""
+    role: str = ""
+    """isolated, promiscuous or community:NAME."""
+    allow: tuple[str, ...] | None = None
+    """The destinations that the web server allows; None for all."""
+    may_bridge: bool = False
+    subprotocol: str = ""
+    since_s: float = 0.0
+    """When it came."""
+    heard_s: float = 0.0
+    """When something last came from there."""
+    traffic: Traffic = Traffic()
+    drops: dict[str, int] = {}
+    """Frames by reason (see docs/topics/drops.md) since it came."""
+    recent_drops: dict[str, int] = {}
+    """The same for the last RECENT_S seconds."""
+    marks: int = 0
+    """Packets marked with ECN's CE instead of being dropped."""
+    queued_bytes: int = 0
+    limits: Limits = Limits()
+    is_blocked: bool = False
+    block_reason: str = ""
+
+
+class FdbView(Struct, frozen=True, kw_only=True):
+    """Where one MAC of one network is."""
+
+    network: str
+    mac: str
+    kind: FdbKind
+    port: str = ""
+    """Empty if the MAC is only reserved."""
+    process: str = ""
+    who: Who = Who()
+    heard_s: float = 0.0
+    """When a frame from the MAC was last looked at closely; a busy MAC's is some seconds old."""
+
+
+class AddressView(Struct, frozen=True, kw_only=True):
+    """An IP address that a station was heard to use, by ARP, ND or DHCP."""
+
+    network: str
+    ip: str
+    mac: str
+    port: str
+    who: Who = Who()
+    source: AddressSource
+    heard_s: float
+
+
+class NetworkView(Struct, frozen=True, kw_only=True):
+    """One network over all processes."""
+
+    name: str
+    stations: int = 0
+    """Ports of stations."""
+    taps: tuple[str, ...] = ()
+    macs: int = 0
+    macs_limit: int = 0
+    macs_refused: int = 0
+    """How often a MAC was not learned because a table was full."""
+    macs_moved: int = 0
+    macs_evicted: int = 0
+    traffic: Traffic = Traffic()
+    """Of all ports that it has and had."""
+    drops: dict[str, int] = {}
+    recent_drops: dict[str, int] = {}
+
+
+class DropView(Struct, frozen=True, kw_only=True):
+    """Frames that one port drops for one reason, in words."""
+
+    network: str
+    port: str
+    process: str
+    kind: PortKind
+    who: Who = Who()
+    reason: str
+    frames: int
+    recent_frames: int
+    """Within the last RECENT_S seconds."""
+    why: str
+    """What the reason means."""
+    remedy: str
+    """What to do about it."""
+
+
+class ProcessView(Struct, frozen=True, kw_only=True):
+    """One process of the server."""
+
+    name: str
+    """worker N, or mule."""
+    pid: int
+    since_s: float
+    ports: int = 0
+    loop_lag_s: float = 0.0
+    """The longest that its loop has been late within the last RECENT_S seconds."""
+    beats: int = 0
+    egress_bytes: int = 0
+    """What waits in the queues of its ports."""
+    trunk_bytes: int = 0
+    """What waits on its trunks."""
+    joins: int = 0
+    returns: int = 0
+    """Joins of somebody who had been here within the last RETURN_S seconds."""
+    leaves: int = 0
+    refusals: dict[str, int] = {}
+    """Requests that did not become a port, by status."""
+    events_lost: int = 0
+
+
+class EventView(Struct, frozen=True, kw_only=True):
+    """Something that has happened (see docs/events.md)."""
+
+    seq: int
+    """Counts the events of its process."""
+    process: str
+    time_s: float
+    name: str
+    level: str
+    """info, warning or error."""
+    text: str
+    """The line of the log."""
+    fields: dict[str, FieldValue] = {}
+
+
+class BanView(Struct, frozen=True, kw_only=True):
+    """Somebody who may not join for a time."""
+
+    id: str
+    user: str = ""
+    dn: str = ""
+    addr: str = ""
+    network: str = ""
+    """Empty for all networks."""
+    reason: str = ""
+    until_s: float
+    by: str = ""
+    """Who said so, as far as the web server knows."""
+
+
+class LimitsView(Struct, frozen=True, kw_only=True):
+    """Limits for one identity, which its ports get when they come."""
+
+    id: str
+    user: str = ""
+    dn: str = ""
+    network: str = ""
+    limits: Limits
+
+
+class PinView(Struct, frozen=True, kw_only=True):
+    """A MAC that belongs to one identity until it is unpinned."""
+
+    id: str
+    network: str
+    mac: str
+    user: str = ""
+    dn: str = ""
+
+
+class StatusView(Struct, frozen=True, kw_only=True):
+    """The server in a few lines."""
+
+    version: str
+    mode: str
+    now_s: float
+    since_s: float
+    ports: int
+    networks: int
+    macs: int
+    processes: tuple[ProcessView, ...]
+    missing: tuple[str, ...] = ()
+    """Processes that did not answer in time: what they have is missing here."""
