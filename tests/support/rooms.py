@@ -41,6 +41,9 @@ ROOMS: Final = {
         "Guards: each looks at a frame or an address and says whether it may pass."
     ),
     "vpnws.tap": "TAP devices: one contract, and the devices that keep it.",
+    "vpnws.https": (
+        "What the client and vpnws-ctl share to speak with a web server: TLS, user and password."
+    ),
     "vpnws.wire": "The wire formats, as pure functions and state machines over bytes.",
     "vpnws.config": (
         "Every setting of the server, once: its name, unit, default, range and what it is for."
@@ -64,6 +67,7 @@ LAYERS: Final = (
     ("vpnws.client", "vpnws.control"),
     ("vpnws.switch", "vpnws.tap"),
     ("vpnws.wire",),
+    ("vpnws.https",),
     ("vpnws.config",),
     ("vpnws.values",),
     ("vpnws.errors", "vpnws.sizes", "vpnws.text", "vpnws"),

@@ -7,9 +7,10 @@ import pytest
 
 from tests.support import frames
 from vpnws.client.connect.url import parse_url
-from vpnws.client.settings import ClientSettings, TlsSettings
+from vpnws.client.settings import ClientSettings
 from vpnws.client.system import mac as mac_module
 from vpnws.client.system.mac import default_mac, machine_name
+from vpnws.https.tls import TlsSettings
 from vpnws.wire.announce import announcements
 from vpnws.wire.ethernet import is_station_address
 

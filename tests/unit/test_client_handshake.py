@@ -22,14 +22,16 @@ from tests.support.echo_server import EchoServer
 from tests.support.prerequisites import require
 from vpnws.client.carry.connection import Connection
 from vpnws.client.carry.stream import Stream
-from vpnws.client.connect import dial, resolve, tls
+from vpnws.client.connect import dial, resolve
 from vpnws.client.connect.handshake import MAX_HEAD_BYTES, Upgrade
 from vpnws.client.connect.refusal import MAX_BODY_BYTES
 from vpnws.client.connect.url import parse_url
 from vpnws.client.program.exits import Exit, ends_first_attempt, exit_code
-from vpnws.client.settings import ClientSettings, TlsSettings
+from vpnws.client.settings import ClientSettings
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import ConfigError, ConnectError, RefusedError, TlsError
+from vpnws.https import tls
+from vpnws.https.tls import TlsSettings
 from vpnws.server.web.app import refuse
 from vpnws.wire.records import SUBPROTOCOL
 from vpnws.wire.websocket import PONG_HEADER

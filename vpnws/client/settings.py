@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from vpnws.https.tls import TlsSettings
 
 DEFAULT_MTU_BYTES: Final = 1500
 DEFAULT_PORTS: Final = {"ws": 80, "wss": 443}
@@ -45,16 +44,6 @@ class ServerUrl:
 
 
 @dataclass(frozen=True, slots=True)
-class TlsSettings:
-    """How to verify the server, and which certificate to show it."""
-
-    verify: bool = True
-    authority: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class ClientSettings:
     """The settings of one run; the command line or a test makes them."""
 
@@ -65,7 +54,7 @@ class ClientSettings:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     bridge: str = ""
     """The bridge that the TAP joins, empty for none; the client asks the server to allow it."""
-    tls: TlsSettings = TlsSettings()
+    tls: TlsSettings = field(default_factory=TlsSettings)
     addresses: tuple[str, ...] = ()
     """Addresses of the interface, each with its prefix length."""
     mac: bytes | None = None

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from vpnws.client.carry.connection import Connection
 from vpnws.client.carry.keepalive import DEAD_AFTER_S
 from vpnws.client.carry.stream import Stream, TlsStream
-from vpnws.client.connect import tls
 from vpnws.client.connect.detour import detour
 from vpnws.client.connect.handshake import Upgrade
 from vpnws.client.connect.resolve import resolve
 from vpnws.errors import ConnectError
+from vpnws.https import tls
 from vpnws.sizes import MAX_UNSENT_BYTES
 
 if TYPE_CHECKING:

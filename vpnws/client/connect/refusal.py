@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from vpnws.client.connect.tls import CHECK_CERTIFICATE
 from vpnws.client.connect.url import hide_userinfo
 from vpnws.errors import RefusedError
+from vpnws.https.tls import CHECK_CERTIFICATE
 from vpnws.text import MAX_SENTENCE_CHARACTERS, one_line
 
 MAX_BODY_BYTES: Final = 4096

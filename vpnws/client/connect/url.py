@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from vpnws.client.settings import DEFAULT_PORTS, ServerUrl
 from vpnws.errors import ConfigError
+from vpnws.https.login import check_user
 
 _ESCAPED: Final = "in a password or a path, write / ? # @ [ ] as %2F %3F %23 %40 %5B %5D"
 EXAMPLE: Final = "write it like wss://user:password@vpn.example.org/vpn"
@@ -127,9 +128,3 @@ def _userinfo(parts: SplitResult) -> tuple[str | None, str | None]:
         raise _url_error("the user or the password is not UTF-8 once percent-decoded") from error
     check_user(user)
     return user, password
-
-
-def check_user(user: str) -> None:
-    """Raise ConfigError when `user` cannot be sent by HTTP's Basic scheme (RFC 7617 section 2)."""
-    if not user or ":" in user:
-        raise ConfigError("the user's name is empty or has a ':' in it: HTTP cannot carry that")

@@ -8,13 +8,13 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, NoReturn
 
-from vpnws.client.connect import tls
 from vpnws.client.program.exits import Exit, exit_code
 from vpnws.client.program.options import PROGRAM, make_parser, read
 from vpnws.client.program.station import Station
 from vpnws.client.system import interface
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import VpnwsError
+from vpnws.https import tls
 from vpnws.tap.linux import exists
 from vpnws.tap.rtnetlink import open_events
 

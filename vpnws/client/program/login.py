@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from vpnws.client.connect.url import check_user
 from vpnws.errors import ConfigError
+from vpnws.https.login import check_user, read_password
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from vpnws.client.settings import ServerUrl
-
-MAX_PASSWORD_FILE_BYTES: Final = 4096
-"""A password file with a longer first line is refused."""
 
 
 def read_login(
@@ -30,21 +27,4 @@ def read_login(
     if url.user is not None:
         raise ConfigError("the URL names a user already: leave that out, or --user")
     check_user(user)
-    return user, _read_password(password_file)
-
-
-def _read_password(file: Path) -> str:
-    try:
-        # Editors on Windows put a byte order mark before the text, which belongs to no password.
-        with file.open(encoding="utf-8-sig") as lines:
-            line = lines.readline(MAX_PASSWORD_FILE_BYTES)
-    except OSError as error:
-        raise ConfigError(f"--password-file {file} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"--password-file {file} is not UTF-8 text") from error
-    password = line.rstrip("\r\n")
-    if not password:
-        raise ConfigError(f"--password-file {file}: its first line, the password, is empty")
-    if len(line) == MAX_PASSWORD_FILE_BYTES:
-        raise ConfigError(f"--password-file {file}: its first line is too long for a password")
-    return password
+    return user, read_password(password_file)

@@ -13,8 +13,9 @@ from vpnws import __version__
 from vpnws.client.connect.url import hide_userinfo, parse_url
 from vpnws.client.program.exits import MEANINGS
 from vpnws.client.program.login import read_login
-from vpnws.client.settings import DEFAULT_MTU_BYTES, ClientSettings, TlsSettings
+from vpnws.client.settings import DEFAULT_MTU_BYTES, ClientSettings
 from vpnws.errors import ConfigError
+from vpnws.https.tls import TlsSettings
 from vpnws.tap.linux import is_device_name
 from vpnws.wire.ethernet import is_station_address, parse_mac
 

@@ -1,4 +1,4 @@
-"""How the client uses TLS (verified, 1.2 or newer), and its failures in plain words."""
+"""TLS to a web server (verified, 1.2 or newer), and its failures in plain words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import ssl
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from vpnws.errors import ConfigError, TlsError
@@ -14,13 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from vpnws.client.settings import TlsSettings
-
 CHECK_CERTIFICATE: Final = (
     "has it expired (openssl x509 -noout -dates -in FILE, with the file of --crt), and has an"
     " authority signed it that the server trusts?"
 )
-"""What to look at when a server refuses the station's own certificate."""
+"""What to look at when a server refuses our own certificate."""
 _NOT_YET_VALID: Final = 9
 _EXPIRED: Final = 10
 """X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL."""
@@ -34,6 +33,16 @@ _PEM_KEY: Final = b"PRIVATE KEY-----"
 _MISMATCH: Final = "KEY_VALUES_MISMATCH"
 """OpenSSL's reason for a key that belongs to another certificate."""
 _UNITS: Final = ((365.25 * 86400, "years"), (86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"))
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """How to verify the server, and which certificate to show it."""
+
+    verify: bool = True
+    authority: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
 
 
 def make_context(settings: TlsSettings) -> ssl.SSLContext:
@@ -76,7 +85,7 @@ def explain(error: ssl.SSLError, host: str, authority: Path | None) -> TlsError:
 
 def _hint_on_trust(why: str, authority: Path | None) -> str:
     if "mismatch" in why:
-        return "join by a name that is in the certificate"
+        return "use a name that is in the certificate"
     if authority is None or not _UNTRUSTED.search(why):
         return "use --ca FILE for a private authority (--no-verify accepts anyone)"
     return (
@@ -146,11 +155,11 @@ def _duration(duration_s: float) -> str:
 
 def _hint(reason: str) -> str:
     if "alert" in reason and "certificate required" in reason:
-        return "the server wants a certificate of this station: see --crt and --key"
+        return "the server wants a certificate from us: see --crt and --key"
     if "alert" in reason and ("certificate" in reason or "unknown ca" in reason):
-        return f"the server did not accept this station's certificate: {CHECK_CERTIFICATE}"
+        return f"the server did not accept our certificate: {CHECK_CERTIFICATE}"
     if "wrong version number" in reason or "record layer" in reason:
-        return "the port does not seem to speak TLS: check the port, or use ws://"
+        return "the port does not seem to speak TLS: check the port, or use ws:// (http://)"
     return "the server may want another TLS version, or a certificate (--crt, --key)"
 
 
@@ -165,7 +174,7 @@ def _load_certificate(context: ssl.SSLContext, certificate: Path, key: Path | No
 
 
 def _why_not_loaded(certificate: Path, key: Path | None, error: ssl.SSLError) -> str:
-    """Return what is wrong with the station's own files, which OpenSSL has read and refused."""
+    """Return what is wrong with our own files, which OpenSSL has read and refused."""
     if _PEM_CERTIFICATE not in certificate.read_bytes():
         return f"--crt {certificate}: no certificate in PEM form in it"
     if key is None and _PEM_KEY not in certificate.read_bytes():
