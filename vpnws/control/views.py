@@ -15,6 +15,8 @@ PortKind: TypeAlias = Literal["station", "tap", "trunk"]
 AddressSource: TypeAlias = Literal["arp", "nd", "dhcp"]
 FdbKind: TypeAlias = Literal["learned", "own", "reserved", "pinned"]
 FieldValue: TypeAlias = str | int | float
+Severity: TypeAlias = Literal["error", "warning", "info"]
+"""error: it does not work so. warning: it will fail for some, or later. info: good to know."""
 
 
 class Who(Struct, frozen=True, kw_only=True):
@@ -215,6 +217,18 @@ class PinView(Struct, frozen=True, kw_only=True):
     mac: str
     user: str = ""
     dn: str = ""
+
+
+class FindingView(Struct, frozen=True, kw_only=True):
+    """Something about the host of the server that is known to break such networks."""
+
+    name: str
+    """One word for what was looked at; docs/trouble.md has them all."""
+    severity: Severity
+    sentence: str
+    """What was seen, and what comes of it."""
+    remedy: str
+    """A command to copy, or what to change."""
 
 
 class StatusView(Struct, frozen=True, kw_only=True):
