@@ -63,7 +63,7 @@ def full() -> Handover:
                 ],
                 backed_up=True,
                 drops=Counter({Drop.EGRESS_FULL: 4, Drop.MAC_TAKEN: 1}),
-                counts=QueueCounts(8, 1 << 60, 5, 6, 7),
+                counts=QueueCounts(8, 1 << 60, 5, 6, 7, [1, *[0] * 10], 0.25),
             ),
         ),
         LinkHandover(

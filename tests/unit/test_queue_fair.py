@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
+from math import inf
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from tests.support.frames import CE, ECT_0, MACS, NOT_ECT, checksum, ethernet, i
 from tests.support.queues import push
 from vpnws.switch.drop import Drop
 from vpnws.switch.queue.codel import DEFAULT, INTERVAL_S, TARGET_S, UNLIMITED, Codel
+from vpnws.switch.queue.delay import DELAY_BOUNDS_S, no_delays
 from vpnws.switch.queue.flow import (
     FLOW_BYTES,
     ITEM_BYTES,
@@ -99,6 +101,55 @@ class TestShares:
             numbers = [number_of(one) for one in taken if port_of(one) == port]
             assert numbers == sorted(numbers)
             assert len(numbers) == 100
+
+
+class TestDelays:
+    """Counts of how long frames waited, by bucket."""
+
+    def test_a_frame_is_counted_by_its_wait(self) -> None:
+        queue = backed_up()
+        for at_s in (0.0, 0.5, 0.97, 0.9999):
+            push(queue, item(1), 1, at_s)
+        assert len(queue.take(PLENTY, PLENTY, 1.0)) == 4
+        waits = dict(zip((*DELAY_BOUNDS_S, inf), queue.counts.delays, strict=True))
+        assert {bound: count for bound, count in waits.items() if count} == {
+            0.001: 1,
+            0.05: 1,
+            0.5: 1,
+            1.0: 1,
+        }
+        assert queue.counts.waited_s == pytest.approx(0.0001 + 0.03 + 0.5 + 1.0)
+
+    def test_one_that_waited_longer_than_all_bounds_is_counted(self) -> None:
+        queue = backed_up()
+        push(queue, item(1), 1, 0.0)
+        queue.take(PLENTY, PLENTY, 100.0)
+        assert queue.counts.delays == [*([0] * len(DELAY_BOUNDS_S)), 1]
+
+    def test_what_codel_drops_has_not_left(self) -> None:
+        queue = backed_up(codel=True)
+        for number in range(200):
+            push(queue, item(1, MTU_BYTES, number), 1, 0.0)
+        for number in range(50):
+            queue.take(1, 1, number * 0.02)
+        assert queue.drops[Drop.CODEL]
+        left = queue.counts.offered_frames - queue.counts.discarded_frames - queue._flows.count
+        assert sum(queue.counts.delays) == left
+
+    def test_a_queue_that_keeps_up_counts_none(self) -> None:
+        queue = EgressQueue(LIMIT_BYTES)
+        push(queue, item(1), 1, 0.0)
+        queue.take(PLENTY, PLENTY, 3.0)
+        assert queue.counts.delays == no_delays()
+
+    def test_counts_that_were_handed_over_stay_as_they_were(self) -> None:
+        queue, other = backed_up(), EgressQueue(LIMIT_BYTES)
+        push(queue, item(1), 1, 0.0)
+        other.resume(state := queue.state())
+        for each in (queue, other):
+            each.take(PLENTY, PLENTY, 0.5)
+        assert state.counts.delays == no_delays()
+        assert sum(queue.counts.delays) == sum(other.counts.delays) == 1
 
 
 class TestSparseFlows:

@@ -16,12 +16,14 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from math import inf
 from struct import Struct
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 from vpnws.errors import HandoverError
 from vpnws.server.port.session import MAX_UNCUT_BYTES, LinkTimes, Session
+from vpnws.switch.queue.delay import no_delays
 from vpnws.switch.queue.queue import CONTROL_RESERVE_BYTES
 from vpnws.switch.queue.state import QueueState  # noqa: TC001
 from vpnws.values import is_network_name
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from vpnws.wire.buffer import Buffer
 
 MAGIC: Final = b"vpnws-port"
-VERSION: Final = 1
+VERSION: Final = 2
 """Increase it with every change to a handover's fields or to their meaning."""
 MAX_HANDOVER_BYTES: Final = 16 * 1024 * 1024
 """A port whose handover would be longer does not move: its station connects again."""
@@ -208,6 +210,8 @@ def _port_rules(port: PortHandover) -> Iterator[bool]:
     yield min(port.id, port.rx_frames, port.rx_bytes, counts.marked) >= 0
     yield counts.offered_frames >= counts.discarded_frames >= 0
     yield counts.offered_bytes >= counts.discarded_bytes >= 0
+    yield len(counts.delays) == len(no_delays()) and min(counts.delays) >= 0
+    yield 0.0 <= counts.waited_s < inf
     yield min(queue.drops.values(), default=0) >= 0
     yield queue.backed_up or not queue.flows
     yield all(queue.items)

@@ -15,12 +15,13 @@ loses its oldest frames.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, deque
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vpnws.switch.drop import Drop
 from vpnws.switch.queue.codel import DEFAULT, Control
+from vpnws.switch.queue.delay import DELAY_BOUNDS_S
 from vpnws.switch.queue.flow import ITEM_BYTES, Flow, Flows
 from vpnws.switch.queue.items import BARE_FRAMES, ItemFormat
 from vpnws.switch.queue.state import QueueCounts, QueueState
@@ -28,7 +29,7 @@ from vpnws.wire.headers import flow_key
 from vpnws.wire.marks import mark_ce
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 CONTROL_RESERVE_BYTES = 4096
 """This much room is reserved for pings and pongs, so frames cannot crowd them out. A control
@@ -90,12 +91,11 @@ class EgressQueue:
         """
         self.counts.offered_frames += frames
         self.counts.offered_bytes += size_bytes
-        if self.backed_up:
-            self._push_fair(items, frames, now)
-            return
         count, fifo = len(items), self._fifo
         waiting_bytes = self.size_bytes + (len(items[0]) if count == 1 else sum(map(len, items)))
-        if waiting_bytes + ITEM_BYTES * (len(fifo) + count) <= self.limit_bytes:
+        if self.backed_up:
+            self._push_fair(items, frames, waiting_bytes - self.size_bytes, now)
+        elif waiting_bytes + ITEM_BYTES * (len(fifo) + count) <= self.limit_bytes:
             fifo.extend(items)
             self.size_bytes = waiting_bytes
         else:
@@ -153,7 +153,7 @@ class EgressQueue:
             flows=self._flows.state(),
             backed_up=self.backed_up,
             drops=self.drops.copy(),
-            counts=replace(self.counts),
+            counts=self.counts.copy(),
         )
 
     def resume(self, state: QueueState) -> None:
@@ -165,7 +165,7 @@ class EgressQueue:
         self.size_bytes += sum(len(item) for items in waiting for item in items)
         self.backed_up = state.backed_up
         self.drops.update(state.drops)
-        self.counts = replace(state.counts)
+        self.counts = state.counts.copy()
 
     @property
     def begun(self) -> bool:
@@ -215,34 +215,34 @@ class EgressQueue:
         self.size_bytes -= size_bytes
         return items
 
-    def _push_fair(self, items: Sequence[bytes], frames: int, now: float) -> None:
-        if self._fifo:
-            self._classify(now)
-        for item in items:
-            self.size_bytes += len(item)
-            self._enqueue(item, frames > len(items), now)
+    def _push_fair(self, items: Sequence[bytes], frames: int, items_bytes: int, now: float) -> None:
+        self._classify(now)
+        self.size_bytes += items_bytes
+        if frames > len(items):
+            self._enqueue_parts(items, now)
+        else:
+            push, frame_at = self._flows.push, self.format.frame_at
+            for item in items:
+                push(flow_key(item, frame_at(item)), item, now)
         self._trim()
 
     def _classify(self, now: float) -> None:
         """Give the items that came before the port was backed up to their flows, in order."""
-        for item in self._fifo:
-            self._enqueue(item, True, now)
-        self._fifo.clear()
-        self._trim()
+        if self._fifo:
+            self._enqueue_parts(self._fifo, now)
+            self._fifo.clear()
+            self._trim()
 
-    def _enqueue(self, item: bytes, has_several: bool, now: float) -> None:
-        """Give `item` to its flow; split it first if it has several frames.
+    def _enqueue_parts(self, items: Iterable[bytes], now: float) -> None:
+        """Give `items` to their flows, split into items of one frame each.
 
-        Its bytes are in size_bytes already.
+        Their bytes are in size_bytes already.
         """
-        format_ = self.format
-        if not has_several:
-            self._flows.push(flow_key(item, format_.frame_at(item)), item, now)
-            return
-        self.size_bytes -= len(item)
-        for part in format_.split(item):
-            self.size_bytes += len(part)
-            self._flows.push(flow_key(part, format_.frame_at(part)), part, now)
+        for item in items:
+            self.size_bytes -= len(item)
+            for part in self.format.split(item):
+                self.size_bytes += len(part)
+                self._flows.push(flow_key(part, self.format.frame_at(part)), part, now)
 
     def _trim(self) -> None:
         """Drop items until the bound holds, each from the head of the fattest flow."""
@@ -258,8 +258,7 @@ class EgressQueue:
         self._count_dropped(item, reason)
 
     def _take_fair(self, max_bytes: int, max_items: int, now: float) -> list[bytes]:
-        if self._fifo:
-            self._classify(now)
+        self._classify(now)
         items = self._take_flows(max_bytes, max_items, now)
         if not self.size_bytes:
             self.backed_up = False
@@ -276,20 +275,25 @@ class EgressQueue:
                 break
             item = self._pop(flow, now)
             if item is not None:
-                flow.deficit_bytes -= len(item)
-                self.size_bytes -= len(item)
-                room_bytes -= len(item)
+                size_bytes = len(item)
+                flow.deficit_bytes -= size_bytes
+                room_bytes -= size_bytes
                 items.append(item)
+        self.size_bytes -= max_bytes - room_bytes
         return items
 
     def _pop(self, flow: Flow, now: float) -> bytes | None:
         """Take the first item of `flow`, marked if CoDel says so; None if it was dropped."""
-        item, since_s = self._flows.pop(flow)
-        if not flow.codel.judge(now - since_s, flow.is_short, now, self._control):
-            return item
-        marked = mark_ce(item, self.format.frame_at(item))
-        if marked is None:
-            self._discard(item, Drop.CODEL)
-        elif marked is not item:
-            self.counts.marked += 1
-        return marked
+        item, came_s = self._flows.pop(flow)
+        wait_s, control, counts = now - came_s, self._control, self.counts
+        is_short = wait_s < control.target_s or flow.is_short
+        if flow.codel.judge(wait_s, is_short, now, control):
+            marked = mark_ce(item, self.format.frame_at(item))
+            if marked is None:
+                self._discard(item, Drop.CODEL)
+                return None
+            counts.marked += marked is not item
+            item = marked
+        counts.delays[bisect_left(DELAY_BOUNDS_S, wait_s)] += 1
+        counts.waited_s += wait_s
+        return item

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vpnws.switch.drop import Drop
 from vpnws.switch.queue.codel import Codel
+from vpnws.switch.queue.delay import no_delays
 
 
 @dataclass(slots=True)
@@ -34,6 +35,15 @@ class QueueCounts:
     discarded_bytes: int = 0
     marked: int = 0
     """Frames marked CE instead of dropped."""
+    delays: list[int] = field(default_factory=no_delays)
+    """Frames that left after they had waited in a flow, by bucket of their wait (queue/delay). A
+    frame that goes at once is not among them."""
+    waited_s: float = 0.0
+    """How long they waited, together."""
+
+    def copy(self) -> QueueCounts:
+        """Return counts that stay as they are when these go on."""
+        return replace(self, delays=list(self.delays))
 
 
 @dataclass(slots=True)
