@@ -7,9 +7,11 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from vpnws.switch.guard.bucket import TokenBucket
-from vpnws.switch.guard.claims import CHALLENGES_PER_S
+from vpnws.switch.guard.claims import CHALLENGES_PER_S, OWN, judge
 
 if TYPE_CHECKING:
+    from vpnws.switch.guard.claims import Verdict
+    from vpnws.switch.location import Location
     from vpnws.switch.port import AccessPort, Port
 
 
@@ -35,6 +37,12 @@ class LocalPort:
     def is_full(self, now: float) -> bool:
         """Tell whether the port has all its MACs, and none that gives way yet."""
         return len(self.stations) >= self.port.station_limit and now < self.full_until_s
+
+    def judge(self, mac: bytes, there: Location, now: float) -> Verdict:
+        """Judge a frame from `mac`, which came in here and is at another place, `there`."""
+        claim, is_tap = self.port.claim_on(mac), self.port.claim == OWN
+        had_it = mac in self.lost or mac in self.stations
+        return judge(there, claim, now, is_tap=is_tap, had_it=had_it)
 
     def lose(self, mac: bytes) -> None:
         """Note that `mac` is at another port now."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from vpnws.switch.drop import Drop
 from vpnws.switch.entry import Entry, LocalPort
-from vpnws.switch.guard.claims import ANONYMOUS, OWN, Verdict, judge
+from vpnws.switch.guard.claims import ANONYMOUS, OWN, Verdict
 from vpnws.switch.known import KnownMacs
 from vpnws.switch.location import Location
 from vpnws.switch.port import Rival
@@ -42,14 +42,14 @@ class Fdb:
     __slots__ = (
         "_age_s",
         "_entries",
-        "_known",
-        "_misses",
         "_network",
         "_ports",
         "_shared",
         "_table",
         "_trunks",
-        "_verdicts",
+        "known",
+        "misses",
+        "verdicts",
     )
 
     def __init__(
@@ -72,10 +72,11 @@ class Fdb:
         self._shared = shared
         self._table = shared.table
         self._age_s = age_s
-        self._known = KnownMacs(limit)
-        self._entries = self._known.entries
-        self._misses = RecentMisses()
-        self._verdicts = RecentVerdicts()
+        self.known = KnownMacs(limit)
+        """Like the two below, only this class changes it; others may look."""
+        self._entries = self.known.entries
+        self.misses = RecentMisses()
+        self.verdicts = RecentVerdicts()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -83,11 +84,11 @@ class Fdb:
     @property
     def full(self) -> int:
         """How often a MAC was not kept because a table was full."""
-        return self._known.full
+        return self.known.full
 
     def stations_of(self, port: AccessPort) -> frozenset[bytes]:
         """Return the MACs learned on `port`."""
-        return self._known.stations_of(port)
+        return self.known.stations_of(port)
 
     def learn(self, port: AccessPort, mac: bytes, now: float) -> Drop | None:
         """Note that a frame from `mac` came in on `port`. Return the reason to drop it, or None."""
@@ -104,7 +105,7 @@ class Fdb:
 
     def announce(self, port: AccessPort, mac: bytes, now: float) -> None:
         """Note that `port` says it has `mac`, or that its claim on `mac` has changed."""
-        self._verdicts.forget(mac)
+        self.verdicts.forget(mac)
         self._learn_slowly(port, mac, now)
 
     def find(self, mac: bytes, now: float, look_ups: TokenBucket | None = None) -> Port | None:
@@ -122,13 +123,19 @@ class Fdb:
             return entry.port
         return self._find_slowly(mac, now, look_ups)
 
+    def is_anothers(self, there: Location, port: AccessPort) -> bool:
+        """Return whether a location is not `port`, and still exists or belongs to a name."""
+        if there.slot == self._shared.slot and there.port_id not in self._ports:
+            return there.claim != ANONYMOUS
+        return not there.is_at(self._shared.slot, port.id)
+
     def forget_port(self, port: AccessPort, *, release: bool = False) -> None:
         """Remove every MAC learned on `port`, here and in the shared table.
 
         Those of a named station stay reserved for it in the shared table, unless `release` says
         that it gives them up.
         """
-        local = self._known.pop_port(port)
+        local = self.known.pop_port(port)
         for mac in list(local.stations if local is not None else ()):
             self._forget(mac, port, reserve=not release)
 
@@ -141,7 +148,7 @@ class Fdb:
         for mac, entry in list(self._entries.items()):
             if entry.local is None:
                 if now >= entry.refresh_s:
-                    self._known.drop(mac)
+                    self.known.drop(mac)
             elif entry.local.port.claim_on(mac) != ANONYMOUS:
                 if now >= entry.refresh_s:
                     self._prolong(mac, entry, entry.local.port, now)
@@ -149,10 +156,10 @@ class Fdb:
                 self._forget(mac, entry.local.port)
 
     def _learn_slowly(self, port: AccessPort, mac: bytes, now: float) -> Drop | None:
-        verdict = self._verdicts.find(port, mac, now)
+        verdict = self.verdicts.find(port, mac, now)
         if verdict is not None:
             return verdict[0]
-        local = self._known.local(port)
+        local = self.known.local(port)
         if mac not in local.stations and local.is_full(now):
             # Said without a look at the shared table: a flood of sources costs its sender only.
             return Drop.STATION_LIMIT
@@ -160,16 +167,16 @@ class Fdb:
         refused = self._refusal(local, mac, there, now)
         if refused is None and self._take(local, mac, there, now):
             return None
-        self._verdicts.add(port, mac, refused, now)
+        self.verdicts.add(port, mac, refused, now)
         return refused
 
     def _refusal(
         self, local: LocalPort, mac: bytes, there: Location | None, now: float
     ) -> Drop | None:
         """Judge a source that is new on a port, or that was not seen there lately."""
-        if there is not None and self._is_anothers(there, local.port):
+        if there is not None and self.is_anothers(there, local.port):
             if mac in local.stations:
-                self._known.drop(mac)
+                self.known.drop(mac)
                 local.lose(mac)
             refused = self._contest(local, mac, there, now)
             if refused is not None:
@@ -178,28 +185,15 @@ class Fdb:
             return Drop.STATION_LIMIT
         return None
 
-    def _is_anothers(self, there: Location, port: AccessPort) -> bool:
-        """Return whether a location is not `port`, and still exists or belongs to a name."""
-        if there.slot == self._shared.slot and there.port_id not in self._ports:
-            return there.claim != ANONYMOUS
-        return not there.is_at(self._shared.slot, port.id)
-
     def _contest(self, local: LocalPort, mac: bytes, there: Location, now: float) -> Drop | None:
         """Return why a port may not take a MAC from another now; challenge that if it may."""
-        port = local.port
-        verdict = judge(
-            there,
-            port.claim_on(mac),
-            now,
-            is_tap=port.claim == OWN,
-            had_it=mac in local.lost,
-        )
+        verdict = local.judge(mac, there, now)
         if verdict is Verdict.TAKE:
             return None
         if verdict is Verdict.REFUSE:
             return Drop.MAC_TAKEN
         if verdict is Verdict.CHALLENGE and local.challenges.take(1, 1, now):
-            challenged = there.challenged(self._shared.slot, port.id, now)
+            challenged = there.challenged(self._shared.slot, local.port.id, now)
             self._table.put(self._network, mac, challenged)
             self._table.bump()
         return Drop.MOVE_GUARD
@@ -225,7 +219,7 @@ class Fdb:
         elif self._table.put(self._network, mac, mine):
             refresh_s = now + self._age_s / REFRESH_PART
         else:
-            self._known.full += 1
+            self.known.full += 1
             return False
         if moved:
             self._table.bump()
@@ -239,7 +233,7 @@ class Fdb:
             there = Location(self._shared.slot, port.id, port.claim_on(mac))
         until_s = inf if there.claim == OWN else now + self._age_s
         if not there.is_at(self._shared.slot, port.id):
-            self._known.drop(mac)
+            self.known.drop(mac)
         elif self._table.put(self._network, mac, replace(there, until_s=until_s)):
             entry.refresh_s = now + self._age_s / REFRESH_PART
 
@@ -249,13 +243,13 @@ class Fdb:
             return True
         if local.is_full(now):
             return False
-        quiet = self._known.to_replace(local, now)
+        quiet = self.known.to_replace(local, now)
         if quiet is not None:
             self._forget(quiet, local.port)
         return quiet is not None
 
     def _find_slowly(self, mac: bytes, now: float, look_ups: TokenBucket | None) -> Port | None:
-        if self._misses.has(mac, now):
+        if self.misses.has(mac, now):
             return None
         if look_ups is not None and mac not in self._entries and not look_ups.take(1, 1, now):
             return None
@@ -265,7 +259,7 @@ class Fdb:
             here = self._ports.get(there.port_id)
             if here is not None:
                 if entry is None or entry.port is not here:
-                    entry = Entry(here, self._known.local(here), now, now + RECHECK_S, epoch)
+                    entry = Entry(here, self.known.local(here), now, now + RECHECK_S, epoch)
                     self._keep(mac, entry)
                 entry.epoch = epoch
                 if there.is_contested:
@@ -277,16 +271,16 @@ class Fdb:
         elif there is not None and (trunk := self._trunks.get(there.slot)) is not None:
             self._keep(mac, Entry(trunk, None, now, now + RECHECK_S, epoch))
             return trunk
-        self._known.drop(mac)
-        self._misses.add(mac, now)
+        self.known.drop(mac)
+        self.misses.add(mac, now)
         return None
 
     def _keep(self, mac: bytes, entry: Entry) -> None:
-        if self._known.keep(mac, entry):
-            self._misses.forget(mac)
+        if self.known.keep(mac, entry):
+            self.misses.forget(mac)
 
     def _forget(self, mac: bytes, port: AccessPort, *, reserve: bool = False) -> None:
-        self._known.drop(mac)
+        self.known.drop(mac)
         there = self._table.get(self._network, mac)
         if there is None or not there.is_at(self._shared.slot, port.id):
             return

@@ -100,7 +100,21 @@ class Floods:
         return bool(self._sources)
 
     def add(self, flood: Flood) -> bool:
-        """Let `flood` wait behind those of its source; False if there is no room.
+        """Let `flood` wait behind those of its source; False if there is no room."""
+        if not self.has_room(flood):
+            return False
+        source = self._sources.get(flood.source)
+        if source is None:
+            source = self._sources[flood.source] = _Source()
+        size_bytes = flood.memory_bytes
+        flood.train = flood.train.detached()
+        source.floods.append(flood)
+        source.size_bytes += size_bytes
+        self._size_bytes += size_bytes
+        return True
+
+    def has_room(self, flood: Flood) -> bool:
+        """Return whether `flood` may wait.
 
         A source of which nothing waits has room for a flood of any length.
         """
@@ -108,16 +122,8 @@ class Floods:
         source = self._sources.get(flood.source)
         left_bytes = MAX_WAITING_BYTES - self._size_bytes - size_bytes
         if source is None:
-            if left_bytes < 0:
-                return False
-            source = self._sources[flood.source] = _Source()
-        elif left_bytes < NEWCOMERS_BYTES or source.size_bytes + size_bytes > MAX_SOURCE_BYTES:
-            return False
-        flood.train = flood.train.detached()
-        source.floods.append(flood)
-        source.size_bytes += size_bytes
-        self._size_bytes += size_bytes
-        return True
+            return left_bytes >= 0
+        return left_bytes >= NEWCOMERS_BYTES and source.size_bytes + size_bytes <= MAX_SOURCE_BYTES
 
     def next(self) -> Flood:
         """Return the first flood of the source whose turn it is, which has its next turn last.
@@ -173,6 +179,20 @@ class Flooder:
             self._on_waiting()
         if not waiting.add(flood):
             ingress.drops[Drop.FLOOD_QUEUE] += train.count
+
+    def would_take(self, flood: Flood) -> bool:
+        """Return whether `flood` would be copied or wait; change nothing."""
+        return not self._waiting or self._waiting.has_room(flood)
+
+    def ports_for(self, flood: Flood) -> list[Port]:
+        """Return the ports that `flood` would be copied to."""
+        network = self._networks.get(flood.origin.network)
+        hearing = [] if network is None else network.flooded.values()
+        return [
+            egress
+            for egress in (*self._trunks.values(), *hearing)
+            if egress.accepts(flood.origin.role, flood.ingress)
+        ]
 
     def flood_waiting(self, now: float) -> bool:
         """Make a turn's copies of what waits; return whether more waits."""

@@ -75,10 +75,10 @@ class Switch:
         """
         self.slot = slot
         self.trunks: dict[int, Trunk] = {}
-        self._shared = SharedView(slot, shared)
+        self.shared = SharedView(slot, shared)
         self.networks = Networks(
             self.trunks,
-            self._shared,
+            self.shared,
             age_s=age_s,
             fdb_limit=fdb_limit,
             networks_limit=networks_limit,
@@ -86,7 +86,7 @@ class Switch:
         self._networks = self.networks.by_name
         self._no_broadcast = no_broadcast
         self._no_multicast = no_multicast
-        self._flooder = Flooder(self._networks, self.trunks, self._queue, on_waiting)
+        self.flooder = Flooder(self._networks, self.trunks, self._queue, on_waiting)
         self._backlog: dict[Port, None] = {}
         """Ports that have got something since they last wrote; in order, so that runs repeat."""
 
@@ -105,7 +105,7 @@ class Switch:
 
     def announce(self, port: AccessPort, mac: bytes, now: float) -> None:
         """Learn a MAC that a station names when it connects, as if it had sent a frame."""
-        self._shared.refresh()
+        self.shared.refresh()
         if is_station_address(mac):
             self.networks.hear(port).fdb.announce(port, mac, now)
 
@@ -122,7 +122,7 @@ class Switch:
 
     def locate(self, network: str, mac: bytes) -> Location | None:
         """Return where the table that all processes share has `mac` of `network`."""
-        return self._shared.table.get(network, mac)
+        return self.shared.table.get(network, mac)
 
     def stations_of(self, port: AccessPort) -> frozenset[bytes]:
         """Return the MACs learned on `port`."""
@@ -130,7 +130,7 @@ class Switch:
 
     def age(self, now: float) -> None:
         """Forget MACs that were not seen for the ageing time. Call it every few seconds."""
-        self._shared.refresh()
+        self.shared.refresh()
         for network in self.networks:
             network.fdb.age(now)
 
@@ -139,8 +139,8 @@ class Switch:
 
         `now` is in seconds. Return how many frames there were.
         """
-        self._shared.refresh()
-        self._flooder.begin_turn()
+        self.shared.refresh()
+        self.flooder.begin_turn()
         access = ingress if isinstance(ingress, AccessPort) else None
         frames = size_bytes = 0
         for train in ingress.format.read(messages):
@@ -159,9 +159,15 @@ class Switch:
 
     def flood_waiting(self, now: float) -> bool:
         """Make some of the copies that wait, in turns; return whether more wait."""
-        more = self._flooder.flood_waiting(now)
+        more = self.flooder.flood_waiting(now)
         self._flush(now)
         return more
+
+    def group_refusal(self, destination: bytes) -> Drop | None:
+        """Return why nothing may go to a group address, or None."""
+        if destination == BROADCAST:
+            return Drop.NO_BROADCAST if self._no_broadcast else None
+        return Drop.NO_MULTICAST if self._no_multicast else None
 
     def _flush(self, now: float) -> None:
         while self._backlog:
@@ -173,7 +179,7 @@ class Switch:
         if train.is_sound(ingress.max_frame_bytes):
             self._admit(ingress, train, ingress.destinations, now)
             return
-        for part, refusal in train.sift(partial(_length_refusal, ingress.max_frame_bytes)):
+        for part, refusal in train.sift(partial(length_refusal, ingress.max_frame_bytes)):
             if refusal is None:
                 self._admit(ingress, part, ingress.destinations, now)
             else:
@@ -229,7 +235,7 @@ class Switch:
         # 5 Classify
         destination = train.addresses[:6]
         if destination[0] & 1:
-            refusal = self._group_refusal(destination)
+            refusal = self.group_refusal(destination)
             if refusal is None:
                 self._flood(origin, ingress, train, now)
             else:
@@ -244,22 +250,17 @@ class Switch:
         else:
             ingress.drops[Drop.FILTERED] += train.count
 
-    def _group_refusal(self, destination: bytes) -> Drop | None:
-        if destination == BROADCAST:
-            return Drop.NO_BROADCAST if self._no_broadcast else None
-        return Drop.NO_MULTICAST if self._no_multicast else None
-
     def _flood(self, origin: Origin, ingress: Port, train: Train, now: float) -> None:
         # 6 Storm control: the whole train if there are tokens for it, or frame by frame
         if ingress.storm.admit_all(train.packet_count(), now):
-            self._flooder.flood(origin, ingress, train, now)
+            self.flooder.flood(origin, ingress, train, now)
             return
         storm, looks, passed = ingress.storm, MAX_DISCOVERY_LOOKS, 0
         for part in (train,) if train.count == 1 else train.split():
             is_within = storm.admit(part.packet_count(), now)
             if is_within or storm.spares(part, now):
                 passed += 1
-                self._flooder.flood(origin, ingress, part, now)
+                self.flooder.flood(origin, ingress, part, now)
             elif not (looks := looks - 1):
                 break
         if passed < train.count:
@@ -276,7 +277,7 @@ class Switch:
         self._backlog[egress] = None
 
 
-def _length_refusal(
+def length_refusal(
     max_frame_bytes: int, vnet: bytes, buffer: Buffer, at: int, size: int
 ) -> Drop | None:
     """Return why the first step refuses a frame, or None."""

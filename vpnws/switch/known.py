@@ -44,6 +44,10 @@ class KnownMacs:
             local = self._local_ports[port.id] = LocalPort(port)
         return local
 
+    def look(self, port: AccessPort) -> LocalPort:
+        """Return the same, and keep nothing of a port of which nothing is kept yet."""
+        return self._local_ports.get(port.id) or LocalPort(port)
+
     def pop_port(self, port: AccessPort) -> LocalPort | None:
         """Forget a port, but not its MACs; return what was kept of it."""
         return self._local_ports.pop(port.id, None)
@@ -87,6 +91,18 @@ class KnownMacs:
             local.rescan_s = max(first_s, local.rescan_s)
         local.full_until_s = local.rescan_s
         return None
+
+    def has_room(self, local: LocalPort, now: float) -> bool:
+        """Return whether a port may get one more MAC, as it is or in the place of a quiet one.
+
+        It changes nothing, and costs a look at each MAC of a port at its limit.
+        """
+        if len(local.stations) < local.port.station_limit:
+            return True
+        looks = (
+            local.stations if now >= local.rescan_s else local.stations.intersection(local.quiet)
+        )
+        return any(self._replaceable_s(mac) <= now for mac in looks)
 
     def _replaceable_s(self, mac: bytes) -> float:
         """Return when a MAC of a port of this process will have been quiet for long enough."""

@@ -14,9 +14,13 @@ class TokenBucket:
         self._tokens = float(per_s)
         self._updated_s = now
 
+    def tokens(self, now: float) -> float:
+        """Return how many tokens there are at `now` seconds."""
+        return min(self._per_s, self._tokens + (now - self._updated_s) * self._per_s)
+
     def take(self, count: int, min_tokens: int, now: float) -> bool:
         """Take `count` tokens if there are `min_tokens`; missing ones are owed."""
-        tokens = min(self._per_s, self._tokens + (now - self._updated_s) * self._per_s)
+        tokens = self.tokens(now)
         self._updated_s = now
         is_enough = tokens >= min_tokens
         self._tokens = tokens - count if is_enough else tokens

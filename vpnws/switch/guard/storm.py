@@ -38,8 +38,22 @@ class StormControl:
 
     def spares(self, train: Train, now: float) -> bool:
         """Return whether a frame that `admit` has refused may pass: one that finds addresses."""
-        is_group = bool(train.addresses[0] & 1)
-        return is_group and is_discovery(train.frames()[0]) and self._discovery.take(1, 1, now)
+        return _is_question(train) and self._discovery.take(1, 1, now)
+
+    def tokens(self, now: float) -> float | None:
+        """Return for how many frames there are tokens at `now` seconds; None is no limit."""
+        return None if self._frames is None else self._frames.tokens(now)
+
+    def would_pass(self, train: Train, now: float) -> bool:
+        """Return whether a train of one frame would pass at `now` seconds; take no tokens."""
+        if self._frames is None or self._frames.tokens(now) >= 1:
+            return True
+        return _is_question(train) and self._discovery.tokens(now) >= 1
+
+
+def _is_question(train: Train) -> bool:
+    """Return whether a train's first frame finds addresses: ARP, ND or DHCP to a group."""
+    return bool(train.addresses[0] & 1) and is_discovery(train.frames()[0])
 
 
 UNLIMITED: Final = StormControl(0, 0.0)

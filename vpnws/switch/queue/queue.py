@@ -177,21 +177,21 @@ class EgressQueue:
         """Whether there is anything to write."""
         return self.size_bytes > 0
 
-    def _controls_bytes(self) -> int:
-        return self._other_bytes - self._rest_bytes
-
-    def _is_full(self, item: bytes) -> bool:
+    def is_full(self, item: bytes) -> bool:
         """Return whether `item` exceeds the bound; an empty queue has room for any.
 
-        Controls do not count.
+        Controls do not count. A queue that is backed up drops from its fattest flow instead.
         """
         waiting_bytes = self.size_bytes - self._controls_bytes()
         memory_bytes = waiting_bytes + len(item) + ITEM_BYTES * (len(self._fifo) + 1)
         return waiting_bytes > 0 and memory_bytes > self.limit_bytes
 
+    def _controls_bytes(self) -> int:
+        return self._other_bytes - self._rest_bytes
+
     def _push_last(self, item: bytes) -> None:
         """Queue an item for which there may be no room."""
-        if self._is_full(item):
+        if self.is_full(item):
             for part in self.format.split(item):
                 self._count_dropped(part, Drop.EGRESS_FULL)
         else:
