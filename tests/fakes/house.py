@@ -123,7 +123,12 @@ class House:
         bus = copy.copy(self.server._bus)
         bus._ends = {pair: end.dup() for pair, end in self.server._bus._ends.items()}
         server = copy.copy(self.server)
+        mailboxes = copy.copy(self.server._mailboxes)
+        mailboxes._ends = [
+            (inside.dup(), outside.dup()) for inside, outside in self.server._mailboxes._ends
+        ]
         server.loop, server.uwsgi, server._bus = loop, uwsgi, bus
+        server._mailboxes = mailboxes
         process = self.processes[number] = Process(loop, uwsgi, server, Application(server))
         uwsgi.fork_hook()
         gc.unfreeze()

@@ -16,8 +16,30 @@ if TYPE_CHECKING:
 
     from tests.fakes.watchers import FakeDescriptor
 
+START_UNIX_S: Final = 1_790_000_000.0
+"""The time of day when the test's clock shows 0."""
 MAX_ROUNDS: Final = 10_000
 """A test that needs more rounds without a rest would never end."""
+
+
+class ManualSignal:
+    """A `Signal` for what `spawn` has started."""
+
+    def __init__(self, loop: ManualLoop) -> None:
+        self._loop = loop
+        self._is_set = False
+        self._wakers: list[Callable[[], None]] = []
+
+    def set(self) -> None:
+        """Wake all who wait."""
+        self._is_set = True
+        wakers, self._wakers = self._wakers, []
+        for wake in wakers:
+            self._loop.after(0.0, wake)
+
+    def wait(self, timeout: float) -> bool:
+        """Let others run until it is set, or for `timeout` seconds of the test's clock."""
+        return self._is_set or self._loop.wait_woken(self._wakers.append, timeout)
 
 
 class ManualLoop:
@@ -39,6 +61,14 @@ class ManualLoop:
     def now(self) -> float:
         """Return the seconds that the test's clock shows."""
         return self.world.now_s
+
+    def unix_s(self) -> float:
+        """Return a time of day that moves with the test's clock."""
+        return START_UNIX_S + self.world.now_s
+
+    def make_signal(self) -> ManualSignal:
+        """Return a signal that is not set."""
+        return ManualSignal(self)
 
     def on_readable(self, fd: int, callback: Callable[[], None]) -> ManualWatcher:
         """Call `callback` in every round in which `fd` can be read."""
@@ -272,18 +302,26 @@ class ManualLoop:
         fd: int,
         timeout_s: float,
     ) -> bool:
+        watchers: list[ManualWatcher] = []
+        is_ready = self.wait_woken(lambda wake: watchers.append(watch(fd, wake)), timeout_s)
+        watchers[0].close()
+        return is_ready
+
+    def wait_woken(
+        self, register: Callable[[Callable[[], None]], object], timeout_s: float
+    ) -> bool:
+        """Wait until what `register` gets is called; False if that takes more than `timeout_s`."""
         waiting = self._spawned()
         is_ready: list[bool] = []
 
-        def wake(by_descriptor: bool) -> None:
+        def wake(by_event: bool) -> None:
             if not is_ready:
-                is_ready.append(by_descriptor)
+                is_ready.append(by_event)
                 waiting.switch()
 
-        watcher = watch(fd, partial(wake, True))
+        register(partial(wake, True))
         timer = self.after(timeout_s, partial(wake, False))
         self._switch_away(waiting)
-        watcher.close()
         timer.close()
         return is_ready[0]
 

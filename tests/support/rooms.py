@@ -19,8 +19,14 @@ ROOMS: Final = {
     "vpnws.server.uplink": (
         "The server's TAPs: made at the start, owned by the mule, joined to the switch."
     ),
+    "vpnws.server.inspect": (
+        "Makes views of one process's ports, FDB and queues, and does what the operator commands."
+    ),
     "vpnws.control": (
         "The operator's side of the server: what can be seen of it, and what can be asked of it."
+    ),
+    "vpnws.control.api": (
+        "The API for programs: its routes, subject by subject, and their description as OpenAPI."
     ),
     "vpnws.client": (
         "The station: a TAP device on Linux, joined to a vpnws switch over a WebSocket."

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import gevent
 import gevent.socket
-from gevent.event import AsyncResult
+from gevent.event import AsyncResult, Event
 from gevent.hub import get_hub
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vpnws.server.loop import Watcher
+    from vpnws.server.loop import Signal, Watcher
 
 _READ = 1
 _WRITE = 2
@@ -27,6 +27,11 @@ class GeventLoop:
     """A `Loop`. It asks gevent for the loop of the current process, so a fork may follow."""
 
     now = staticmethod(time.monotonic)
+    unix_s = staticmethod(time.time)
+
+    def make_signal(self) -> Signal:
+        """Return a signal that is not set."""
+        return Event()
 
     def on_readable(self, fd: int, callback: Callable[[], None]) -> Watcher:
         """Call `callback` whenever `fd` can be read."""

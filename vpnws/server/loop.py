@@ -18,11 +18,27 @@ class Watcher(Protocol):
         """Stop watching for good."""
 
 
+class Signal(Protocol):
+    """Something that one part of a process waits for, and another part does."""
+
+    def set(self) -> None:
+        """Wake all who wait; who waits later need not."""
+
+    def wait(self, timeout: float) -> bool:
+        """Let others run until it is set; False if that takes more than `timeout` seconds."""
+
+
 class Loop(Protocol):
     """The event loop of one process, with its clock."""
 
     def now(self) -> float:
         """Return seconds on a clock that only goes forward."""
+
+    def unix_s(self) -> float:
+        """Return the time of day, in seconds since 1970: for people, never to measure with."""
+
+    def make_signal(self) -> Signal:
+        """Return a signal that is not set."""
 
     def on_readable(self, fd: int, callback: Callable[[], None]) -> Watcher:
         """Call `callback` whenever `fd` can be read."""

@@ -15,9 +15,14 @@ NUMBER_BITS: Final = 32
 """The low bits of a port's id are its number; the others are its process's id."""
 
 
+def number_of(port_id: int) -> int:
+    """Return the number of a port in its process."""
+    return port_id & ((1 << NUMBER_BITS) - 1)
+
+
 def short_name(slot: int, port_id: int) -> str:
     """Return a port's short name: its process, from 1, and its number."""
-    return f"{slot + 1}.{port_id & ((1 << NUMBER_BITS) - 1)}"
+    return f"{slot + 1}.{number_of(port_id)}"
 
 
 class PortNames:

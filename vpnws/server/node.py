@@ -85,7 +85,8 @@ class Node:
         self.links: dict[int, Link] = {}
         self._page = page
         # Before it takes any lock: from here on the watchdog sees whether this process hangs.
-        page.join(slot, uwsgi.process_id())
+        self.process_id = uwsgi.process_id()
+        page.join(slot, self.process_id)
         self._shared = SharedFdb(loop, uwsgi, page, slot, items=settings.fdb_items)
         self.switch = Switch(
             slot,
@@ -100,10 +101,11 @@ class Node:
         self._names = PortNames(slot, self.switch)
         self._reports = Reports(self.switch, short_name)
         self._visits = Visits()
-        self._uplinks: list[AccessPort] = []
+        self.uplinks: dict[AccessPort, float] = {}
+        """The ports of the TAPs, each with when it came."""
         self._lingering: list[Link] = []
         # No id repeats at a slot: the shared FDB may still name ports of the previous process.
-        self._ids = itertools.count((uwsgi.process_id() << NUMBER_BITS) + 1)
+        self._ids = itertools.count((self.process_id << NUMBER_BITS) + 1)
         self._ticks = 0
         self._ticked_s = loop.now()
         self._stopping = False
@@ -170,7 +172,7 @@ class Node:
         )
         port.outlet = outlet
         self.switch.attach(port)
-        self._uplinks.append(port)
+        self.uplinks[port] = self.loop.now()
         return port
 
     def own(self, port: AccessPort, macs: Iterable[bytes]) -> None:
@@ -182,7 +184,7 @@ class Node:
     def detach_uplink(self, port: AccessPort) -> None:
         """Take the port of a TAP off the switch."""
         self.switch.detach(port)
-        self._uplinks.remove(port)
+        del self.uplinks[port]
         self._reports.forget(port)
 
     def stop(self) -> None:
@@ -283,7 +285,7 @@ class Node:
             may_log = partial(self._may_log, link, Event.REPORTED, now)
             for notice in look(link.port, partial(self._names.station, link), now, may_log):
                 link.notify(notice, now)
-        for port in self._uplinks:
+        for port in self.uplinks:
             look(port, partial(self._names.uplink, port), now)
         for slot, trunk in self.switch.trunks.items():
             look(trunk, partial(self._names.trunk, slot), now)

@@ -11,11 +11,14 @@ from vpnws.config import read_settings
 from vpnws.errors import ConfigError
 from vpnws.server import ini
 from vpnws.server.hang import MIN_HANG_AFTER_S
+from vpnws.server.inspect.desk import open_desk
 from vpnws.server.log import STDERR, log_as, never_wait
 from vpnws.server.master import warn_of_threads
 from vpnws.server.node import Node
 from vpnws.server.peers import kept_claims
 from vpnws.server.peers.bus import MAX_SLOTS, Bus
+from vpnws.server.peers.inquiries import Inquiries
+from vpnws.server.peers.mailboxes import Mailboxes
 from vpnws.server.peers.shared_fdb import SharedFdb
 from vpnws.server.peers.shared_page import SharedPage
 from vpnws.server.preflight import (
@@ -76,9 +79,14 @@ class Server:
         self.devices = devices
         self.settings = settings
         self.environment = environment
+        self.since_s = loop.unix_s()
+        """When the server started, in Unix time."""
         self._workers = workers
         self.page = SharedPage(slots, kept.secret if kept is not None else None)
         self._bus = Bus(slots)
+        self._mailboxes = Mailboxes(slots)
+        self.peers: Inquiries | None = None
+        """Set in a process that has begun to serve."""
 
     def reserve(self, kept: KeptClaims | None) -> None:
         """Reserve MACs for the server itself and for named stations, before any station joins."""
@@ -117,7 +125,10 @@ class Server:
         return f"worker {slot + 1}" if slot < self._workers else "mule"
 
     def _node(self, slot: int) -> Node:
-        return Node(self.loop, self.uwsgi, self.settings, self.page, self._bus, slot)
+        node = Node(self.loop, self.uwsgi, self.settings, self.page, self._bus, slot)
+        self.peers = Inquiries(self.loop, self.page, self._mailboxes, slot, self.name_of)
+        open_desk(self.peers, node, self.name_of(slot))
+        return node
 
 
 def start(

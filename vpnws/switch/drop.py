@@ -23,6 +23,8 @@ class Drop(StrEnum):
     """Ingress: the destination is one of 01-80-C2-00-00-0X."""
     NOT_ALLOWED = "not_allowed"
     """Ingress: the station's `VPNWS_ALLOW` does not let it send there."""
+    BLOCKED = "blocked"
+    """Ingress: the operator has blocked the port where the frame came in."""
     STATION_LIMIT = "station_limit"
     """Ingress: the port has as many MACs as `vpnws-station-limit`, `vpnws-bridge-limit` or
     `vpnws-uplink-limit` allows, and none of them is idle and could be replaced."""

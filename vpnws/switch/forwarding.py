@@ -7,7 +7,7 @@ train takes these steps, in this order. The comments in the code have the same n
 1. Length: at least a header, and at most the ingress port's `max_frame_bytes`. A record's virtio
    header must also be true of its frame (see wire/offload).
 2. Source: a station's own address, neither a group address nor zero. If the port has allowed
-   destinations, the frame must go to one of them.
+   destinations, the frame must go to one of them; a blocked port has none.
 3. Reserved group addresses 01-80-C2-00-00-0X are never forwarded (8.6.3).
 4. Learn the source, within the port's station limit; a MAC that another port has must be free to
    move (see guard/claims).
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from vpnws.switch.format import Written
-    from vpnws.switch.guard.destinations import AllowedDestinations
+    from vpnws.switch.guard.destinations import Destinations
     from vpnws.switch.location import Location, SharedTable
     from vpnws.switch.port import Origin, Port, Trunk
     from vpnws.wire.buffer import Buffer
@@ -197,7 +197,7 @@ class Switch:
         self,
         ingress: AccessPort,
         train: Train,
-        allowed: AllowedDestinations | None,
+        allowed: Destinations | None,
         now: float,
     ) -> None:
         """Take a sound train through the steps from the second on."""
@@ -221,14 +221,14 @@ class Switch:
             _refuse(ingress, train, refusal)
 
     def _admit_permitted(
-        self, ingress: AccessPort, train: Train, allowed: AllowedDestinations, now: float
+        self, ingress: AccessPort, train: Train, allowed: Destinations, now: float
     ) -> None:
         """Admit the frames of a train that may go where they want to."""
         for part, is_permitted in train.sift(partial(_permits, allowed)):
             if is_permitted:
                 self._admit(ingress, part, None, now)
             else:
-                _refuse(ingress, part, Drop.NOT_ALLOWED)
+                _refuse(ingress, part, allowed.refusal)
 
     def _forward(self, origin: Origin, ingress: Port, train: Train, now: float) -> None:
         """Take an admitted train through steps 5 to 8."""
@@ -286,9 +286,7 @@ def length_refusal(
     return None if is_sound(vnet, buffer, at, size, max_frame_bytes) else Drop.OFFLOAD
 
 
-def _permits(
-    allowed: AllowedDestinations, _vnet: bytes, buffer: Buffer, at: int, size: int
-) -> bool:
+def _permits(allowed: Destinations, _vnet: bytes, buffer: Buffer, at: int, size: int) -> bool:
     return allowed.permits(buffer[at : at + size])
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vpnws.switch.drop import Drop
     from vpnws.switch.format import Format
     from vpnws.switch.guard.bucket import TokenBucket
-    from vpnws.switch.guard.destinations import AllowedDestinations
+    from vpnws.switch.guard.destinations import Destinations
     from vpnws.switch.queue.queue import EgressQueue
 
 
@@ -25,6 +25,15 @@ class Origin:
     role: Role
     label: bytes
     """Network and role, encoded for a trunk's items once for each port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Why a port is blocked, and what it may do when it is not (see guard/blocking)."""
+
+    reason: str
+    origin: Origin
+    destinations: Destinations | None
 
 
 class Outlet(Protocol):
@@ -115,6 +124,7 @@ class AccessPort(Port):
     """A port in one network: a station's link, or the uplink."""
 
     __slots__ = (
+        "block",
         "claim",
         "destinations",
         "hears_floods",
@@ -137,7 +147,7 @@ class AccessPort(Port):
         station_limit: int = 1,
         claim: bytes = ANONYMOUS,
         own: frozenset[bytes] | None = None,
-        destinations: AllowedDestinations | None = None,
+        destinations: Destinations | None = None,
         hears_floods: bool = True,
     ) -> None:
         """`station_limit` bounds the MACs learned here; `claim` says whose they are (guard/claims).
@@ -153,6 +163,8 @@ class AccessPort(Port):
         self.own = own
         self.destinations = destinations
         self.hears_floods = hears_floods
+        self.block: Block | None = None
+        """Set while the operator blocks the port."""
         self.refused: dict[Drop, bytes] = {}
         """The source of the last frame that was refused here, by reason."""
         self.rival: Rival | None = None

@@ -45,6 +45,10 @@ PONG_HEADER: Final = "X-vpn-ws-pong"
 """With the value `on` in a 101, our server says that it answers pings. The C vpn-ws server, which
 answers none, does not send it."""
 SERVICE_RESTART: Final = 1012
+KICKED: Final = 4001
+"""Ours (4000 to 4999 are private, RFC 6455 7.4.2): the operator has ended the port."""
+BANNED: Final = 4003
+"""Ours: the operator does not let this station in for a time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ WHY: Final = {
     Drop.OFFLOAD: "records are not true of their frames: the client is faulty; --no-offload helps",
     Drop.SOURCE: "frames come from a group address or from zero, which no station has",
     Drop.NOT_ALLOWED: "VPNWS_ALLOW in the web server does not allow where frames go",
+    Drop.BLOCKED: "the operator has blocked the port",
     Drop.STATION_LIMIT: "the port has all the MACs that it may have; a bridge needs VPNWS_BRIDGE on"
     " in the web server, others a higher vpnws-station-limit",
     Drop.MAC_TAKEN: "the MAC belongs to {holder}: use another MAC (--mac), or end that station",

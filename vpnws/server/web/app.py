@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from websockets.utils import accept_key
 
-from vpnws.errors import CapacityError, UpgradeError
+from vpnws.errors import CapacityError, RightsError, UpgradeError
 from vpnws.server.port.describe import describe_identity
 from vpnws.server.port.receiver import receive_native, receive_stream
+from vpnws.server.web.endpoint import ControlEndpoint, is_control
 from vpnws.server.web.identity import read_identity, text_of
 from vpnws.server.web.refusals import Refusal, Refusals
-from vpnws.server.web.request import UPGRADE_REQUIRED, VERSION, asks_for_more, read_request
+from vpnws.server.web.request import (
+    UPGRADE_REQUIRED,
+    VERSION,
+    asks_for_more,
+    read_request,
+    wrong_right,
+)
 from vpnws.text import MAX_SENTENCE_CHARACTERS, one_line
 from vpnws.wire.websocket import PONG_HEADER
 
@@ -45,6 +52,7 @@ class Application:
         self._loop = server.loop
         self._uwsgi = server.uwsgi
         self._node: Node | None = None
+        self._control: ControlEndpoint | None = None
         self._refusals = Refusals()
         self._uwsgi.on_fork(self._begin)
         self._uwsgi.on_exit(self._end)
@@ -52,12 +60,16 @@ class Application:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
         try:
+            if self._control is not None and is_control(environ):
+                return self._control(environ, start_response)
             session = read_request(environ, self._settings)
             return self._upgrade(session, partial(_answer, environ, start_response))
         except CapacityError as error:
             status, sentence = "503 Service Unavailable", str(error)
         except UpgradeError as error:
             status, sentence = error.status, str(error)
+        except RightsError as error:
+            status, sentence = "500 Internal Server Error", wrong_right(error)
         self._log_refusal(environ, status, sentence)
         return refuse(start_response, status, sentence, _headers_of(status, environ))
 
@@ -65,6 +77,7 @@ class Application:
         """Start to serve in this process; uWSGI calls it after each fork, of mules too."""
         if self._uwsgi.worker_id():
             self._node = self._server.worker_node(self._uwsgi.worker_id())
+            self._control = ControlEndpoint(self._server)
             # The garbage collector need not look again at what lives as long as the process.
             gc.freeze()
             self._log_ticker = self._loop.every(LOOK_EVERY_S, self._log_refusals)

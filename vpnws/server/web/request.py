@@ -53,6 +53,11 @@ def read_request(environ: Environ, settings: Settings) -> Session:
     )
 
 
+def wrong_right(error: RightsError) -> str:
+    """Return the sentence to answer with when the web server grants a right wrongly."""
+    return f"The web server grants a right wrongly: {error}."
+
+
 def _read_granted(environ: Environ, settings: Settings) -> tuple[str, Rights]:
     """Return the network and the rights that the web server gives. Raises UpgradeError."""
     try:
@@ -60,9 +65,7 @@ def _read_granted(environ: Environ, settings: Settings) -> tuple[str, Rights]:
         told: dict[str, str] = {name: text_of(environ, name) for name in KNOWN if name in environ}
         return _read_network(told.get(NETWORK)), read_rights(told, settings.mode)
     except RightsError as error:
-        raise UpgradeError(
-            "500 Internal Server Error", f"The web server grants a right wrongly: {error}."
-        ) from error
+        raise UpgradeError("500 Internal Server Error", wrong_right(error)) from error
 
 
 def _read_network(text: str | None) -> str:

@@ -14,7 +14,9 @@ NETWORK: Final = "VPNWS_NETWORK"
 ROLE: Final = "VPNWS_ROLE"
 ALLOW: Final = "VPNWS_ALLOW"
 BRIDGE: Final = "VPNWS_BRIDGE"
-KNOWN: Final = (NETWORK, ROLE, ALLOW, BRIDGE)
+ENDPOINT: Final = "VPNWS_ENDPOINT"
+"""What a location is: the control location if it says so, else where stations join."""
+KNOWN: Final = (NETWORK, ROLE, ALLOW, BRIDGE, ENDPOINT)
 _USER: Final = "REMOTE_USER"
 """Who a station is. A misspelt one would let it in as nobody, whose MACs are not protected."""
 _READ: Final = (*KNOWN, _USER)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeAlias
 
+from vpnws.switch.drop import Drop
 from vpnws.wire.discovery import (
     NEIGHBOR_ADVERTISEMENT,
     NEIGHBOR_SOLICITATION,
@@ -31,10 +32,22 @@ _ND_SCOPES: Final = (_LINK_GROUPS, b"\xfe\x80")
 """Where a host's ND goes and no router forwards: the link's groups, and link-local addresses."""
 
 
+class Destinations(Protocol):
+    """Where the stations of a port may send to."""
+
+    refusal: ClassVar[Drop]
+    """Why other frames are dropped."""
+
+    def permits(self, frame: Buffer) -> bool:
+        """Return whether a station may send `frame`."""
+
+
 class AllowedDestinations:
     """Destinations a station may send to. What every host needs (ARP, ND, DHCP) always passes."""
 
     __slots__ = ("_four", "_six")
+
+    refusal: ClassVar[Drop] = Drop.NOT_ALLOWED
 
     def __init__(self, networks: tuple[IpNetwork, ...]) -> None:
         """`networks` are the destinations allowed, IPv4 and IPv6."""

@@ -15,6 +15,8 @@ class Kind(IntEnum):
     """Ports of its own community, and promiscuous ports."""
     PROMISCUOUS = 2
     """Every port."""
+    BLOCKED = 3
+    """No port: the operator has blocked it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ def may_talk(a: Role, b: Role) -> bool:
     """Return whether ports with these roles may exchange frames; the order does not matter."""
     if a is b:
         return a.kind is not Kind.ISOLATED
+    if Kind.BLOCKED in (a.kind, b.kind):
+        return False
     if Kind.PROMISCUOUS in (a.kind, b.kind):
         return True
     return a.kind is Kind.COMMUNITY and a == b

@@ -18,10 +18,11 @@ the same, so that a video stream does not cut its sender off from its neighbors.
 class StormControl:
     """What one port may flood: broadcast, unknown unicast and multicast (BUM) frames."""
 
-    __slots__ = ("_discovery", "_frames")
+    __slots__ = ("_discovery", "_frames", "rate")
 
     def __init__(self, rate: int, now: float) -> None:
         """`rate` is in frames per second, 0 for no limit. A burst may be one second's worth."""
+        self.rate = rate
         self._frames = TokenBucket(rate, now) if rate else None
         self._discovery = TokenBucket(DISCOVERY_PER_S, now)
 

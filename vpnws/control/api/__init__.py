@@ -1,0 +1,1 @@
+"""The API for programs: its routes, subject by subject, and their description as OpenAPI."""

@@ -1,0 +1,134 @@
+"""Routes of ports: list them, end them, block them, change their limits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+from msgspec import Meta, Struct
+
+from vpnws.control.asks import AskError, BlockAsk, Done, KickAsk, LimitsAsk, PortsAsk
+from vpnws.control.calls import Call, CallError, Route
+from vpnws.control.paging import Filter, Page, merge_pages
+from vpnws.control.ports import command, port_key
+from vpnws.control.views import Limits, PortView
+
+if TYPE_CHECKING:
+    from vpnws.control.asks import Answers
+    from vpnws.control.paging import Rows
+
+MAX_REASON_CHARACTERS: Final = 100
+"""A longer reason is refused: a close frame has 123 bytes for it (RFC 6455 5.5)."""
+
+
+class PortsQuery(Filter, frozen=True, kw_only=True):
+    """Which ports to list."""
+
+    trunks: bool = False
+    """Whether to list trunks too."""
+
+
+class ReasonBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why an operator does something; the station is told."""
+
+    reason: Annotated[str, Meta(max_length=MAX_REASON_CHARACTERS)] = ""
+
+
+class LimitsBody(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits of a port: those that are given change."""
+
+
+def list_ports(call: Call) -> Page[PortView]:
+    """Answer with one page of ports."""
+    query: PortsQuery = call.query
+    ask = PortsAsk(filter=query, has_trunks=query.trunks)
+    answers: Answers[Rows[PortView]] = call.peers.ask(ask)
+    parts = answers.by_process.values()
+    return merge_pages(parts, port_key, query.limit, answers.missing)
+
+
+def get_port(call: Call) -> PortView:
+    """Answer with one port."""
+    name = call.path["id"]
+    found: Rows[PortView] = command(call, name, PortsAsk(filter=Filter(port=name, limit=1)))
+    if not found.items:
+        raise AskError(f"there is no port {name}: its station has gone", 404)
+    return found.items[0]
+
+
+def kick(call: Call) -> Done:
+    """End a port; its station may come back."""
+    name = call.path["id"]
+    return _done(command(call, name, KickAsk(port=name, reason=call.body.reason, by=call.by)))
+
+
+def block(call: Call) -> Done:
+    """Let nothing in or out at a port."""
+    return _block(call, is_blocked=True, reason=call.body.reason)
+
+
+def unblock(call: Call) -> Done:
+    """Let frames in and out at a port again."""
+    return _block(call, is_blocked=False)
+
+
+def set_limits(call: Call) -> Done:
+    """Change limits of a port, until it goes."""
+    name, limits = call.path["id"], call.body
+    if limits == LimitsBody():
+        raise CallError(f"no limit is given: set one of {', '.join(Limits.__struct_fields__)}")
+    return _done(command(call, name, LimitsAsk(port=name, limits=limits, by=call.by)))
+
+
+def _block(call: Call, *, is_blocked: bool, reason: str = "") -> Done:
+    name = call.path["id"]
+    ask = BlockAsk(port=name, is_blocked=is_blocked, reason=reason, by=call.by)
+    return _done(command(call, name, ask))
+
+
+def _done(answer: Done) -> Done:
+    return answer
+
+
+ROUTES: Final = (
+    Route(
+        "GET",
+        "ports",
+        list_ports,
+        "Lists ports in the order of their ids.",
+        Page[PortView],
+        query=PortsQuery,
+    ),
+    Route("GET", "ports/{id}", get_port, "Shows one port.", PortView),
+    Route(
+        "PATCH",
+        "ports/{id}",
+        set_limits,
+        "Changes limits of a port until it goes; 0 means no limit.",
+        Done,
+        body=LimitsBody,
+    ),
+    Route(
+        "POST",
+        "ports/{id}/kick",
+        kick,
+        "Ends a station's connection; the station is told why, and may come back.",
+        Done,
+        body=ReasonBody,
+    ),
+    Route(
+        "POST",
+        "ports/{id}/block",
+        block,
+        "Lets no frame in or out at a port, until it is unblocked or goes.",
+        Done,
+        body=ReasonBody,
+    ),
+    Route(
+        "POST",
+        "ports/{id}/unblock",
+        unblock,
+        "Lets frames in and out at a port again.",
+        Done,
+        body=ReasonBody,
+    ),
+)

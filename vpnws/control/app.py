@@ -1,0 +1,131 @@
+"""The control location as a WSGI application: finds the route, reads the request, answers."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from urllib.parse import parse_qs
+
+from vpnws.control import seed
+from vpnws.control.api.routes import ROUTES
+from vpnws.control.asks import AskError
+from vpnws.control.calls import (
+    Call,
+    CallError,
+    ErrorView,
+    Response,
+    Route,
+    to_json,
+)
+from vpnws.control.crosssite import check_token, make_token, refuse_other_sites, refuse_unclear
+from vpnws.control.reading import read_body, read_query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from vpnws.control.asks import Peers
+    from vpnws.control.calls import About
+
+API: Final = "/api/v1/"
+_HEADERS: Final = (
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Referrer-Policy", "same-origin"),
+)
+StartResponse: TypeAlias = "Callable[[str, list[tuple[str, str]]], Callable[[bytes], object]]"
+
+log = logging.getLogger("vpnws")
+
+
+class ControlApp:
+    """Answers requests that the web server has granted `VPNWS_ENDPOINT control`."""
+
+    def __init__(self, peers: Peers, about: About, secret: bytes) -> None:
+        """`peers` are the server's processes; `secret` is known to them alone."""
+        self._peers = peers
+        self._about = about
+        self._secret = secret
+
+    def __call__(
+        self, environ: Mapping[str, Any], start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Serve one request (PEP 3333)."""
+        try:
+            response = self._answer(environ)
+        except (CallError, AskError) as error:
+            response = to_json(ErrorView(str(error)), error.status)
+        return _send(response, start_response, environ.get("REQUEST_METHOD") == "HEAD")
+
+    def _answer(self, environ: Mapping[str, Any]) -> Response:
+        path, method = environ.get("PATH_INFO", ""), environ.get("REQUEST_METHOD", "")
+        by = environ.get("REMOTE_USER", "")
+        call = Call(
+            self._peers,
+            self._about,
+            by=by,
+            token=make_token(self._secret, by),
+            accept=environ.get("HTTP_ACCEPT", ""),
+        )
+        at = path.rfind(API)
+        if at >= 0:
+            refuse_other_sites(environ, is_page=False)
+            return _answer_api(call, environ, method, path[at + len(API) :])
+        return _answer_root(call, environ, method)
+
+
+def _answer_root(call: Call, environ: Mapping[str, Any], method: str) -> Response:
+    if method not in ("GET", "HEAD"):
+        raise CallError("here is GET only: changes go to api/v1", 405)
+    kill = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True).get("kill")
+    refuse_other_sites(environ, is_page=kill is None)
+    if kill is not None:
+        refuse_unclear(environ)
+        return seed.kill(call, kill[0])
+    return seed.list_peers(call)
+
+
+def _answer_api(call: Call, environ: Mapping[str, Any], method: str, path: str) -> Response:
+    words = path.strip("/").split("/")
+    found = [(route, named) for route in ROUTES if (named := route.match(words)) is not None]
+    wanted = "GET" if method == "HEAD" else method
+    for route, named in found:
+        if route.method == wanted:
+            return _call(route, call, environ, named)
+    if found:
+        allowed = ", ".join(sorted({route.method for route, _ in found}))
+        raise CallError(f"{method[:16]} is not allowed here: {allowed} is", 405)
+    raise CallError("there is nothing here: api/v1/openapi.json has all paths", 404)
+
+
+def _call(route: Route, call: Call, environ: Mapping[str, Any], named: dict[str, str]) -> Response:
+    if route.is_change:
+        check_token(environ, call.token)
+    answer = route.handler(
+        Call(
+            call.peers,
+            call.about,
+            path=named,
+            query=read_query(route.query, environ.get("QUERY_STRING", "")),
+            body=read_body(route.body, environ),
+            by=call.by,
+            token=call.token,
+            accept=call.accept,
+        )
+    )
+    return answer if isinstance(answer, Response) else to_json(answer)
+
+
+def _send(response: Response, start_response: StartResponse, is_head: bool) -> Iterable[bytes]:
+    status = f"{response.status} {HTTPStatus(response.status).phrase}"
+    given = {name for name, _ in response.headers}
+    headers = [("Content-Type", response.content_type), *response.headers]
+    headers += [header for header in _HEADERS if header[0] not in given]
+    body = response.body
+    if isinstance(body, bytes):
+        headers.append(("Content-Length", str(len(body))))
+        start_response(status, headers)
+        return () if is_head else (body,)
+    start_response(status, headers)
+    return () if is_head else body

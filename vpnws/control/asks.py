@@ -1,0 +1,119 @@
+"""What control asks of the server's processes, and how: every ask names the type of its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, get_args
+
+from msgspec import Struct
+
+from vpnws.control.paging import Filter, Rows
+from vpnws.control.views import Limits, PortView, ProcessView
+from vpnws.errors import VpnwsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+A = TypeVar("A")
+
+
+class Ask(Struct, Generic[A], frozen=True, kw_only=True):
+    """A question or a command for one process or for all; `A` is the type of its answer."""
+
+    @classmethod
+    def answer_type(cls) -> Any:
+        """Return the type of the answer."""
+        return get_args(cls.__orig_bases__[0])[0]  # type: ignore[attr-defined]
+
+
+class Done(Struct, frozen=True):
+    """The answer to a command: how many things it has changed."""
+
+    count: int = 0
+
+
+class ProcessStatus(Struct, frozen=True, kw_only=True):
+    """What one process adds to the status of the server."""
+
+    process: ProcessView
+    networks: tuple[str, ...]
+    macs: int
+    """Those learned on its own ports."""
+
+
+class StatusAsk(Ask[ProcessStatus], frozen=True):
+    """How is this process?"""
+
+
+class PortsAsk(Ask[Rows[PortView]], frozen=True, kw_only=True):
+    """Which ports does this process have?"""
+
+    filter: Filter = Filter()
+    has_trunks: bool = False
+    """Whether to list trunks too."""
+
+
+class KickAsk(Ask[Done], frozen=True, kw_only=True):
+    """End the port with this id: its station may come back."""
+
+    port: str
+    reason: str = ""
+    by: str = ""
+
+
+class BlockAsk(Ask[Done], frozen=True, kw_only=True):
+    """Let nothing in or out at a port, or let it again."""
+
+    port: str
+    is_blocked: bool
+    reason: str = ""
+    by: str = ""
+
+
+class LimitsAsk(Ask[Done], frozen=True, kw_only=True):
+    """Change limits of a port; those that are None stay."""
+
+    port: str
+    limits: Limits
+    by: str = ""
+
+
+ASKS: Final[tuple[type[Ask[Any]], ...]] = (StatusAsk, PortsAsk, KickAsk, BlockAsk, LimitsAsk)
+"""Every ask that a process may get."""
+
+
+class AskError(VpnwsError):
+    """A process cannot do what it was asked to do.
+
+    Arguments: the sentence to show, and the HTTP status that says the same.
+    """
+
+    def __init__(self, sentence: str, status: int = 409) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Answers(Generic[A]):
+    """What the processes have answered in time."""
+
+    by_process: dict[str, A]
+    """By the names of the processes, in their order."""
+    missing: tuple[str, ...] = ()
+    """The processes that did not answer."""
+
+
+class Peers(Protocol):
+    """The processes of the server, as one of them reaches all of them."""
+
+    def ask(self, ask: Ask[A], slot: int | None = None) -> Answers[A]:
+        """Ask the process at `slot`, or all; let others run until they have answered.
+
+        It takes ASK_S at most. Raises AskError if a process refuses, or if there is none at `slot`.
+        """
+
+    def post(self, slot: int, message: Ask[Any]) -> bool:
+        """Send something that needs no answer; False if there is no room for it now."""
+
+    def serve(self, ask: type[Ask[A]], handler: Callable[[Any], A]) -> None:
+        """Have `handler` answer what this process is asked. It may raise AskError."""

@@ -1,0 +1,119 @@
+"""One request to the control location, what answers it, and the routes that lead there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from vpnws.errors import VpnwsError
+
+if TYPE_CHECKING:
+    from vpnws.control.asks import Peers
+
+MAX_BODY_BYTES: Final = 65536
+"""A longer body of a request is refused."""
+JSON: Final = "application/json"
+
+
+class CallError(VpnwsError):
+    """A request cannot be answered.
+
+    Arguments: the sentence to show, with the remedy, and the HTTP status.
+    """
+
+    def __init__(self, sentence: str, status: int = 400) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class ErrorView(Struct, frozen=True):
+    """Why a request was refused, and what to do about it."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer to a request."""
+
+    body: bytes | Iterator[bytes] = b""
+    """A stream is an iterator: what it yields is sent at once, until it ends."""
+    content_type: str = JSON
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What control knows of the server that it belongs to."""
+
+    version: str
+    mode: str
+    since_s: float
+    """When the server started, in Unix time."""
+    unix_s: Callable[[], float]
+    """Returns the Unix time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, read and judged."""
+
+    peers: Peers
+    about: About
+    path: dict[str, str] = field(default_factory=dict)
+    """The parts of the path that a route names, such as `id`."""
+    query: Any = None
+    body: Any = None
+    by: str = ""
+    """Who asks, as the web server says."""
+    token: str = ""
+    """What a change by this user must carry."""
+    accept: str = ""
+
+
+Handler: TypeAlias = Callable[[Call], "Struct | Response"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a request goes: a method and a path below api/v1, with what they take and answer."""
+
+    method: str
+    path: str
+    """Such as `ports/{id}/kick`."""
+    handler: Handler
+    summary: str
+    """One sentence for the documentation."""
+    answer: Any
+    """The type of the answer; None for one that is not JSON."""
+    query: type[Struct] | None = None
+    body: type[Struct] | None = None
+    content_type: str = JSON
+
+    @property
+    def is_change(self) -> bool:
+        """Whether the request changes something."""
+        return self.method != "GET"
+
+    def match(self, words: list[str]) -> dict[str, str] | None:
+        """Return the named parts of a path of `words`, or None if it is another route's."""
+        own = self.path.split("/")
+        if len(own) != len(words):
+            return None
+        named = {}
+        for part, word in zip(own, words, strict=True):
+            if part.startswith("{"):
+                named[part[1:-1]] = word
+            elif part != word:
+                return None
+        return named
+
+
+def to_json(answer: Struct, status: int = 200) -> Response:
+    """Return `answer` as JSON."""
+    return Response(msgspec.json.encode(answer), status=status)

@@ -1,0 +1,25 @@
+"""The desk of one process: answers everything that control asks of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vpnws.control.asks import BlockAsk, KickAsk, LimitsAsk, PortsAsk, StatusAsk
+from vpnws.server.inspect.commands import Commands
+from vpnws.server.inspect.ports import PortViews
+from vpnws.server.inspect.processes import ProcessViews
+
+if TYPE_CHECKING:
+    from vpnws.control.asks import Peers
+    from vpnws.server.node import Node
+
+
+def open_desk(peers: Peers, node: Node, process: str) -> None:
+    """Have what `node` has and does be seen and commanded; `process` is its name."""
+    ports = PortViews(node, process)
+    commands = Commands(node)
+    peers.serve(StatusAsk, ProcessViews(node, process).status)
+    peers.serve(PortsAsk, ports.list)
+    peers.serve(KickAsk, commands.kick)
+    peers.serve(BlockAsk, commands.block)
+    peers.serve(LimitsAsk, commands.set_limits)
