@@ -272,7 +272,7 @@ class TestFormats:
         assert len(buffers) <= 512
         assert len(buffers[0]) == CONTROL_RESERVE_BYTES
 
-    def test_a_tap_gets_each_record_without_its_length(self) -> None:
+    def test_a_tap_gets_each_record_by_itself(self) -> None:
         fabric = Fabric()
         one = fabric.attach(format_=RECORDS)
         tap = fabric.attach(format_=TAP_RECORDS)
@@ -280,4 +280,4 @@ class TestFormats:
         frames = [frame(mac(2), mac(1), size) for size in (60, 61)]
         fabric.send(one, records(*frames))
         written = TAP_RECORDS.gather(tap.egress, 1 << 20, 512, fabric.now)
-        assert written == [bytes(10) + each for each in frames]
+        assert written == [records(each) for each in frames]

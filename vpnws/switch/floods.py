@@ -178,7 +178,7 @@ class Flooder:
                 return
             self._on_waiting()
         if not waiting.add(flood):
-            ingress.drops[Drop.FLOOD_QUEUE] += train.count
+            ingress.drop((train,), train.count, Drop.FLOOD_QUEUE, now)
 
     def would_take(self, flood: Flood) -> bool:
         """Return whether `flood` would be copied or wait; change nothing."""
@@ -201,7 +201,7 @@ class Flooder:
         while waiting and self._room_writes > 0:
             flood = waiting.next()
             if flood.ports is None and now - flood.came_s > MAX_WAIT_S:
-                flood.ingress.drops[Drop.FLOOD_QUEUE] += flood.train.count
+                flood.ingress.drop((flood.train,), flood.train.count, Drop.FLOOD_QUEUE, now)
                 waiting.finish()
             elif self._go_on(flood, now):
                 waiting.finish()
@@ -211,6 +211,8 @@ class Flooder:
         """Queue a train at further ports, while this turn has room; return whether all have it."""
         ports = flood.ports
         if ports is None:
+            if flood.ingress.witness is not None:
+                flood.ingress.witness.came(flood.train, flood.came_s)
             network = self._networks.get(flood.origin.network)
             # The last port of the network may have gone while the flood waited.
             ports = flood.ports = [] if network is None else list(network.flooded.values())

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from vpnws.switch.drop import Drop
 from vpnws.switch.floods import Flood
-from vpnws.switch.forwarding import length_refusal
 from vpnws.switch.guard.claims import Verdict
+from vpnws.switch.guard.length import length_refusal
 from vpnws.wire.ethernet import RESERVED, is_station_address
 from vpnws.wire.plain_train import read_frames
 from vpnws.wire.records import NOTHING_TO_DO

@@ -17,7 +17,6 @@ from vpnws.wire import trunk
 from vpnws.wire.plain_train import read_frames
 from vpnws.wire.record_train import from_trunk, read_records
 from vpnws.wire.records import (
-    LENGTH_BYTES,
     MAX_RECORDS_BYTES,
     PREFIX_BYTES,
     SUBPROTOCOL,
@@ -150,17 +149,14 @@ class Records:
 
 
 class TapRecords(Records):
-    """Records for a TAP with virtio headers: it takes a record without the length."""
+    """Records for a TAP with virtio headers: it takes each without its length."""
 
     def gather(
         self, queue: EgressQueue, max_bytes: int, max_buffers: int, now: float
     ) -> list[bytes | memoryview]:
-        """Take records; each buffer is for its own write."""
-        return [
-            memoryview(record)[LENGTH_BYTES:]
-            for item in queue.take(max_bytes, max_buffers, now)
-            for record in split_records(item)
-        ]
+        """Take records; each is for its own write."""
+        items = queue.take(max_bytes, max_buffers, now)
+        return [record for item in items for record in split_records(item)]
 
 
 class TrunkItems(PlainFrames):

@@ -26,16 +26,17 @@ ports than one turn has time for waits (see floods).
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from vpnws.switch.drop import Drop
 from vpnws.switch.floods import Flooder
+from vpnws.switch.guard.length import length_refusal
 from vpnws.switch.location import SharedView
+from vpnws.switch.mirror import Mirrors
 from vpnws.switch.networks import Networks
 from vpnws.switch.port import AccessPort
-from vpnws.wire.ethernet import BROADCAST, HEADER_BYTES, RESERVED, ZERO, is_station_address
-from vpnws.wire.offload import is_sound
-from vpnws.wire.records import NOTHING_TO_DO
+from vpnws.wire.ethernet import BROADCAST, RESERVED, ZERO, is_station_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,12 +88,14 @@ class Switch:
         self._no_broadcast = no_broadcast
         self._no_multicast = no_multicast
         self.flooder = Flooder(self._networks, self.trunks, self._queue, on_waiting)
+        self.mirrors = Mirrors(self.networks.ports)
         self._backlog: dict[Port, None] = {}
         """Ports that have got something since they last wrote; in order, so that runs repeat."""
 
     def attach(self, port: AccessPort) -> None:
         """Add `port` to its origin's network. Raises CapacityError."""
         self.networks.attach(port)
+        self.mirrors.watch(port)
 
     def detach(self, port: AccessPort, *, release: bool = False) -> None:
         """Remove `port` and everything learned on it; its queue is dropped with it.
@@ -183,13 +186,13 @@ class Switch:
             if refusal is None:
                 self._admit(ingress, part, ingress.destinations, now)
             else:
-                _refuse(ingress, part, refusal)
+                _refuse(ingress, part, refusal, now)
 
     def _receive_trunk(self, ingress: Port, train: Train, now: float) -> None:
         """Take a train from another process through the steps that it has not been through."""
         origin = self.networks.origin_of(train.label)
         if origin is None:
-            ingress.drops[Drop.FILTERED] += train.count
+            ingress.drop((train,), train.count, Drop.FILTERED, now)
         else:
             self._forward(origin, ingress, train, now)
 
@@ -204,21 +207,21 @@ class Switch:
         # 2 Source
         destination, source = train.addresses[:6], train.addresses[6:]
         if source[0] & 1 or source == ZERO:
-            _refuse(ingress, train, Drop.SOURCE)
+            _refuse(ingress, train, Drop.SOURCE, now)
             return
         if allowed is not None and not all(map(allowed.permits, train.frames())):
             self._admit_permitted(ingress, train, allowed, now)
             return
         # 3 Reserved
         if destination[0] & 1 and destination in RESERVED:
-            _refuse(ingress, train, Drop.RESERVED)
+            _refuse(ingress, train, Drop.RESERVED, now)
             return
         # 4 Learn
         refusal = self._networks[ingress.origin.network].fdb.learn(ingress, source, now)
         if refusal is None:
             self._forward(ingress.origin, ingress, train, now)
         else:
-            _refuse(ingress, train, refusal)
+            _refuse(ingress, train, refusal, now)
 
     def _admit_permitted(
         self, ingress: AccessPort, train: Train, allowed: Destinations, now: float
@@ -228,7 +231,7 @@ class Switch:
             if is_permitted:
                 self._admit(ingress, part, None, now)
             else:
-                _refuse(ingress, part, allowed.refusal)
+                _refuse(ingress, part, allowed.refusal, now)
 
     def _forward(self, origin: Origin, ingress: Port, train: Train, now: float) -> None:
         """Take an admitted train through steps 5 to 8."""
@@ -239,32 +242,38 @@ class Switch:
             if refusal is None:
                 self._flood(origin, ingress, train, now)
             else:
-                ingress.drops[refusal] += train.count
+                ingress.drop((train,), train.count, refusal, now)
             return
         egress = self._networks[origin.network].fdb.find(destination, now, ingress.look_ups)
         if egress is None:
             self._flood(origin, ingress, train, now)
         # 7 Egress rules
         elif egress.accepts(origin.role, ingress):
+            if ingress.witness is not None:
+                ingress.witness.came(train, now)
             self._queue(egress, train, egress.format.write(train, origin.label), now)
         else:
-            ingress.drops[Drop.FILTERED] += train.count
+            ingress.drop((train,), train.count, Drop.FILTERED, now)
 
     def _flood(self, origin: Origin, ingress: Port, train: Train, now: float) -> None:
         # 6 Storm control: the whole train if there are tokens for it, or frame by frame
         if ingress.storm.admit_all(train.packet_count(), now):
             self.flooder.flood(origin, ingress, train, now)
             return
-        storm, looks, passed = ingress.storm, MAX_DISCOVERY_LOOKS, 0
-        for part in (train,) if train.count == 1 else train.split():
+        storm, passed = ingress.storm, 0
+        parts = iter((train,) if train.count == 1 else train.split())
+        refused: list[Train] = []
+        for part in parts:
             is_within = storm.admit(part.packet_count(), now)
             if is_within or storm.spares(part, now):
                 passed += 1
                 self.flooder.flood(origin, ingress, part, now)
-            elif not (looks := looks - 1):
-                break
-        if passed < train.count:
-            ingress.drops[Drop.STORM] += train.count - passed
+            else:
+                refused.append(part)
+                if len(refused) == MAX_DISCOVERY_LOOKS:
+                    break
+        if refused:
+            ingress.drop(chain(refused, parts), train.count - passed, Drop.STORM, now)
 
     def _queue(self, egress: Port, train: Train, written: Written, now: float) -> None:
         # 8 Queue
@@ -277,19 +286,10 @@ class Switch:
         self._backlog[egress] = None
 
 
-def length_refusal(
-    max_frame_bytes: int, vnet: bytes, buffer: Buffer, at: int, size: int
-) -> Drop | None:
-    """Return why the first step refuses a frame, or None."""
-    if vnet == NOTHING_TO_DO:
-        return None if HEADER_BYTES <= size <= max_frame_bytes else Drop.LENGTH
-    return None if is_sound(vnet, buffer, at, size, max_frame_bytes) else Drop.OFFLOAD
-
-
 def _permits(allowed: Destinations, _vnet: bytes, buffer: Buffer, at: int, size: int) -> bool:
     return allowed.permits(buffer[at : at + size])
 
 
-def _refuse(ingress: AccessPort, train: Train, refusal: Drop) -> None:
-    ingress.drops[refusal] += train.count
+def _refuse(ingress: AccessPort, train: Train, refusal: Drop, now: float) -> None:
+    ingress.drop((train,), train.count, refusal, now)
     ingress.refused[refusal] = train.addresses[6:]

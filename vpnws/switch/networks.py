@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vpnws.switch.location import SharedView
-    from vpnws.switch.port import AccessPort, Trunk
+    from vpnws.switch.port import AccessPort, Port, Trunk
 
 MAX_ORIGINS: Final = 4096
 """Trunk labels that are remembered with their origins. A full table is emptied, and labels are read
@@ -59,6 +59,12 @@ class Networks:
     def __iter__(self) -> Iterator[Network]:
         """Go through the networks."""
         return iter(self.by_name.values())
+
+    def ports(self) -> Iterator[Port]:
+        """Go through all ports of the switch, the trunks first."""
+        yield from self._trunks.values()
+        for network in self:
+            yield from network.ports.values()
 
     def of(self, origin: Origin) -> Network:
         """Return the network of an origin that `make_origin` or `origin_of` has returned."""

@@ -10,11 +10,15 @@ from vpnws.switch.guard.roles import Role, may_talk
 from vpnws.switch.guard.storm import UNLIMITED, StormControl
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from vpnws.switch.drop import Drop
     from vpnws.switch.format import Format
     from vpnws.switch.guard.bucket import TokenBucket
     from vpnws.switch.guard.destinations import Destinations
     from vpnws.switch.queue.queue import EgressQueue
+    from vpnws.switch.witness import Witness
+    from vpnws.wire.train import Train
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +71,7 @@ class Port:
         "rx_bytes",
         "rx_frames",
         "storm",
+        "witness",
     )
 
     def __init__(
@@ -93,6 +98,8 @@ class Port:
         self.rx_frames = 0
         self.rx_bytes = 0
         self.drops = egress.drops
+        self.witness: Witness | None = None
+        """Who sees its frames (see `see_with`)."""
 
     @property
     def tx_frames(self) -> int:
@@ -103,6 +110,20 @@ class Port:
     def tx_bytes(self) -> int:
         """Their bytes."""
         return self.egress.counts.offered_bytes - self.egress.counts.discarded_bytes
+
+    def see_with(self, witness: Witness | None) -> None:
+        """Have `witness` see its frames from now on, in both directions; None for nobody."""
+        self.witness = self.egress.witness = witness
+
+    def drop(self, trains: Iterable[Train], frames: int, reason: Drop, now: float) -> None:
+        """Count `trains`, which came in here, as dropped: they have `frames` frames in all.
+
+        Only a witness looks at the trains.
+        """
+        self.drops[reason] += frames
+        if self.witness is not None:
+            for train in trains:
+                self.witness.came(train, now, reason)
 
     def accepts(self, role: Role, ingress: Port) -> bool:
         """Return whether a frame that came in at `ingress` may go out here.

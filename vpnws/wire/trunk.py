@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vpnws.wire.buffer import Buffer
-
 _PREFIX: Final = Struct(">IHB")
 """The length of the records in bytes, how many they are, the length of the label."""
 MAX_LABEL_BYTES: Final = 255
@@ -44,10 +42,9 @@ def records_at(item: bytes) -> int:
     return _PREFIX.size + item[_PREFIX.size - 1]
 
 
-def frames_of(item: Buffer) -> int:
-    """Return how many records an item has."""
-    frames: int = _PREFIX.unpack_from(item)[1]
-    return frames
+def label_of(item: bytes) -> bytes:
+    """Return the label of an item."""
+    return item[_PREFIX.size : records_at(item)]
 
 
 def decode_items(message: bytes) -> list[tuple[bytes, bytes, int]]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from vpnws.sizes import MAX_WRITE_BUFFERS
 from vpnws.switch.drop import Drop
-from vpnws.wire.trunk import frames_of
 
 if TYPE_CHECKING:
     from vpnws.server.loop import Loop, Watcher
@@ -101,7 +100,8 @@ class TrunkLink:
                 return False
             except OSError:
                 # No memory for it, or more than the socket ever takes: these frames are lost.
-                port.drops[Drop.DEVICE] += sum(frames_of(item) for item in batch)
+                for item in batch:
+                    queue.drop(bytes(item), Drop.DEVICE, now)
             if queue.rest:
                 queue.keep([])
         return True

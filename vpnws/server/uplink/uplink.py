@@ -63,10 +63,12 @@ class Uplink:
             return
         port, tap = self._port, self._tap
         write = tap.write_record if tap.has_vnet else tap.write
-        while frames := port.format.gather(port.egress, WRITE_BYTES, TURN_FRAMES, now):
+        frame_at = LENGTH_BYTES if tap.has_vnet else 0
+        while items := port.format.gather(port.egress, WRITE_BYTES, TURN_FRAMES, now):
             try:
-                for frame in frames:
-                    self._write(write, port, frame)
+                for item in items:
+                    if not _write(write, memoryview(item)[frame_at:]):
+                        port.egress.drop(bytes(item), Drop.DEVICE, now)
             except OSError as error:
                 self._lose(error)
                 return
@@ -83,17 +85,6 @@ class Uplink:
         if self._tap is not None:
             self._tap.close()
             self._tap = None
-
-    @staticmethod
-    def _write(write: Callable[[Buffer], None], port: AccessPort, frame: Buffer) -> None:
-        try:
-            write(frame)
-        except BlockingIOError:
-            port.drops[Drop.DEVICE] += 1
-        except OSError as error:
-            if error.errno not in FRAME_ERRORS:
-                raise
-            port.drops[Drop.DEVICE] += 1
 
     def _open(self) -> None:
         try:
@@ -179,6 +170,19 @@ class Uplink:
             self._failure = sentence
             log.warning("uplink %s down network=%s: %s", self._device, self._network, sentence)
         self._retry = self._loop.after(RETRY_S, self._open)
+
+
+def _write(write: Callable[[Buffer], None], frame: Buffer) -> bool:
+    """Write a frame; return False if the kernel refuses it. Raises OSError if the device fails."""
+    try:
+        write(frame)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in FRAME_ERRORS:
+            raise
+        return False
+    return True
 
 
 def read_message(tap: Tap, max_packet_bytes: int) -> bytes:

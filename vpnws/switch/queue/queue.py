@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, deque
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from vpnws.switch.drop import Drop
@@ -30,6 +31,8 @@ from vpnws.wire.marks import mark_ce
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from vpnws.switch.witness import Witness
 
 CONTROL_RESERVE_BYTES = 4096
 """This much room is reserved for pings and pongs, so frames cannot crowd them out. A control
@@ -53,6 +56,7 @@ class EgressQueue:
         "limit_bytes",
         "rest",
         "size_bytes",
+        "witness",
     )
 
     def __init__(
@@ -68,6 +72,7 @@ class EgressQueue:
         self.drops: Counter[Drop] = Counter()
         """Dropped frames by reason; the port counts in the same object."""
         self.counts = QueueCounts()
+        self.witness: Witness | None = None
         self.size_bytes = 0
         """Everything that waits, including `rest` and `controls`."""
         self.backed_up = False
@@ -100,7 +105,11 @@ class EgressQueue:
             self.size_bytes = waiting_bytes
         else:
             for item in items:
-                self._push_last(item)
+                if self.is_full(item):
+                    self.drop(item, Drop.EGRESS_FULL, now)
+                else:
+                    fifo.append(item)
+                    self.size_bytes += len(item)
 
     def push_control(self, message: bytes) -> bool:
         """Queue a control message before all frames: a slow station must not seem dead.
@@ -116,15 +125,25 @@ class EgressQueue:
 
     def take(self, max_bytes: int, max_items: int, now: float) -> list[bytes]:
         """Take the next items, within both bounds; if anything waits, at least one item."""
-        if self.backed_up:
-            return self._take_fair(max_bytes, max_items, now)
         fifo = self._fifo
-        if self.size_bytes > max_bytes or len(fifo) > max_items:
-            return self._take_front(fifo, max_bytes, max_items)
-        items = list(fifo)
-        fifo.clear()
-        self.size_bytes = self._other_bytes
+        if self.backed_up:
+            self._classify(now)
+            items = self._take_flows(max_bytes, max_items, now)
+            self.backed_up = self.size_bytes > 0
+        elif self.size_bytes > max_bytes or len(fifo) > max_items:
+            items = self._take_front(fifo, max_bytes, max_items)
+        else:
+            items = list(fifo)
+            fifo.clear()
+            self.size_bytes = self._other_bytes
+        if self.witness is not None:
+            self.witness.left(items, now)
         return items
+
+    def drop(self, item: bytes, reason: Drop, now: float) -> None:
+        """Count each frame of `item`, which is not in the queue or no longer, as dropped."""
+        for part in self.format.split(item):
+            self._drop_one(part, reason, now)
 
     def take_controls(self) -> list[bytes]:
         """Take all control messages."""
@@ -132,8 +151,7 @@ class EgressQueue:
         self.controls.clear()
         self.size_bytes -= self._controls_bytes()
         self._other_bytes = self._rest_bytes
-        if not self.size_bytes:
-            self.backed_up = False
+        self.backed_up = self.backed_up and self.size_bytes > 0
         return messages
 
     def keep(self, rest: Sequence[bytes | memoryview]) -> None:
@@ -143,8 +161,7 @@ class EgressQueue:
         self._other_bytes += rest_bytes - self._rest_bytes
         self.size_bytes += rest_bytes - self._rest_bytes
         self._rest_bytes = rest_bytes
-        if not self.size_bytes:
-            self.backed_up = False
+        self.backed_up = self.backed_up and self.size_bytes > 0
 
     def state(self) -> QueueState:
         """Return the queue as plain data, without `controls` and `rest`."""
@@ -161,8 +178,8 @@ class EgressQueue:
         self._fifo.extend(state.items)
         frame_at = self.format.frame_at
         self._flows.resume(state.flows, lambda item: flow_key(item, frame_at(item)))
-        waiting = [state.items, *(flow.items for flow in state.flows)]
-        self.size_bytes += sum(len(item) for items in waiting for item in items)
+        waiting = chain(state.items, *(flow.items for flow in state.flows))
+        self.size_bytes += sum(map(len, waiting))
         self.backed_up = state.backed_up
         self.drops.update(state.drops)
         self.counts = state.counts.copy()
@@ -178,9 +195,9 @@ class EgressQueue:
         return self.size_bytes > 0
 
     def is_full(self, item: bytes) -> bool:
-        """Return whether `item` exceeds the bound; an empty queue has room for any.
+        """Return whether `item` exceeds the bound; controls do not count.
 
-        Controls do not count. A queue that is backed up drops from its fattest flow instead.
+        An empty queue has room for any. One that is backed up drops from its fattest flow instead.
         """
         waiting_bytes = self.size_bytes - self._controls_bytes()
         memory_bytes = waiting_bytes + len(item) + ITEM_BYTES * (len(self._fifo) + 1)
@@ -189,20 +206,12 @@ class EgressQueue:
     def _controls_bytes(self) -> int:
         return self._other_bytes - self._rest_bytes
 
-    def _push_last(self, item: bytes) -> None:
-        """Queue an item for which there may be no room."""
-        if self.is_full(item):
-            for part in self.format.split(item):
-                self._count_dropped(part, Drop.EGRESS_FULL)
-        else:
-            self._fifo.append(item)
-            self.size_bytes += len(item)
-
-    def _count_dropped(self, item: bytes, reason: Drop) -> None:
+    def _drop_one(self, item: bytes, reason: Drop, now: float) -> None:
         """Count the frame of `item`, which has only one, as dropped."""
         self.drops[reason] += 1
-        self.counts.discarded_frames += 1
-        self.counts.discarded_bytes += len(item) - self.format.frame_at(item)
+        self.counts.discard(len(item) - self.format.frame_at(item))
+        if self.witness is not None:
+            self.witness.left((item,), now, reason)
 
     def _take_front(self, fifo: deque[bytes], max_bytes: int, max_items: int) -> list[bytes]:
         items: list[bytes] = []
@@ -224,45 +233,32 @@ class EgressQueue:
             push, frame_at = self._flows.push, self.format.frame_at
             for item in items:
                 push(flow_key(item, frame_at(item)), item, now)
-        self._trim()
+        self._trim(now)
 
     def _classify(self, now: float) -> None:
         """Give the items that came before the port was backed up to their flows, in order."""
         if self._fifo:
             self._enqueue_parts(self._fifo, now)
             self._fifo.clear()
-            self._trim()
+            self._trim(now)
 
     def _enqueue_parts(self, items: Iterable[bytes], now: float) -> None:
-        """Give `items` to their flows, split into items of one frame each.
-
-        Their bytes are in size_bytes already.
-        """
+        """Give each frame of `items` to its flow; their bytes are in size_bytes already."""
         for item in items:
             self.size_bytes -= len(item)
             for part in self.format.split(item):
                 self.size_bytes += len(part)
                 self._flows.push(flow_key(part, self.format.frame_at(part)), part, now)
 
-    def _trim(self) -> None:
+    def _trim(self, now: float) -> None:
         """Drop items until the bound holds, each from the head of the fattest flow."""
         flows = self._flows
         min_items = 0 if self._rest_bytes else 1
         limit_bytes = self.limit_bytes + self._controls_bytes()
         while flows.count > min_items and self.size_bytes + flows.overhead_bytes > limit_bytes:
-            self._discard(flows.pop(flows.fattest())[0], Drop.EGRESS_FULL)
-
-    def _discard(self, item: bytes, reason: Drop) -> None:
-        """Drop `item`, which has left its flow and has one frame."""
-        self.size_bytes -= len(item)
-        self._count_dropped(item, reason)
-
-    def _take_fair(self, max_bytes: int, max_items: int, now: float) -> list[bytes]:
-        self._classify(now)
-        items = self._take_flows(max_bytes, max_items, now)
-        if not self.size_bytes:
-            self.backed_up = False
-        return items
+            item, _came_s = flows.pop(flows.fattest())
+            self.size_bytes -= len(item)
+            self._drop_one(item, Drop.EGRESS_FULL, now)
 
     def _take_flows(self, max_bytes: int, max_items: int, now: float) -> list[bytes]:
         """Take the next items, flow by flow, within both bounds."""
@@ -290,7 +286,8 @@ class EgressQueue:
         if flow.codel.judge(wait_s, is_short, now, control):
             marked = mark_ce(item, self.format.frame_at(item))
             if marked is None:
-                self._discard(item, Drop.CODEL)
+                self.size_bytes -= len(item)
+                self._drop_one(item, Drop.CODEL, now)
                 return None
             counts.marked += marked is not item
             item = marked

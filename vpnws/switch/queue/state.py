@@ -41,6 +41,11 @@ class QueueCounts:
     waited_s: float = 0.0
     """How long they waited, together."""
 
+    def discard(self, size_bytes: int) -> None:
+        """Count a frame of `size_bytes` as dropped."""
+        self.discarded_frames += 1
+        self.discarded_bytes += size_bytes
+
     def copy(self) -> QueueCounts:
         """Return counts that stay as they are when these go on."""
         return replace(self, delays=list(self.delays))
