@@ -10,7 +10,7 @@ case "${1:-all}" in
     demo) tools="$tools nginx-light iperf3 iputils-ping openssl" ;;
     *)
         tools="$tools nginx-light apache2 haproxy caddy iperf3 tcpdump iputils-ping openssl git"
-        tools="$tools dnsmasq-base nftables busybox systemd openvpn tinc strace curl procps"
+        tools="$tools dnsmasq-base nftables iptables busybox systemd openvpn tinc strace curl procps"
         ;;
 esac
 command -v apt-get >/dev/null || exit 0

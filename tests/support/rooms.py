@@ -28,6 +28,9 @@ ROOMS: Final = {
     "vpnws.control.api": (
         "The API for programs: its routes, subject by subject, and their description as OpenAPI."
     ),
+    "vpnws.doctor": (
+        "The doctor: names what on a host is known to break such networks, each with its remedy."
+    ),
     "vpnws.client": (
         "The station: a TAP device on Linux, joined to a vpnws switch over a WebSocket."
     ),
@@ -70,6 +73,7 @@ LAYERS: Final = (
     ("vpnws.server", "vpnws.client.program", "vpnws.client.__main__"),
     ("vpnws.client.connect", "vpnws.client.system"),
     ("vpnws.client.carry",),
+    ("vpnws.doctor",),
     ("vpnws.client", "vpnws.control"),
     ("vpnws.switch", "vpnws.tap"),
     ("vpnws.wire",),
@@ -82,6 +86,7 @@ LAYERS: Final = (
 SIDE_BY_SIDE: Final = (
     ("vpnws.server", "vpnws.client"),
     ("vpnws.control", "vpnws.client"),
+    ("vpnws.doctor", "vpnws.client"),
     ("vpnws.client.connect", "vpnws.client.system"),
     ("vpnws.switch", "vpnws.tap"),
 )

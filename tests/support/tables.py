@@ -116,12 +116,19 @@ def exit_codes() -> str:
     return table(("code", "meaning"), rows)
 
 
+def findings_of_the_doctor() -> str:
+    """Return what the doctor finds, with what each means."""
+    rows = [(f"`{name.value}`", name.says) for name in members("Name", "vpnws/doctor")]
+    return table(("finding", "what it means"), rows)
+
+
 TABLES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "rooms": ("docs/design.md", rooms),
     "modules": ("docs/topics/modules.md", module_map),
     "bounds": ("docs/topics/bounds.md", bounds),
     "drops in the switch": ("docs/topics/drops.md", drops_in_switch),
     "drops in the client": ("docs/topics/drops.md", drops_in_client),
+    "findings of the doctor": ("docs/trouble.md", findings_of_the_doctor),
     "settings": ("docs/settings.md", settings),
     "options of the client": ("docs/client.md", client_options),
     "exit codes of the client": ("docs/client.md", exit_codes),
