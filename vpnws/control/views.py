@@ -7,9 +7,14 @@ text as in `02:00:00:00:00:0a`. A port's `id` is its process's number, from 1, a
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
+
+RECENT_S: Final = 10.0
+"""What counts as recent in a view: drops, and how late a loop was."""
+RETURN_S: Final = 60.0
+"""A join of somebody who left this short a time ago is a return."""
 
 PortKind: TypeAlias = Literal["station", "tap", "trunk"]
 AddressSource: TypeAlias = Literal["arp", "nd", "dhcp"]

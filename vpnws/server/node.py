@@ -22,6 +22,7 @@ from vpnws.server.port.describe import (
 from vpnws.server.port.link import Link
 from vpnws.server.port.visits import Event, Visits
 from vpnws.server.reports import Reports
+from vpnws.server.tally import Tally
 from vpnws.switch.format import TRUNK_ITEMS, for_station
 from vpnws.switch.forwarding import Switch
 from vpnws.switch.guard.bucket import TokenBucket
@@ -99,7 +100,8 @@ class Node:
             on_waiting=self._flood_later,
         )
         self._names = PortNames(slot, self.switch)
-        self._reports = Reports(self.switch, short_name)
+        self.reports = Reports(self.switch, short_name)
+        self.tally = Tally(page, slot, TICK_S, loop.now())
         self._visits = Visits()
         self.uplinks: dict[AccessPort, float] = {}
         """The ports of the TAPs, each with when it came."""
@@ -107,7 +109,6 @@ class Node:
         # No id repeats at a slot: the shared FDB may still name ports of the previous process.
         self._ids = itertools.count((self.process_id << NUMBER_BITS) + 1)
         self._ticks = 0
-        self._ticked_s = loop.now()
         self._stopping = False
         bus.keep_only(slot)
         for other, end in bus.ends(slot).items():
@@ -185,7 +186,7 @@ class Node:
         """Take the port of a TAP off the switch."""
         self.switch.detach(port)
         del self.uplinks[port]
-        self._reports.forget(port)
+        self.reports.forget(port)
 
     def stop(self) -> None:
         """End every link because the server restarts or stops, and accept no more stations."""
@@ -225,10 +226,12 @@ class Node:
         self.switch.detach(port, release=link.left_for_good)
         # Link and port would else keep each other until the next full garbage collection.
         port.outlet = NO_OUTLET
-        self._reports.forget(port)
+        self.reports.forget(port)
         self._page.set_ports(self.slot, len(self.links))
-        if self._may_log(link, Event.WENT, self.loop.now()):
-            age_s = self.loop.now() - link.times.opened_s
+        now = self.loop.now()
+        self.tally.leave(link.session.identity, now)
+        if self._may_log(link, Event.WENT, now):
+            age_s = now - link.times.opened_s
             log.info(
                 "port %s %s; %s",
                 self._names.short(port),
@@ -245,6 +248,7 @@ class Node:
     def _say_up(self, link: Link) -> None:
         """Say who has come, to the operator and where need be to the station."""
         session, port, now = link.session, link.port, self.loop.now()
+        self.tally.join(session.identity, now)
         is_logged = self._may_log(link, Event.CAME, now)
         if is_logged:
             unheard = "" if port.hears_floods else f"; {UNHEARD}"
@@ -264,7 +268,7 @@ class Node:
         self._page.beat(self.slot)
         self._ticks += 1
         # After a late tick, what stations sent in the meantime may still be unread: judge nobody.
-        was_late, self._ticked_s = now - self._ticked_s > 2 * TICK_S, now
+        was_late = self.tally.lag.tick(now) > TICK_S
         for link in [] if was_late else list(self.links.values()):
             link.watch_over(now, settings.ping_every_s, settings.dead_after_s)
         self._report_drops(now)
@@ -280,7 +284,7 @@ class Node:
 
     def _report_drops(self, now: float) -> None:
         """Report what is being dropped, in the log and to the stations concerned."""
-        look = self._reports.look
+        look = self.reports.look
         for link in list(self.links.values()):
             may_log = partial(self._may_log, link, Event.REPORTED, now)
             for notice in look(link.port, partial(self._names.station, link), now, may_log):

@@ -7,11 +7,13 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from vpnws.server.port.drop_watch import OF_A_MAC, SAY_AGAIN_S, DropWatch, explain
+from vpnws.server.port.recent_drops import RecentDrops
 from vpnws.switch.guard.claims import ANONYMOUS, OWN
 from vpnws.switch.port import AccessPort
 from vpnws.wire.ethernet import format_mac
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable
 
     from vpnws.switch.drop import Drop
@@ -30,11 +32,18 @@ class Reports:
         self._name_at = name_at
         self._watches: dict[Port, DropWatch] = {}
         self._rivals_said_s: dict[Port, float] = {}
+        self._recent: dict[Port, RecentDrops] = {}
 
     def forget(self, port: Port) -> None:
         """Stop watching `port`, which has gone."""
         self._watches.pop(port, None)
         self._rivals_said_s.pop(port, None)
+        self._recent.pop(port, None)
+
+    def recent(self, port: Port, now: float) -> Counter[Drop]:
+        """Return what `port` has dropped within the last RECENT_S; `now` is in seconds."""
+        recent = self._recent.get(port)
+        return recent.counts(port.drops, now) if recent is not None else port.drops.copy()
 
     def look(
         self,
@@ -53,6 +62,8 @@ class Reports:
             watch = self._watches.get(port)
             if watch is None:
                 watch = self._watches[port] = DropWatch()
+                self._recent[port] = RecentDrops()
+            self._recent[port].look(port.drops, now)
             notices += [
                 self._say(port, describe() if may_log() else "", *said, now)
                 for said in watch.look(port.drops, now)

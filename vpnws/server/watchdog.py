@@ -87,6 +87,7 @@ class Watchdog:
             sight.state,
             self._killed,
         )
+        self._server.page.note_kill(slot)
         try:
             self._processes.kill(sight.pid)
         except OSError as error:

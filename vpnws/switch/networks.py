@@ -8,6 +8,7 @@ from vpnws.errors import CapacityError
 from vpnws.switch.fdb import Fdb
 from vpnws.switch.guard.roles import Kind, Role
 from vpnws.switch.port import Origin
+from vpnws.switch.totals import PastTotals
 from vpnws.wire import trunk
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from vpnws.switch.location import SharedView
     from vpnws.switch.port import AccessPort, Port, Trunk
+    from vpnws.switch.totals import Totals
 
 MAX_ORIGINS: Final = 4096
 """Trunk labels that are remembered with their origins. A full table is emptied, and labels are read
@@ -24,15 +26,24 @@ again."""
 class Network:
     """One broadcast domain, as one process sees it: its ports here, and its FDB."""
 
-    __slots__ = ("fdb", "flooded", "name", "ports")
+    __slots__ = ("fdb", "flooded", "name", "past", "ports")
 
-    def __init__(self, name: str, ports: dict[int, AccessPort], fdb: Fdb) -> None:
-        """`fdb` finds the ports in `ports`, by their ids."""
+    def __init__(self, name: str, ports: dict[int, AccessPort], fdb: Fdb, past: Totals) -> None:
+        """`fdb` finds the ports in `ports`, by their ids; `past` is of ports that have gone."""
         self.name = name
         self.ports = ports
         self.flooded: dict[int, AccessPort] = {}
         """Those of the ports that what is flooded goes to, by their ids."""
         self.fdb = fdb
+        self.past = past
+
+    def totals(self) -> Totals:
+        """Return what has passed this network since the process began."""
+        totals = self.past.copy()
+        totals.add_fdb(self.fdb)
+        for port in self.ports.values():
+            totals.add_port(port)
+        return totals
 
 
 class Networks:
@@ -55,6 +66,7 @@ class Networks:
         self._fdb_limit = fdb_limit
         self._networks_limit = networks_limit
         self._origins: dict[bytes, Origin | None] = {}
+        self._past = PastTotals()
 
     def __iter__(self) -> Iterator[Network]:
         """Go through the networks."""
@@ -65,6 +77,13 @@ class Networks:
         yield from self._trunks.values()
         for network in self:
             yield from network.ports.values()
+
+    def totals(self) -> list[tuple[str, Totals]]:
+        """Return what has passed each network since the process began, by the networks' names.
+
+        Those that have no port any more come first.
+        """
+        return self._past.items() + [(network.name, network.totals()) for network in self]
 
     def of(self, origin: Origin) -> Network:
         """Return the network of an origin that `make_origin` or `origin_of` has returned."""
@@ -103,7 +122,10 @@ class Networks:
         network.fdb.forget_port(port, release=release)
         network.ports.pop(port.id, None)
         network.flooded.pop(port.id, None)
+        network.past.add_port(port)
         if not network.ports:
+            network.past.add_fdb(network.fdb)
+            self._past.keep(network.name, network.past)
             del self.by_name[network.name]
             self._origins.clear()
 
@@ -126,6 +148,6 @@ class Networks:
         self.check_room(name)
         ports: dict[int, AccessPort] = {}
         fdb = Fdb(name, ports, self._trunks, self._shared, age_s=self._age_s, limit=self._fdb_limit)
-        network = self.by_name[name] = Network(name, ports, fdb)
+        network = self.by_name[name] = Network(name, ports, fdb, self._past.take(name))
         self._origins.clear()
         return network

@@ -1,4 +1,4 @@
-"""Memory that all processes of the server share: each one's epoch, ports and heartbeats."""
+"""Memory that all processes of the server share: each one's epoch, ports, heartbeats and counts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ SECRET_BYTES: Final = 16
 _EPOCH: Final = struct.Struct("@Q")
 _COUNT: Final = struct.Struct("@Q")
 _PULSE: Final = struct.Struct("@QQ")
+_LIVES: Final = struct.Struct("@QQ")
+MAX_DEPARTURES: Final = 1024
+"""Stations that have left one process and are remembered, so that each process knows those who come
+back; a further one puts the oldest out, and counts as new when it comes."""
+DEPARTURE: Final = struct.Struct("@8sd")
+"""A station's digest, and when it left."""
 
 
 class SharedPage:
@@ -28,8 +34,13 @@ class SharedPage:
         """How many processes there can be."""
         self._epochs_bytes = slots * _EPOCH.size
         self._pulses_at = self._epochs_bytes + slots * _COUNT.size
-        self._memory = memoryview(mmap.mmap(-1, self._pulses_at + slots * _PULSE.size))
+        self._lives_at = self._pulses_at + slots * _PULSE.size
+        departures_at = self._lives_at + slots * _LIVES.size
+        self._departures_bytes = MAX_DEPARTURES * DEPARTURE.size
+        self._memory = memoryview(mmap.mmap(-1, departures_at + slots * self._departures_bytes))
         self._epochs = self._memory[: self._epochs_bytes]
+        self.departures = self._memory[departures_at:]
+        """MAX_DEPARTURES of each slot, one after the other (see `departures`)."""
 
     def epochs(self) -> bytes:
         """Return all epochs; two results are equal if no process moved its epoch in between."""
@@ -53,6 +64,22 @@ class SharedPage:
     def join(self, slot: int, pid: int) -> None:
         """Begin to beat at `slot`, as the process `pid`; 0 is to end it, and be watched no more."""
         self._beat(slot, pid, 0)
+        if pid:
+            self._count_life(slot, 0)
+
+    def note_kill(self, slot: int) -> None:
+        """Note that the process at `slot` is killed; only the watchdog does, which kills it."""
+        self._count_life(slot, 1)
+
+    def lives(self, slot: int) -> tuple[int, int]:
+        """Return how many processes have begun at `slot`, and how many of them were killed."""
+        starts, kills = _LIVES.unpack_from(self._memory, self._lives_at + slot * _LIVES.size)
+        return starts, kills
+
+    def _count_life(self, slot: int, index: int) -> None:
+        at = self._lives_at + slot * _LIVES.size + index * _COUNT.size
+        (count,) = _COUNT.unpack_from(self._memory, at)
+        _COUNT.pack_into(self._memory, at, count + 1)
 
     def beat(self, slot: int) -> None:
         """Show that the process at `slot`, the caller's own, is alive."""
@@ -61,7 +88,7 @@ class SharedPage:
 
     def pulses(self) -> list[tuple[int, int]]:
         """Return for each slot the process's id, 0 for none, and how often it has beaten."""
-        return list(_PULSE.iter_unpack(self._memory[self._pulses_at :]))
+        return list(_PULSE.iter_unpack(self._memory[self._pulses_at : self._lives_at]))
 
     def _beat(self, slot: int, pid: int, beats: int) -> None:
         _PULSE.pack_into(self._memory, self._pulses_at + slot * _PULSE.size, pid, beats)

@@ -70,6 +70,8 @@ class Application:
             status, sentence = error.status, str(error)
         except RightsError as error:
             status, sentence = "500 Internal Server Error", wrong_right(error)
+        if self._node is not None:
+            self._node.tally.refuse(status)
         self._log_refusal(environ, status, sentence)
         return refuse(start_response, status, sentence, _headers_of(status, environ))
 

@@ -127,7 +127,8 @@ class EgressQueue:
         """Take the next items, within both bounds; if anything waits, at least one item."""
         fifo = self._fifo
         if self.backed_up:
-            self._classify(now)
+            if fifo:
+                self._classify(now)
             items = self._take_flows(max_bytes, max_items, now)
             self.backed_up = self.size_bytes > 0
         elif self.size_bytes > max_bytes or len(fifo) > max_items:
@@ -225,7 +226,8 @@ class EgressQueue:
         return items
 
     def _push_fair(self, items: Sequence[bytes], frames: int, items_bytes: int, now: float) -> None:
-        self._classify(now)
+        if self._fifo:
+            self._classify(now)
         self.size_bytes += items_bytes
         if frames > len(items):
             self._enqueue_parts(items, now)
@@ -237,10 +239,9 @@ class EgressQueue:
 
     def _classify(self, now: float) -> None:
         """Give the items that came before the port was backed up to their flows, in order."""
-        if self._fifo:
-            self._enqueue_parts(self._fifo, now)
-            self._fifo.clear()
-            self._trim(now)
+        self._enqueue_parts(self._fifo, now)
+        self._fifo.clear()
+        self._trim(now)
 
     def _enqueue_parts(self, items: Iterable[bytes], now: float) -> None:
         """Give each frame of `items` to its flow; their bytes are in size_bytes already."""
