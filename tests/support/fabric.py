@@ -46,12 +46,12 @@ class FakeTable:
     def delete(self, network: str, mac: bytes) -> None:
         self.entries.pop((network, mac), None)
 
-    def reserve(self, network: str, mac: bytes, claim: bytes) -> None:
+    def reserve(self, network: str, mac: bytes, claim: bytes, *, is_pinned: bool = False) -> None:
         if claim == ANONYMOUS:
             self.delete(network, mac)
             return
-        until_s = inf if claim == OWN else self.now + RESERVED_S
-        self.entries[network, mac] = Location(NOWHERE, 0, claim, until_s)
+        until_s = inf if claim == OWN or is_pinned else self.now + RESERVED_S
+        self.entries[network, mac] = Location(NOWHERE, 0, claim, until_s, is_pinned=is_pinned)
 
     def bump(self) -> None:
         self.moves += 1

@@ -222,7 +222,7 @@ class TestStep4Learn:
         learn(fabric, b, 2)
         fabric.send(a, frame(mac(2), mac(1)))
         assert [len(fabric.received(port)) for port in (b, c, d)] == [1, 1, 1]
-        assert fabric.fdb(b).full == 1
+        assert fabric.fdb(b).known.counts.refused == 1
 
 
 class TestMove:

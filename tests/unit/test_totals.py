@@ -69,7 +69,7 @@ def test_a_full_table_is_counted_after_the_network_has_gone() -> None:
     port = fabric.attach()
     for number in range(1, 5):
         fabric.send(port, frame(mac(99), mac(number)))
-    full = fabric.fdb(port).full
+    full = fabric.fdb(port).known.counts.refused
     assert full == totals(fabric)["default"].macs_refused > 0
     fabric.detach(port)
     assert totals(fabric)["default"].macs_refused == full

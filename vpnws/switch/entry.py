@@ -40,7 +40,7 @@ class LocalPort:
 
     def judge(self, mac: bytes, there: Location, now: float) -> Verdict:
         """Judge a frame from `mac`, which came in here and is at another place, `there`."""
-        claim, is_tap = self.port.claim_on(mac), self.port.claim == OWN
+        claim, is_tap = self.port.claim_on(mac, there), self.port.claim == OWN
         had_it = mac in self.lost or mac in self.stations
         return judge(there, claim, now, is_tap=is_tap, had_it=had_it)
 

@@ -10,7 +10,6 @@ entry is missing. Frames are then flooded, and still reach the station, until it
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -18,22 +17,19 @@ from vpnws.switch.drop import Drop
 from vpnws.switch.entry import Entry, LocalPort
 from vpnws.switch.guard.claims import ANONYMOUS, OWN, Verdict
 from vpnws.switch.known import KnownMacs
-from vpnws.switch.location import Location
-from vpnws.switch.port import Rival
 from vpnws.switch.recent import RecentMisses, RecentVerdicts
+from vpnws.switch.shared_entries import SharedEntries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from vpnws.switch.guard.bucket import TokenBucket
-    from vpnws.switch.location import SharedView
+    from vpnws.switch.location import Location, SharedView
     from vpnws.switch.port import AccessPort, Port, Trunk
 
 RECHECK_S: Final = 5.0
 """A MAC found at another process is looked up again after this time, even if no process said that
 it moved."""
-REFRESH_PART: Final = 4
-"""The shared entry is written again after this part of its life: a quarter."""
 
 
 class Fdb:
@@ -45,6 +41,7 @@ class Fdb:
         "_network",
         "_ports",
         "_shared",
+        "_shared_entries",
         "_table",
         "_trunks",
         "known",
@@ -71,6 +68,7 @@ class Fdb:
         self._trunks = trunks
         self._shared = shared
         self._table = shared.table
+        self._shared_entries = SharedEntries(network, shared, age_s)
         self._age_s = age_s
         self.known = KnownMacs(limit)
         """Like the two below, only this class changes it; others may look."""
@@ -80,11 +78,6 @@ class Fdb:
 
     def __len__(self) -> int:
         return len(self._entries)
-
-    @property
-    def full(self) -> int:
-        """How often a MAC was not kept because a table was full."""
-        return self.known.full
 
     def stations_of(self, port: AccessPort) -> frozenset[bytes]:
         """Return the MACs learned on `port`."""
@@ -138,6 +131,19 @@ class Fdb:
         local = self.known.pop_port(port)
         for mac in list(local.stations if local is not None else ()):
             self._forget(mac, port, reserve=not release)
+
+    def flush(self, mac: bytes) -> bool:
+        """Forget where `mac` is and what was judged of it; return whether a port here had it.
+
+        A name's stays reserved for it. What is the server's own is not forgotten.
+        """
+        self.verdicts.forget(mac)
+        self.known.forgive(mac)
+        port = self.known.port_here(mac)
+        if port is None or port.claim_on(mac) == OWN:
+            return False
+        self._forget(mac, port, reserve=True)
+        return True
 
     def disown(self, port: AccessPort, mac: bytes) -> None:
         """Forget `mac`, which is no longer one of the server's own."""
@@ -193,9 +199,7 @@ class Fdb:
         if verdict is Verdict.REFUSE:
             return Drop.MAC_TAKEN
         if verdict is Verdict.CHALLENGE and local.challenges.take(1, 1, now):
-            challenged = there.challenged(self._shared.slot, local.port.id, now)
-            self._table.put(self._network, mac, challenged)
-            self._table.bump()
+            self._shared_entries.challenge(local.port, mac, there, now)
         return Drop.MOVE_GUARD
 
     def _take(self, local: LocalPort, mac: bytes, there: Location | None, now: float) -> bool:
@@ -203,39 +207,25 @@ class Fdb:
 
         Then it is not learned, so that another process may learn it, and its frames are flooded.
         """
-        port, known, claim = local.port, self._entries.get(mac), local.port.claim_on(mac)
-        until_s = inf if claim == OWN else now + self._age_s
-        mine = Location(self._shared.slot, port.id, claim, until_s)
-        moved = there is not None and there.is_somewhere
-        is_written = False
-        if there is not None and there.is_at(mine.slot, mine.port_id):
-            moved = False
-            is_written = there.claim == claim and not there.is_contested
-            mine = replace(mine, rival_s=now if there.is_contested else there.rival_s)
-            if there.is_contested:
-                port.rival = Rival(mac, there.rival_slot, there.rival_id)
-        if is_written and known is not None and known.port is port and now < known.refresh_s:
-            refresh_s = known.refresh_s
-        elif self._table.put(self._network, mac, mine):
-            refresh_s = now + self._age_s / REFRESH_PART
-        else:
-            self.known.full += 1
+        port, known = local.port, self._entries.get(mac)
+        written_s = known.refresh_s if known is not None and known.port is port else -inf
+        refresh_s = self._shared_entries.take(port, mac, there, written_s, now)
+        if refresh_s is None:
+            self.known.counts.refused += 1
             return False
-        if moved:
+        if there is not None and there.is_somewhere and not there.is_at(self._shared.slot, port.id):
+            self.known.counts.moved += 1
             self._table.bump()
         self._keep(mac, Entry(port, local, now, refresh_s, self._shared.epoch))
         return True
 
     def _prolong(self, mac: bytes, entry: Entry, port: AccessPort, now: float) -> None:
-        """Write the shared entry of a silent station again. That answers no challenge."""
-        there = self._table.get(self._network, mac)
-        if there is None:
-            there = Location(self._shared.slot, port.id, port.claim_on(mac))
-        until_s = inf if there.claim == OWN else now + self._age_s
-        if not there.is_at(self._shared.slot, port.id):
+        """Keep a silent station's MAC, unless it is elsewhere now."""
+        refresh_s = self._shared_entries.prolong(port, mac, now)
+        if refresh_s is None:
             self.known.drop(mac)
-        elif self._table.put(self._network, mac, replace(there, until_s=until_s)):
-            entry.refresh_s = now + self._age_s / REFRESH_PART
+        else:
+            entry.refresh_s = refresh_s
 
     def _make_room(self, local: LocalPort, now: float) -> bool:
         """Return whether a port may learn one more MAC; if it is full, forget a quiet one first."""
@@ -245,6 +235,7 @@ class Fdb:
             return False
         quiet = self.known.to_replace(local, now)
         if quiet is not None:
+            self.known.counts.evicted += 1
             self._forget(quiet, local.port)
         return quiet is not None
 
@@ -267,7 +258,7 @@ class Fdb:
                     entry.refresh_s = -inf
                 return here
             # Two processes raced, and the port that lost has gone.
-            self._table.reserve(self._network, mac, there.claim)
+            self._shared_entries.reserve(mac, there)
         elif there is not None and (trunk := self._trunks.get(there.slot)) is not None:
             self._keep(mac, Entry(trunk, None, now, now + RECHECK_S, epoch))
             return trunk
@@ -281,11 +272,4 @@ class Fdb:
 
     def _forget(self, mac: bytes, port: AccessPort, *, reserve: bool = False) -> None:
         self.known.drop(mac)
-        there = self._table.get(self._network, mac)
-        if there is None or not there.is_at(self._shared.slot, port.id):
-            return
-        if reserve:
-            self._table.reserve(self._network, mac, there.claim)
-        else:
-            self._table.delete(self._network, mac)
-        self._table.bump()
+        self._shared_entries.forget(port, mac, reserve=reserve)

@@ -31,12 +31,14 @@ from typing import TYPE_CHECKING, Final
 
 from vpnws.switch.drop import Drop
 from vpnws.switch.floods import Flooder
+from vpnws.switch.guard.destinations import permits_at
 from vpnws.switch.guard.length import length_refusal
 from vpnws.switch.location import SharedView
 from vpnws.switch.mirror import Mirrors
 from vpnws.switch.networks import Networks
 from vpnws.switch.port import AccessPort
 from vpnws.wire.ethernet import BROADCAST, RESERVED, ZERO, is_station_address
+from vpnws.wire.told import MAX_TOLD_BYTES, UNICAST_TOLD_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,7 +47,6 @@ if TYPE_CHECKING:
     from vpnws.switch.guard.destinations import Destinations
     from vpnws.switch.location import Location, SharedTable
     from vpnws.switch.port import Origin, Port, Trunk
-    from vpnws.wire.buffer import Buffer
     from vpnws.wire.train import Train
 
 MAX_DISCOVERY_LOOKS: Final = 16
@@ -134,8 +135,7 @@ class Switch:
     def age(self, now: float) -> None:
         """Forget MACs that were not seen for the ageing time. Call it every few seconds."""
         self.shared.refresh()
-        for network in self.networks:
-            network.fdb.age(now)
+        self.networks.age(now)
 
     def receive(self, ingress: Port, messages: Sequence[bytes], now: float) -> int:
         """Forward the frames in `messages`, which came in at `ingress`; then tell ports to write.
@@ -227,7 +227,7 @@ class Switch:
         self, ingress: AccessPort, train: Train, allowed: Destinations, now: float
     ) -> None:
         """Admit the frames of a train that may go where they want to."""
-        for part, is_permitted in train.sift(partial(_permits, allowed)):
+        for part, is_permitted in train.sift(partial(permits_at, allowed)):
             if is_permitted:
                 self._admit(ingress, part, None, now)
             else:
@@ -235,16 +235,21 @@ class Switch:
 
     def _forward(self, origin: Origin, ingress: Port, train: Train, now: float) -> None:
         """Take an admitted train through steps 5 to 8."""
+        network = self._networks[origin.network]
         # 5 Classify
         destination = train.addresses[:6]
         if destination[0] & 1:
+            if train.size_bytes <= MAX_TOLD_BYTES:
+                network.addresses.hear(ingress, origin.role, train, now)
             refusal = self.group_refusal(destination)
             if refusal is None:
                 self._flood(origin, ingress, train, now)
             else:
                 ingress.drop((train,), train.count, refusal, now)
             return
-        egress = self._networks[origin.network].fdb.find(destination, now, ingress.look_ups)
+        if train.size_bytes in UNICAST_TOLD_BYTES:
+            network.addresses.hear(ingress, origin.role, train, now)
+        egress = network.fdb.find(destination, now, ingress.look_ups)
         if egress is None:
             self._flood(origin, ingress, train, now)
         # 7 Egress rules
@@ -284,10 +289,6 @@ class Switch:
             frames = train.count
         egress.egress.push(items, frames, size_bytes, now)
         self._backlog[egress] = None
-
-
-def _permits(allowed: Destinations, _vnet: bytes, buffer: Buffer, at: int, size: int) -> bool:
-    return allowed.permits(buffer[at : at + size])
 
 
 def _refuse(ingress: AccessPort, train: Train, refusal: Drop, now: float) -> None:

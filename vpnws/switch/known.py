@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from vpnws.switch.entry import Entry, LocalPort
@@ -17,10 +18,22 @@ RESCAN_EVERY_S: Final = 1.0
 that it found. So many new MACs cost one look, and not one look each."""
 
 
+@dataclass(slots=True)
+class MacCounts:
+    """What has happened to the MACs of one network in one process."""
+
+    refused: int = 0
+    """How often a MAC was not kept because a table was full."""
+    moved: int = 0
+    """How often a MAC came to a port here from another port."""
+    evicted: int = 0
+    """How often a quiet MAC had to give way because its port was at its limit."""
+
+
 class KnownMacs:
     """Entries by MAC, and the ports of this process that have some of them."""
 
-    __slots__ = ("_limit", "_local_ports", "entries", "full")
+    __slots__ = ("_limit", "_local_ports", "counts", "entries")
 
     def __init__(self, limit: int) -> None:
         """`limit` bounds the MACs."""
@@ -29,13 +42,17 @@ class KnownMacs:
         """By the ids of their ports."""
         self.entries: dict[bytes, Entry] = {}
         """Only this class changes it."""
-        self.full = 0
-        """How often a MAC was not kept because a table was full."""
+        self.counts = MacCounts()
 
     def stations_of(self, port: AccessPort) -> frozenset[bytes]:
         """Return the MACs learned on `port`."""
         local = self._local_ports.get(port.id)
         return frozenset(local.stations if local is not None else ())
+
+    def port_here(self, mac: bytes) -> AccessPort | None:
+        """Return the port of this process that has `mac`; None if none has."""
+        entry = self.entries.get(mac)
+        return entry.local.port if entry is not None and entry.local is not None else None
 
     def local(self, port: AccessPort) -> LocalPort:
         """Return what is kept of a port of this process."""
@@ -56,7 +73,7 @@ class KnownMacs:
         """Put `entry` in the place of what was known of `mac`; False if there is no room."""
         old = self.entries.get(mac)
         if old is None and len(self.entries) >= self._limit and not self._drop_elsewhere():
-            self.full += 1
+            self.counts.refused += 1
             return False
         if old is not None and old.local is not None and old.local is not entry.local:
             old.local.lose(mac)
@@ -71,6 +88,11 @@ class KnownMacs:
         entry = self.entries.pop(mac, None)
         if entry is not None and entry.local is not None:
             entry.local.stations.discard(mac)
+
+    def forgive(self, mac: bytes) -> None:
+        """Forget which ports have lost `mac` to another."""
+        for local in self._local_ports.values():
+            local.lost.discard(mac)
 
     def to_replace(self, local: LocalPort, now: float) -> bytes | None:
         """Return the MAC that a port at its limit may forget for a new one, None if there is none.

@@ -24,6 +24,8 @@ class Location:
     """The port that has challenged the holder, which has not answered."""
     rival_s: float = -inf
     """When a rival challenged the holder; if there is none, when the holder last answered one."""
+    is_pinned: bool = False
+    """Whether an operator has given the MAC to the claim's name until it is unpinned."""
 
     def is_at(self, slot: int, port_id: int) -> bool:
         """Return whether this is the port `port_id` of the process at `slot`."""
@@ -56,8 +58,8 @@ class SharedTable(Protocol):
     def delete(self, network: str, mac: bytes) -> None:
         """Remove an entry."""
 
-    def reserve(self, network: str, mac: bytes, claim: bytes) -> None:
-        """Keep `mac` at NOWHERE for the owner of `claim`.
+    def reserve(self, network: str, mac: bytes, claim: bytes, *, is_pinned: bool = False) -> None:
+        """Keep `mac` at NOWHERE for the owner of `claim`; for good if it is pinned.
 
         If it is nobody's, or to save room, delete the entry.
         """

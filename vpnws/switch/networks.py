@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import CapacityError
+from vpnws.switch.addresses import HeardAddresses, Moves
 from vpnws.switch.fdb import Fdb
 from vpnws.switch.guard.roles import Kind, Role
 from vpnws.switch.port import Origin
@@ -26,15 +27,26 @@ again."""
 class Network:
     """One broadcast domain, as one process sees it: its ports here, and its FDB."""
 
-    __slots__ = ("fdb", "flooded", "name", "past", "ports")
+    __slots__ = ("addresses", "fdb", "flooded", "name", "past", "ports")
 
-    def __init__(self, name: str, ports: dict[int, AccessPort], fdb: Fdb, past: Totals) -> None:
-        """`fdb` finds the ports in `ports`, by their ids; `past` is of ports that have gone."""
+    def __init__(
+        self,
+        name: str,
+        ports: dict[int, AccessPort],
+        fdb: Fdb,
+        addresses: HeardAddresses,
+        past: Totals,
+    ) -> None:
+        """`fdb` finds the ports in `ports`, by their ids; `addresses` are those heard.
+
+        `past` is of ports that have gone.
+        """
         self.name = name
         self.ports = ports
         self.flooded: dict[int, AccessPort] = {}
         """Those of the ports that what is flooded goes to, by their ids."""
         self.fdb = fdb
+        self.addresses = addresses
         self.past = past
 
     def totals(self) -> Totals:
@@ -67,6 +79,8 @@ class Networks:
         self._networks_limit = networks_limit
         self._origins: dict[bytes, Origin | None] = {}
         self._past = PastTotals()
+        self.address_moves = Moves()
+        """Addresses that another MAC or port was heard to have, until they are reported."""
 
     def __iter__(self) -> Iterator[Network]:
         """Go through the networks."""
@@ -120,6 +134,7 @@ class Networks:
         """
         network = self.of(port.origin)
         network.fdb.forget_port(port, release=release)
+        network.addresses.forget_port(port)
         network.ports.pop(port.id, None)
         network.flooded.pop(port.id, None)
         network.past.add_port(port)
@@ -128,6 +143,12 @@ class Networks:
             self._past.keep(network.name, network.past)
             del self.by_name[network.name]
             self._origins.clear()
+
+    def age(self, now: float) -> None:
+        """Forget MACs and addresses whose time is over."""
+        for network in self:
+            network.fdb.age(now)
+            network.addresses.age(now)
 
     def origin_of(self, label: bytes) -> Origin | None:
         """Return the origin that a label names, or None if no port here is in its network."""
@@ -148,6 +169,8 @@ class Networks:
         self.check_room(name)
         ports: dict[int, AccessPort] = {}
         fdb = Fdb(name, ports, self._trunks, self._shared, age_s=self._age_s, limit=self._fdb_limit)
-        network = self.by_name[name] = Network(name, ports, fdb, self._past.take(name))
+        addresses = HeardAddresses(name, fdb, self.address_moves)
+        past = self._past.take(name)
+        network = self.by_name[name] = Network(name, ports, fdb, addresses, past)
         self._origins.clear()
         return network

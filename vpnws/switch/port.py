@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vpnws.switch.format import Format
     from vpnws.switch.guard.bucket import TokenBucket
     from vpnws.switch.guard.destinations import Destinations
+    from vpnws.switch.location import Location
     from vpnws.switch.queue.queue import EgressQueue
     from vpnws.switch.witness import Witness
     from vpnws.wire.train import Train
@@ -191,8 +192,13 @@ class AccessPort(Port):
         self.rival: Rival | None = None
         """The last port that challenged this one and was answered; whoever reports it clears it."""
 
-    def claim_on(self, mac: bytes) -> bytes:
-        """Return whose `mac` is if it is learned here."""
+    def claim_on(self, mac: bytes, there: Location | None = None) -> bytes:
+        """Return whose `mac` is if it is learned here; `there` is its shared entry, if any.
+
+        What is pinned for a name stays that name's, also as a host behind its bridging station.
+        """
+        if there is not None and there.is_pinned and there.claim == self.claim:
+            return self.claim
         return self.claim if self.own is None or mac in self.own else ANONYMOUS
 
     def accepts(self, role: Role, ingress: Port) -> bool:

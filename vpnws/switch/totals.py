@@ -38,6 +38,10 @@ class Totals:
     """How long they waited, together."""
     macs_refused: int = 0
     """How often a MAC was not kept because a table was full."""
+    macs_moved: int = 0
+    """How often a MAC came to a port here from another port."""
+    macs_evicted: int = 0
+    """How often a quiet MAC gave way because its port was at its limit."""
 
     def add_port(self, port: Port) -> None:
         """Add what has passed `port`."""
@@ -53,7 +57,10 @@ class Totals:
 
     def add_fdb(self, fdb: Fdb) -> None:
         """Add what has happened in `fdb`."""
-        self.macs_refused += fdb.full
+        counts = fdb.known.counts
+        self.macs_refused += counts.refused
+        self.macs_moved += counts.moved
+        self.macs_evicted += counts.evicted
 
     def copy(self) -> Totals:
         """Return totals that stay as they are when these grow."""

@@ -32,7 +32,7 @@ ADDRESSES_AT: Final = {0: 0, 4: 12, 6: 8}
 """Where IP's source and then its destination are, by the version; version 0 means no IP."""
 ADDRESS_BYTES: Final = {0: 0, 4: 4, 6: 16}
 
-_TAG_TYPES: Final = (0x8100, 0x88A8)
+TAG_TYPES: Final = (0x8100, 0x88A8)
 """IEEE 802.1Q and 802.1ad."""
 _TYPE_AT: Final = 2 * MAC_BYTES
 _TAGGED_BYTES: Final = HEADER_BYTES + MAX_TAGS_BYTES
@@ -289,7 +289,7 @@ def _read_type(buffer: Buffer, at: int, size: int) -> tuple[int, int]:
     if size < network_at:
         return 0, network_at
     (kind,) = _UINT16.unpack_from(buffer, at + _TYPE_AT)
-    while kind in _TAG_TYPES and network_at < _TAGGED_BYTES:
+    while kind in TAG_TYPES and network_at < _TAGGED_BYTES:
         if size < network_at + TAG_BYTES:
             return 0, network_at
         network_at += TAG_BYTES

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vpnws.server.peers.shared_page import SharedPage
     from vpnws.server.uwsgi import Uwsgi
 
-_VALUE: Final = struct.Struct("!BQ8sdBQd")
+_VALUE: Final = struct.Struct("!BQ8sdBQd?")
 BUMP_EVERY_S: Final = 0.05
 """The epoch moves at most this often, because each move makes every process read its busy MACs
 again. A later change waits for the end of the period."""
@@ -88,15 +88,18 @@ class SharedFdb:
         """Remove an entry."""
         self._uwsgi.cache_delete(self._key(network, mac))
 
-    def reserve(self, network: str, mac: bytes, claim: bytes) -> None:
-        """Keep `mac` for the station that has `claim`, for RESERVED_S; the server's own for good.
+    def reserve(self, network: str, mac: bytes, claim: bytes, *, is_pinned: bool = False) -> None:
+        """Keep `mac` for the station that has `claim`, for RESERVED_S.
+
+        The server's own is kept for good, and so is what is pinned.
 
         At most half of the table is kept for stations that are away, and one part in NAME_PART for
         those of one claim; past that `mac` is deleted.
         """
-        is_named = claim not in (ANONYMOUS, OWN)
-        kept = ANONYMOUS if is_named and not self._may_reserve(claim) else claim
-        self._reserve(self._key(network, mac), kept, self._loop.now() + RESERVED_S)
+        is_bounded = claim not in (ANONYMOUS, OWN) and not is_pinned
+        kept = ANONYMOUS if is_bounded and not self._may_reserve(claim) else claim
+        until_s = self._loop.now() + RESERVED_S
+        self._reserve(self._key(network, mac), kept, until_s, is_pinned=is_pinned)
 
     def _may_reserve(self, claim: bytes) -> bool:
         """Count one more MAC of a name; return whether it is within the name's part."""
@@ -107,10 +110,12 @@ class SharedFdb:
         self._reserved[claim] += 1
         return self._reserved[claim] <= self._max_of_a_name
 
-    def _reserve(self, key: bytes, claim: bytes, until_s: float) -> None:
+    def _reserve(
+        self, key: bytes, claim: bytes, until_s: float, *, is_pinned: bool = False
+    ) -> None:
         """Keep an entry for its owner; delete it if it has none, or no room is left."""
-        if claim == OWN:
-            self._write(key, Location(NOWHERE, 0, OWN, inf))
+        if claim == OWN or is_pinned:
+            self._write(key, Location(NOWHERE, 0, claim, inf, is_pinned=is_pinned))
         elif claim != ANONYMOUS and self._entries() < self._max_entries // 2:
             self._write(key, Location(NOWHERE, 0, claim, until_s))
         else:
@@ -166,7 +171,8 @@ class SharedFdb:
             if there is None or there.slot != self._slot:
                 continue
             purged += 1
-            self._reserve(key, there.claim, self._loop.now() + RESERVED_S)
+            until_s = self._loop.now() + RESERVED_S
+            self._reserve(key, there.claim, until_s, is_pinned=there.is_pinned)
         self._bump_now()
         return purged
 
@@ -197,6 +203,7 @@ class SharedFdb:
             location.rival_slot,
             location.rival_id,
             location.rival_s,
+            location.is_pinned,
         )
         return self._uwsgi.cache_put(key, value)
 

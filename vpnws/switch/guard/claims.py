@@ -49,9 +49,9 @@ def judge(there: Location, claim: bytes, now: float, *, is_tap: bool, had_it: bo
     """Judge a frame from a MAC that `there` holds; it came in at a port with `claim` on that MAC.
 
     A claim is 8 bytes: a digest of the station's name, ANONYMOUS or OWN. `is_tap` says whether the
-    port is a TAP of the server: hosts behind it may have the MAC of any station that is silent.
-    `had_it` says whether the port has lost the MAC to another of the same name: the newer one
-    keeps it, so that two stations with one MAC do not share it half and half.
+    port is a TAP of the server: hosts behind it may have the MAC of any station that is silent,
+    unless it is pinned. `had_it` says whether the port has lost the MAC to another of the same
+    name: the newer one keeps it, so that two stations with one MAC do not share it half and half.
     """
     if claim == OWN:
         return Verdict.TAKE
@@ -59,7 +59,7 @@ def judge(there: Location, claim: bytes, now: float, *, is_tap: bool, had_it: bo
         return Verdict.REFUSE
     if there.claim == claim != ANONYMOUS:
         return Verdict.REFUSE if had_it and there.is_somewhere else Verdict.TAKE
-    if there.claim != ANONYMOUS and not is_tap:
+    if there.claim != ANONYMOUS and (there.is_pinned or not is_tap):
         return Verdict.REFUSE
     return _challenge(there, now) if there.is_somewhere else Verdict.TAKE
 

@@ -73,6 +73,11 @@ class AllowedDestinations:
         return False
 
 
+def permits_at(allowed: Destinations, _vnet: bytes, buffer: Buffer, at: int, size: int) -> bool:
+    """Return whether a station may send the frame of `size` bytes at `at`."""
+    return allowed.permits(buffer[at : at + size])
+
+
 def parse_destinations(text: str) -> tuple[IpNetwork, ...]:
     """Read networks like `10.1.0.0/16,fd00::/64`. Raises ValueError with what is wrong."""
     networks = tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())

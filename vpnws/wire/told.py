@@ -1,0 +1,182 @@
+"""What a frame tells of IP addresses: who has one, by ARP, neighbor discovery (ND) or DHCPv4.
+
+A host is believed only of itself: the MAC in an ARP packet must be the frame's source, and of ND
+only that source counts. A DHCP server is believed of others. Nothing here is ever taken for proof:
+whoever may send frames may tell lies in them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from struct import Struct
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from vpnws.wire.discovery import (
+    NEIGHBOR_ADVERTISEMENT,
+    NEIGHBOR_SOLICITATION,
+    Dhcp,
+    nd_target,
+    nd_type,
+    read_arp,
+    read_dhcp,
+)
+from vpnws.wire.ethernet import (
+    ADDRESSES_BYTES,
+    BROADCAST,
+    HEADER_BYTES,
+    MAC_BYTES,
+    TAG_BYTES,
+    is_station_address,
+)
+from vpnws.wire.headers import (
+    ICMPV6,
+    IPV4_BYTES,
+    TAG_TYPES,
+    TYPE_ARP,
+    TYPE_IPV4,
+    TYPE_IPV6,
+    UDP_BYTES,
+    Headers,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_TOLD_BYTES: Final = 600
+"""Frames, or frames in a row with the same addresses, that are longer than this tell nothing: a
+DHCP message of 576 bytes (RFC 2131 2), with Ethernet's header and two tags, is not longer."""
+UNICAST_TOLD_BYTES: Final = frozenset(
+    (
+        *(size + tags for size in (42, 60, 78, 86) for tags in (0, TAG_BYTES, 2 * TAG_BYTES)),
+        *range(HEADER_BYTES + IPV4_BYTES + UDP_BYTES + 240, MAX_TOLD_BYTES + 1),
+    )
+)
+"""Lengths of a frame to one host that may tell an address: an ARP reply as it is or padded, ND with
+or without a MAC, DHCP. So what most others cost is to see that their length is not one of these."""
+MAX_LEASE_S: Final = 86_400
+"""A DHCP lease counts for at most a day. Whoever has a longer one renews it or is heard by ARP."""
+_ARP: Final = TYPE_ARP.to_bytes(2)
+_IPV4: Final = TYPE_IPV4.to_bytes(2)
+_IPV6: Final = TYPE_IPV6.to_bytes(2)
+_TAGS: Final = tuple(kind.to_bytes(2) for kind in TAG_TYPES)
+_LAST_TYPE_AT: Final = ADDRESSES_BYTES + 8
+"""Where the type is behind two tags."""
+_NEXT_HEADER: Final = bytes((ICMPV6,))
+_DHCP_PORTS: Final = (Struct(">HH").pack(67, 68), Struct(">HH").pack(68, 67))
+_ARP_OPERATIONS: Final = (1, 2)
+"""Request and reply (RFC 826)."""
+_DHCP: Final = Struct(">BBB9x4s4s8x6s202x4s")
+"""op, htype, hlen, ciaddr, yiaddr, chaddr, magic cookie (RFC 2131 2, RFC 2132 2)."""
+_COOKIE: Final = bytes.fromhex("63825363")
+_REQUESTED_ADDRESS, _LEASE_TIME, _MESSAGE_TYPE = 50, 51, 53
+"""Options (RFC 2132 9)."""
+_PAD, _END = 0, 255
+_DECLINE, _ACK, _RELEASE = 4, 5, 7
+"""Message types (RFC 2132 9.6)."""
+_NO_ADDRESS: Final = (bytes(4), bytes(16), bytes(15) + b"\x01")
+"""What stands for no address (RFC 5227 2.1.1, RFC 4862 5.4.2), and IPv6's loopback."""
+
+
+class By(StrEnum):
+    """How an address was heard."""
+
+    ARP = "arp"
+    ND = "nd"
+    DHCP = "dhcp"
+
+
+class Told(NamedTuple):
+    """An IP address of a host, as a frame tells it."""
+
+    by: By
+    mac: bytes
+    ip: bytes
+    """4 or 16 bytes."""
+    vlans: tuple[int, ...] = ()
+    """The VLAN of each tag of the frame, the outer one first."""
+    lease_s: int | None = None
+    """DHCP: for how long the host may use the address; 0 if it gives it up."""
+
+
+def may_tell(frame: bytes, type_at: int = ADDRESSES_BYTES) -> bool:
+    """Return at a glance whether `frame` is worth `read_told`; `type_at` is where its type is.
+
+    Almost every frame is not. This costs a tenth of reading its headers.
+    """
+    kind = frame[type_at : type_at + 2]
+    if kind == _IPV4:
+        # From the type: 2 bytes and IPv4's header without options.
+        return frame[type_at + 22 : type_at + 26] in _DHCP_PORTS
+    if kind == _IPV6:
+        return frame[type_at + 8 : type_at + 9] == _NEXT_HEADER
+    if kind == _ARP:
+        return True
+    return kind in _TAGS and type_at < _LAST_TYPE_AT and may_tell(frame, type_at + 4)
+
+
+def read_told(frame: bytes) -> Told | None:
+    """Return what `frame` tells of an address; None if that is nothing, or not to be believed."""
+    headers = Headers(frame, 0, len(frame))
+    source = frame[MAC_BYTES:ADDRESSES_BYTES]
+    arp = read_arp(headers)
+    if arp is not None:
+        is_own = arp.operation in _ARP_OPERATIONS and arp.sender_mac == source
+        return _told(By.ARP, source, arp.sender_ip, headers) if is_own else None
+    kind = nd_type(headers)
+    if kind == NEIGHBOR_SOLICITATION:
+        return _told(By.ND, source, headers.source, headers)
+    if kind == NEIGHBOR_ADVERTISEMENT:
+        return _told(By.ND, source, nd_target(headers) or b"", headers)
+    where = read_dhcp(headers) if headers.version == 4 else None
+    return _read_dhcp4(frame, headers, where) if where is not None else None
+
+
+def _told(
+    by: By, mac: bytes, ip: bytes, headers: Headers, lease_s: int | None = None
+) -> Told | None:
+    is_good = is_station_address(mac) and _is_hosts(ip)
+    return Told(by, mac, ip, headers.vlans, lease_s) if is_good else None
+
+
+def _is_hosts(ip: bytes) -> bool:
+    """Return whether one host may have `ip`: not a group's, nor everybody's, nor nobody's."""
+    if not ip or ip in _NO_ADDRESS:
+        return False
+    return ip[0] != 0xFF if len(ip) == 16 else ip[0] < 0xE0 and ip[0] not in (0, 127)
+
+
+def _read_dhcp4(frame: bytes, headers: Headers, where: Dhcp) -> Told | None:
+    """Return whom a server gives an address, or who gives one up (RFC 2131 3.1, 4.4.6)."""
+    start, end = headers.transport_at + UDP_BYTES, min(headers.end, headers.size)
+    if start + _DHCP.size > end:
+        return None
+    op, kind, size, ciaddr, yiaddr, mac, cookie = _DHCP.unpack_from(frame, start)
+    if (kind, size, cookie) != (1, MAC_BYTES, _COOKIE):
+        return None
+    options = dict(_options(frame[start + _DHCP.size : end]))
+    said = options.get(_MESSAGE_TYPE, b"")
+    if where is Dhcp.TO_CLIENT:
+        is_for_it = frame[:MAC_BYTES] in (mac, BROADCAST)
+        is_ack = op == 2 and said == bytes((_ACK,)) and is_for_it
+        lease_s = min(int.from_bytes(options.get(_LEASE_TIME, b"\xff" * 4)), MAX_LEASE_S)
+        return _told(By.DHCP, mac, yiaddr, headers, lease_s) if is_ack else None
+    given_up = {
+        bytes((_RELEASE,)): ciaddr,
+        bytes((_DECLINE,)): options.get(_REQUESTED_ADDRESS, b""),
+    }
+    is_own = op == 1 and mac == frame[MAC_BYTES:ADDRESSES_BYTES]
+    return _told(By.DHCP, mac, given_up.get(said, b"")[:4], headers, 0) if is_own else None
+
+
+def _options(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield (code, value) for each whole option (RFC 2132 2)."""
+    at = 0
+    while at < len(data) and data[at] != _END:
+        if data[at] == _PAD:
+            at += 1
+            continue
+        value_at = at + 2
+        if value_at > len(data) or value_at + data[at + 1] > len(data):
+            return
+        yield data[at], data[value_at : value_at + data[at + 1]]
+        at = value_at + data[at + 1]
