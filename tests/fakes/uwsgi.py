@@ -129,6 +129,14 @@ class Request:
         self.body += data
         self.send_all(head.encode() + data)
 
+    def try_write(self, data: bytes) -> bool:
+        """Write as `write` does; return False if the other side has gone."""
+        try:
+            self.write(data)
+        except OSError:
+            return False
+        return True
+
     def send_all(self, data: bytes) -> None:
         """Write all of `data`; wait when there is no room, as uWSGI does."""
         while data:
@@ -274,10 +282,14 @@ class FakeUwsgi:
 
         def run() -> None:
             request.greenlet = getcurrent()
+            answer: Iterable[bytes] = ()
             try:
-                for part in application(environ, request.start_response):
-                    request.write(part)
+                answer = application(environ, request.start_response)
+                for part in answer:
+                    if not request.try_write(part):
+                        break
             finally:
+                getattr(answer, "close", lambda: None)()
                 self.requests.remove(request)
                 connection.close()
 

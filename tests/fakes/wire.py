@@ -179,8 +179,11 @@ class WireEnd:
         """Write `buffers`, one after the other, as `send` does."""
         return self.send(b"".join(buffers))
 
-    def recv(self, count: int) -> bytes:
-        """Return at most `count` bytes, b"" at the end; raises what a socket raises."""
+    def recv(self, count: int, _flags: int = 0) -> bytes:
+        """Return at most `count` bytes, b"" at the end; raises what a socket raises.
+
+        It never waits, whatever the flags say.
+        """
         self._check_open()
         return self.side.read(count)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import parse_qs
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from vpnws.control.asks import Peers
+    from vpnws.control.caller import Caller
     from vpnws.control.calls import About
 
 API: Final = "/api/v1/"
@@ -42,11 +44,17 @@ log = logging.getLogger("vpnws")
 class ControlApp:
     """Answers requests that the web server has granted `VPNWS_ENDPOINT control`."""
 
-    def __init__(self, peers: Peers, about: About, secret: bytes) -> None:
-        """`peers` are the server's processes; `secret` is known to them alone."""
+    def __init__(
+        self, peers: Peers, about: About, secret: bytes, open_caller: Callable[[], Caller]
+    ) -> None:
+        """`peers` are the server's processes; `secret` is known to them alone.
+
+        `open_caller` returns whoever sent the current request; a stream calls it.
+        """
         self._peers = peers
         self._about = about
         self._secret = secret
+        self._open_caller = open_caller
 
     def __call__(
         self, environ: Mapping[str, Any], start_response: StartResponse
@@ -64,6 +72,7 @@ class ControlApp:
         call = Call(
             self._peers,
             self._about,
+            self._open_caller,
             by=by,
             token=make_token(self._secret, by),
             accept=environ.get("HTTP_ACCEPT", ""),
@@ -103,15 +112,11 @@ def _call(route: Route, call: Call, environ: Mapping[str, Any], named: dict[str,
     if route.is_change:
         check_token(environ, call.token)
     answer = route.handler(
-        Call(
-            call.peers,
-            call.about,
+        replace(
+            call,
             path=named,
             query=read_query(route.query, environ.get("QUERY_STRING", "")),
             body=read_body(route.body, environ),
-            by=call.by,
-            token=call.token,
-            accept=call.accept,
         )
     )
     return answer if isinstance(answer, Response) else to_json(answer)
@@ -128,4 +133,7 @@ def _send(response: Response, start_response: StartResponse, is_head: bool) -> I
         start_response(status, headers)
         return () if is_head else (body,)
     start_response(status, headers)
-    return () if is_head else body
+    if is_head:
+        body.close()
+        return ()
+    return body

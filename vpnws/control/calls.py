@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -13,6 +13,7 @@ from vpnws.errors import VpnwsError
 
 if TYPE_CHECKING:
     from vpnws.control.asks import Peers
+    from vpnws.control.caller import Caller
 
 MAX_BODY_BYTES: Final = 65536
 """A longer body of a request is refused."""
@@ -36,12 +37,24 @@ class ErrorView(Struct, frozen=True):
     error: str
 
 
+class Stream(Protocol):
+    """An answer without an end of its own: each part is sent at once."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Return itself."""
+
+    def __next__(self) -> bytes:
+        """Wait for the next part and return it; raise StopIteration after the last one."""
+
+    def close(self) -> None:
+        """End the stream; it is called however it ends, also if no part was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """An answer to a request."""
 
-    body: bytes | Iterator[bytes] = b""
-    """A stream is an iterator: what it yields is sent at once, until it ends."""
+    body: bytes | Stream = b""
     content_type: str = JSON
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
@@ -65,6 +78,8 @@ class Call:
 
     peers: Peers
     about: About
+    open_caller: Callable[[], Caller]
+    """Returns who asks, for a stream to watch. Raises OSError if that has gone already."""
     path: dict[str, str] = field(default_factory=dict)
     """The parts of the path that a route names, such as `id`."""
     query: Any = None

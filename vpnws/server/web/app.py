@@ -84,15 +84,17 @@ class Application:
             gc.freeze()
             self._log_ticker = self._loop.every(LOOK_EVERY_S, self._log_refusals)
             # uWSGI waits for requests under way, and a station on `native` is one.
-            self._reload = self._loop.on_reload(partial(self._end_for_a_reload, self._node))
+            end = partial(self._end_for_a_reload, self._node, self._control)
+            self._reload = self._loop.on_reload(end)
 
     def _end(self) -> None:
         """Close all ports. uWSGI may call this when a request ends, too: then it does nothing."""
         if self._node is not None and self._loop.in_main_greenlet():
             self._node.stop()
 
-    def _end_for_a_reload(self, node: Node) -> None:
+    def _end_for_a_reload(self, node: Node, control: ControlEndpoint) -> None:
         node.stop()
+        control.end()
         self._server.keep_claims(node)
 
     def _log_refusal(self, environ: Environ, status: str, sentence: str) -> None:

@@ -8,6 +8,7 @@ from vpnws import __version__
 from vpnws.control.app import ControlApp
 from vpnws.control.calls import About
 from vpnws.errors import RightsError
+from vpnws.server.web.caller import WebCaller
 from vpnws.server.web.identity import read_identity, text_of
 from vpnws.server.web.variables import ENDPOINT, check_names
 
@@ -44,10 +45,24 @@ class ControlEndpoint:
         settings = server.settings
         about = About(__version__, settings.mode, server.since_s, server.loop.unix_s)
         self._settings = settings
-        self._app = ControlApp(server.peers, about, server.page.secret)
+        self._loop = server.loop
+        self._uwsgi = server.uwsgi
+        self._callers: set[WebCaller] = set()
+        self._app = ControlApp(server.peers, about, server.page.secret, self._open_caller)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request; who asks is who the web server names."""
         identity = read_identity(environ, self._settings)
         who = identity.remote_user or identity.dn
         return self._app({**environ, "REMOTE_USER": who}, start_response)
+
+    def end(self) -> None:
+        """Have every stream end: uWSGI waits for requests under way."""
+        for caller in list(self._callers):
+            caller.end()
+
+    def _open_caller(self) -> WebCaller:
+        """Return whoever sent the current request. Raises OSError if it has gone."""
+        caller = WebCaller(self._loop, self._uwsgi.own_connection(), self._callers.discard)
+        self._callers.add(caller)
+        return caller
