@@ -156,6 +156,11 @@ class Settings:
         "bytes",
         "Memory of a queue toward another worker's process.",
     )
+    log: str = _choice(
+        "text",
+        ("text", "json"),
+        "The form of vpnws's log: text, or one JSON object a line (docs/events.md).",
+    )
     socket: str = _for_ini("", "Where uwsgi.ini listens for nginx: a unix socket's path.")
     http: str = _parsed_by(
         "", parse_listen, "Where uwsgi.ini listens for plain HTTP: address:port; if empty, nowhere."

@@ -26,5 +26,7 @@ def log_value(text: str, *, keep: str = "") -> str:
 
 def one_line(text: str, *, max_characters: int = MAX_LINE_CHARACTERS) -> str:
     """Return `text` as one line: control characters become '?', a long text ends in '...'."""
+    if len(text) <= max_characters and text.isprintable():
+        return text
     shown = "".join(c if c.isprintable() else "?" for c in text[:max_characters])
     return shown if len(text) <= max_characters else shown + "..."

@@ -11,6 +11,7 @@ from tests.fakes.uwsgi import FakeMaster, FakeUwsgi
 from tests.fakes.wire import Wire
 from tests.support.raw_frames import BINARY, Frame
 from vpnws.config import Settings
+from vpnws.server.journal import Journal
 from vpnws.server.node import Node
 from vpnws.server.peers.bus import Bus
 from vpnws.server.peers.shared_page import SharedPage
@@ -35,7 +36,8 @@ class NodeBed:
 
     def make_node(self) -> Node:
         """Return the node of a process that takes the slot now."""
-        return Node(self.loop, self.uwsgi, self.settings, self.page, Bus(1), 0)
+        journal = Journal("worker 1", self.loop.unix_s)
+        return Node(self.loop, self.uwsgi, self.settings, self.page, Bus(1), 0, journal)
 
     def join(self, session: Session | None = None, *, has_spoken: bool = True) -> NodeStation:
         """Attach a station with the receiver `stream`.

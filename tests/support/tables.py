@@ -24,6 +24,7 @@ from tests.support.sources import (
 from vpnws.client.program.exits import MEANINGS
 from vpnws.client.program.options import make_parser
 from vpnws.config import Settings, placeholder_names
+from vpnws.control.events import EVENTS, FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -122,6 +123,25 @@ def findings_of_the_doctor() -> str:
     return table(("finding", "what it means"), rows)
 
 
+def events() -> str:
+    """Return every event with its level, its sentence and its fields."""
+    rows = [
+        (
+            f"`{event.value}`",
+            kind.level if kind.is_logged else f"{kind.level}, not in the log",
+            kind.sentence,
+            " ".join(f"`{name}`" for name in kind.fields),
+        )
+        for event, kind in EVENTS.items()
+    ]
+    return table(("event", "level", "what has happened", "fields"), rows)
+
+
+def event_fields() -> str:
+    """Return every field that events have."""
+    return table(("field", "what it means"), [(f"`{name}`", says) for name, says in FIELDS.items()])
+
+
 TABLES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "rooms": ("docs/design.md", rooms),
     "modules": ("docs/topics/modules.md", module_map),
@@ -130,6 +150,8 @@ TABLES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "drops in the client": ("docs/topics/drops.md", drops_in_client),
     "findings of the doctor": ("docs/trouble.md", findings_of_the_doctor),
     "settings": ("docs/settings.md", settings),
+    "events": ("docs/events.md", events),
+    "fields of events": ("docs/events.md", event_fields),
     "options of the client": ("docs/client.md", client_options),
     "exit codes of the client": ("docs/client.md", exit_codes),
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
-SETTINGS: Final = ("socket", "http", "fdb-items", "tap", "exec")
+SETTINGS: Final = ("socket", "http", "fdb-items", "tap", "exec", "log")
 """Settings that uwsgi.ini itself uses: a value that is given after the file comes too late."""
 CHECK: Final = "VPNWS_CHECK"
 """Is set in the environment of a uWSGI that is only to check its settings."""
@@ -30,6 +30,16 @@ def seen(environment: Mapping[str, str], name: str) -> str | None:
     """
     value = environment.get(_PREFIX + name.replace("-", "_").upper())
     return "" if value is not None and value.startswith(_UNKNOWN) else value
+
+
+def log_form(environment: Mapping[str, str], options: Mapping[str, str]) -> str:
+    """Return the form that the log shall have before the settings are read.
+
+    A check is read by the person who started it, or by our own program: that one is text.
+    """
+    if only_checks(environment):
+        return "text"
+    return options.get("vpnws-log") or seen(environment, "log") or "text"
 
 
 def is_reload(environment: Mapping[str, str]) -> bool:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from vpnws.errors import ConfigError
 from vpnws.server import ini, users
 from vpnws.server.access import check_access
+from vpnws.server.log import say
 from vpnws.server.running import who_listens
 from vpnws.values import parse_listen
 
@@ -39,7 +40,7 @@ def main() -> int:
             check_access(os.environ)
         check_addresses(os.environ)
     except ConfigError as error:
-        print(f"vpnws: cannot start: {error}", file=sys.stderr)
+        say(f"cannot start: {error}", ini.log_form(os.environ, {}))
         return 1
     return 0
 

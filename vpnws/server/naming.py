@@ -1,10 +1,10 @@
-"""What the log calls each port of a process."""
+"""What the log calls each process and each port, and what its lines say of a port."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from vpnws.server.port.describe import describe_briefly
+from vpnws.server.port.describe import Subject, describe_briefly
 
 if TYPE_CHECKING:
     from vpnws.server.port.link import Link
@@ -25,27 +25,44 @@ def short_name(slot: int, port_id: int) -> str:
     return f"{slot + 1}.{number_of(port_id)}"
 
 
+def process_name(slot: int, workers: int) -> str:
+    """Return the name of the process at `slot`; the mule comes after the workers."""
+    return f"worker {slot + 1}" if slot < workers else "mule"
+
+
 class PortNames:
     """Names and describes the ports of the process at `slot`."""
 
-    def __init__(self, slot: int, switch: Switch) -> None:
+    def __init__(self, slot: int, workers: int, switch: Switch) -> None:
         """`switch` knows which MACs are on a port."""
         self._slot = slot
+        self._workers = workers
         self._switch = switch
 
     def short(self, port: AccessPort) -> str:
         """Return the short name of a port of this process."""
         return short_name(self._slot, port.id)
 
-    def station(self, link: Link) -> str:
-        """Return which port a station has, who it is, and one of its MACs."""
+    def who(self, link: Link) -> Subject:
+        """Return who a station is, with one of its MACs; the fields have its port, too."""
         who = describe_briefly(link.session, self._switch.stations_of(link.port))
-        return f"port {self.short(link.port)} {who}"
+        return Subject(who.words, {"port": self.short(link.port), **who.fields})
 
-    def uplink(self, port: AccessPort) -> str:
+    def station(self, link: Link) -> Subject:
+        """Return which port a station has, who it is, and one of its MACs."""
+        who = self.who(link)
+        return Subject(f"port {self.short(link.port)} {who.words}", who.fields)
+
+    def uplink(self, port: AccessPort) -> Subject:
         """Return which port a TAP of the server has, and in which network."""
-        return f"port {self.short(port)} of the TAP in network {port.origin.network}"
+        name, network = self.short(port), port.origin.network
+        return Subject(
+            f"port {name} of the TAP in network {network}", {"port": name, "network": network}
+        )
 
-    def trunk(self, slot: int) -> str:
+    def trunk(self, slot: int) -> Subject:
         """Return what the log calls the trunk to the process at `slot`."""
-        return f"the trunk from process {self._slot + 1} to {slot + 1}"
+        return Subject(
+            f"the trunk from process {self._slot + 1} to {slot + 1}",
+            {"peer": process_name(slot, self._workers)},
+        )

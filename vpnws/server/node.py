@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import logging
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from vpnws.control.events import Event
 from vpnws.errors import CapacityError
 from vpnws.server.log import tell_dropped
 from vpnws.server.memory import give_back
 from vpnws.server.naming import NUMBER_BITS, PortNames, short_name
 from vpnws.server.peers.bus import TrunkLink
 from vpnws.server.peers.shared_fdb import SharedFdb
-from vpnws.server.port.describe import (
-    describe,
-    describe_briefly,
-    describe_end,
-    describe_identity,
-)
 from vpnws.server.port.link import Link
-from vpnws.server.port.visits import Event, Visits
 from vpnws.server.reports import Reports
+from vpnws.server.station_log import StationLog
 from vpnws.server.tally import Tally
 from vpnws.switch.format import TRUNK_ITEMS, for_station
 from vpnws.switch.forwarding import Switch
@@ -39,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vpnws.config import Settings
+    from vpnws.server.journal import Journal
     from vpnws.server.loop import Loop
     from vpnws.server.peers.bus import Bus
     from vpnws.server.peers.kept_claims import Claim
@@ -64,8 +59,6 @@ BRIDGE_REFUSED: Final = (
 )
 UNHEARD: Final = "it announced no MAC, so nothing is flooded to it before its first frame"
 
-log = logging.getLogger("vpnws")
-
 
 class Node:
     """The switch of one process, with everything that is attached to it."""
@@ -78,11 +71,13 @@ class Node:
         page: SharedPage,
         bus: Bus,
         slot: int,
+        journal: Journal,
     ) -> None:
         """Begin to serve as the process at `slot`; call it in that process, after the fork."""
         self.loop = loop
         self.settings = settings
         self.slot = slot
+        self.journal = journal
         self.links: dict[int, Link] = {}
         self._page = page
         # Before it takes any lock: from here on the watchdog sees whether this process hangs.
@@ -99,10 +94,11 @@ class Node:
             no_multicast=settings.no_multicast,
             on_waiting=self._flood_later,
         )
-        self._names = PortNames(slot, self.switch)
-        self.reports = Reports(self.switch, short_name)
+        self._names = PortNames(slot, uwsgi.workers(), self.switch)
+        self.reports = Reports(self.switch, short_name, journal)
+        self.stations = StationLog(journal, loop, self._names, self.links)
+        self.switch.networks.on_learn = self.stations.learned
         self.tally = Tally(page, slot, TICK_S, loop.now())
-        self._visits = Visits()
         self.uplinks: dict[AccessPort, float] = {}
         """The ports of the TAPs, each with when it came."""
         self._lingering: list[Link] = []
@@ -114,9 +110,7 @@ class Node:
         for other, end in bus.ends(slot).items():
             self._add_trunk(other, end)
         page.set_ports(slot, 0)
-        purged = self._shared.purge_own()
-        if purged:
-            log.info("forgot %d stations of the process before", purged)
+        self._say_up(uwsgi.process_id(), self._shared.purge_own())
         self._ticker = loop.every(TICK_S, self._tick)
 
     def check_room(self, session: Session) -> None:
@@ -153,9 +147,14 @@ class Node:
         self.links[port.id] = port.outlet = link
         self.switch.attach(port)
         self._page.set_ports(self.slot, len(self.links))
+        self.tally.join(session.identity, self.loop.now())
+        is_told = self.stations.came(link, "" if port.hears_floods else UNHEARD)
         if session.announced_mac is not None:
             self.switch.announce(port, session.announced_mac, self.loop.now())
-        self._say_up(link)
+        if session.wants_bridge and not rights.may_bridge:
+            if is_told:
+                self.stations.bridge_refused(link, BRIDGE_REFUSED)
+            link.notify(f"this station {BRIDGE_REFUSED}", self.loop.now())
         return link
 
     def attach_uplink(self, network: str, outlet: Outlet, format_: Format) -> AccessPort:
@@ -222,22 +221,13 @@ class Node:
         """Take a link that ended off the switch; return whether it may linger."""
         port = link.port
         self.links.pop(port.id, None)
-        who = describe_briefly(link.session, self.switch.stations_of(port))
+        self.stations.went(link)
         self.switch.detach(port, release=link.left_for_good)
         # Link and port would else keep each other until the next full garbage collection.
         port.outlet = NO_OUTLET
         self.reports.forget(port)
         self._page.set_ports(self.slot, len(self.links))
-        now = self.loop.now()
-        self.tally.leave(link.session.identity, now)
-        if self._may_log(link, Event.WENT, now):
-            age_s = now - link.times.opened_s
-            log.info(
-                "port %s %s; %s",
-                self._names.short(port),
-                describe_end(port, link.reason, age_s),
-                who,
-            )
+        self.tally.leave(link.session.identity, self.loop.now())
         if len(self._lingering) >= MAX_LINGERING_LINKS:
             self._close_lingered(self.loop.now())
         if len(self._lingering) >= MAX_LINGERING_LINKS:
@@ -245,18 +235,11 @@ class Node:
         self._lingering.append(link)
         return True
 
-    def _say_up(self, link: Link) -> None:
-        """Say who has come, to the operator and where need be to the station."""
-        session, port, now = link.session, link.port, self.loop.now()
-        self.tally.join(session.identity, now)
-        is_logged = self._may_log(link, Event.CAME, now)
-        if is_logged:
-            unheard = "" if port.hears_floods else f"; {UNHEARD}"
-            log.info("port %s up %s%s", self._names.short(port), describe(session), unheard)
-        if session.wants_bridge and not session.rights.may_bridge:
-            if is_logged:
-                log.warning("port %s %s", self._names.short(port), BRIDGE_REFUSED)
-            link.notify(f"this station {BRIDGE_REFUSED}", now)
+    def _say_up(self, pid: int, purged: int) -> None:
+        """Say that this process serves, and how many MACs of the one before it has forgotten."""
+        forgot = f"; forgot {purged} stations of the process before" if purged else ""
+        text = f"serves as process {pid}{forgot}"
+        self.journal.note(Event.PROCESS_UP, text, pid=pid, count=purged)
 
     def _close_lingered(self, now: float) -> None:
         """Close and forget the links that have lingered for long enough."""
@@ -272,8 +255,7 @@ class Node:
         for link in [] if was_late else list(self.links.values()):
             link.watch_over(now, settings.ping_every_s, settings.dead_after_s)
         self._report_drops(now)
-        for line in self._visits.look(now):
-            log.info("%s", line)
+        self.stations.look()
         tell_dropped()
         self._close_lingered(now)
         self._shared.sweep()
@@ -286,13 +268,10 @@ class Node:
         """Report what is being dropped, in the log and to the stations concerned."""
         look = self.reports.look
         for link in list(self.links.values()):
-            may_log = partial(self._may_log, link, Event.REPORTED, now)
-            for notice in look(link.port, partial(self._names.station, link), now, may_log):
+            may_tell = partial(self.stations.may_tell, link, Event.DROPS)
+            for notice in look(link.port, partial(self._names.station, link), now, may_tell):
                 link.notify(notice, now)
         for port in self.uplinks:
             look(port, partial(self._names.uplink, port), now)
         for slot, trunk in self.switch.trunks.items():
             look(trunk, partial(self._names.trunk, slot), now)
-
-    def _may_log(self, link: Link, event: Event, now: float) -> bool:
-        return self._visits.note(describe_identity(link.session.identity), event, now)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from math import inf
 from typing import TYPE_CHECKING
 
+from vpnws.control.events import Event
 from vpnws.server.port.drop_watch import OF_A_MAC, SAY_AGAIN_S, DropWatch, explain
 from vpnws.server.port.recent_drops import RecentDrops
 from vpnws.switch.guard.claims import ANONYMOUS, OWN
@@ -16,20 +16,24 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable
 
+    from vpnws.control.views import FieldValue
+    from vpnws.server.journal import Journal
+    from vpnws.server.port.describe import Subject
     from vpnws.switch.drop import Drop
     from vpnws.switch.forwarding import Switch
     from vpnws.switch.port import Port, Rival
-
-log = logging.getLogger("vpnws")
 
 
 class Reports:
     """One process's reports of drops, and of MACs that two ports want, for all of its ports."""
 
-    def __init__(self, switch: Switch, name_at: Callable[[int, int], str]) -> None:
+    def __init__(
+        self, switch: Switch, name_at: Callable[[int, int], str], journal: Journal
+    ) -> None:
         """`name_at` returns a port's short name by its slot and its id."""
         self._switch = switch
         self._name_at = name_at
+        self._journal = journal
         self._watches: dict[Port, DropWatch] = {}
         self._rivals_said_s: dict[Port, float] = {}
         self._recent: dict[Port, RecentDrops] = {}
@@ -48,14 +52,14 @@ class Reports:
     def look(
         self,
         port: Port,
-        describe: Callable[[], str],
+        describe: Callable[[], Subject],
         now: float,
-        may_log: Callable[[], bool] = lambda: True,
+        may_tell: Callable[[], bool] = lambda: True,
     ) -> list[str]:
-        """Log what `port` has begun to drop, or goes on to, and which port wants a MAC that it has.
+        """Note what `port` has begun to drop, or goes on to, and who wants a MAC that it has.
 
         Returns the notices for its station. `describe` says which port it is, and whose; `now` is
-        in seconds. `may_log` is asked before each line.
+        in seconds. `may_tell` is asked before each event.
         """
         notices: list[str] = []
         if port.drops:
@@ -65,42 +69,57 @@ class Reports:
                 self._recent[port] = RecentDrops()
             self._recent[port].look(port.drops, now)
             notices += [
-                self._say(port, describe() if may_log() else "", *said, now)
+                self._say(port, describe() if may_tell() else None, *said, now)
                 for said in watch.look(port.drops, now)
             ]
         if isinstance(port, AccessPort) and port.rival is not None:
-            notices += self._say_rival(port, port.rival, describe, now, may_log)
+            notices += self._say_rival(port, port.rival, describe, now, may_tell)
         return notices
 
     def _say_rival(
         self,
         port: AccessPort,
         rival: Rival,
-        describe: Callable[[], str],
+        describe: Callable[[], Subject],
         now: float,
-        may_log: Callable[[], bool],
+        may_tell: Callable[[], bool],
     ) -> list[str]:
-        """Log that another port wanted a MAC which `port` keeps; return the notice, if any."""
+        """Note that another port wanted a MAC which `port` keeps; return the notice, if any."""
         if now < self._rivals_said_s.get(port, -inf) + SAY_AGAIN_S:
             return []
         port.rival = None
         self._rivals_said_s[port] = now
         mac = format_mac(rival.mac)
-        other = self._name_port(rival.slot, rival.port_id)
-        if may_log():
-            log.warning("%s keeps the MAC %s, from which %s sends too", describe(), mac, other)
+        other = self._name_at(rival.slot, rival.port_id)
+        if may_tell():
+            named = describe()
+            self._journal.note(
+                Event.CLAIM,
+                f"{named.words} keeps the MAC {mac}, from which port {other} sends too",
+                **{**named.fields, "mac": mac},
+                rival=other,
+            )
         return [f"another station sends from the MAC {mac} too: this one keeps it while it sends"]
 
-    def _say(self, port: Port, name: str, reason: Drop, count: int, now: float) -> str:
-        """Return the notice; log it too, unless `name` is empty."""
+    def _say(self, port: Port, named: Subject | None, reason: Drop, count: int, now: float) -> str:
+        """Return the notice; note it too, unless `named` is None."""
+        refused: dict[str, FieldValue] = {}
         source, told, known = "", "another station", "another station"
         if isinstance(port, AccessPort) and reason in OF_A_MAC and reason in port.refused:
             mac = port.refused[reason]
+            refused = {"mac": format_mac(mac)}
             source = f" of {format_mac(mac)}"
             told, known = self._holder(port, mac, now)
-        why = explain(reason, known)
-        if name:
-            log.warning("%s drops %d frames%s (%s): %s", name, count, source, reason, why)
+        if named is not None:
+            why = explain(reason, known)
+            self._journal.note(
+                Event.DROPS,
+                f"{named.words} drops {count} frames{source} ({reason}): {why}",
+                **{**named.fields, **refused},
+                reason=reason.value,
+                count=count,
+                why=why,
+            )
         return f"frames{source} are dropped ({reason}): {explain(reason, told)}"
 
     def _holder(self, port: AccessPort, mac: bytes, now: float) -> tuple[str, str]:

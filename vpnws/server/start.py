@@ -12,8 +12,10 @@ from vpnws.errors import ConfigError
 from vpnws.server import ini
 from vpnws.server.hang import MIN_HANG_AFTER_S
 from vpnws.server.inspect.desk import open_desk
+from vpnws.server.journal import Journal
 from vpnws.server.log import STDERR, log_as, never_wait
 from vpnws.server.master import warn_of_threads
+from vpnws.server.naming import process_name
 from vpnws.server.node import Node
 from vpnws.server.peers import kept_claims
 from vpnws.server.peers.bus import MAX_SLOTS, Bus
@@ -108,7 +110,7 @@ class Server:
 
     def worker_node(self, worker: int) -> Node:
         """Begin to serve as worker number `worker` (from 1); call it after the fork."""
-        log_as(self.name_of(worker - 1))
+        log_as(self.name_of(worker - 1), self.settings.log)
         if worker == 1:
             warn_of_threads(self.loop, self.uwsgi)
         # A worker that was ended as if for a reload, and is replaced, has left it.
@@ -117,15 +119,16 @@ class Server:
 
     def mule_node(self) -> Node:
         """Begin to serve as the mule that owns the uplinks; call it after the fork."""
-        log_as(self.name_of(self._workers))
+        log_as(self.name_of(self._workers), self.settings.log)
         return self._node(self._workers)
 
     def name_of(self, slot: int) -> str:
         """Return what the log calls the process at `slot`."""
-        return f"worker {slot + 1}" if slot < self._workers else "mule"
+        return process_name(slot, self._workers)
 
     def _node(self, slot: int) -> Node:
-        node = Node(self.loop, self.uwsgi, self.settings, self.page, self._bus, slot)
+        journal = Journal(self.name_of(slot), self.loop.unix_s)
+        node = Node(self.loop, self.uwsgi, self.settings, self.page, self._bus, slot, journal)
         self.peers = Inquiries(self.loop, self.page, self._mailboxes, slot, self.name_of)
         open_desk(self.peers, node, self.name_of(slot))
         return node
@@ -140,11 +143,11 @@ def start(
     process in either case.
     """
     never_wait(STDERR)
-    log_as("start")
+    options = uwsgi.options()
+    log_as("start", ini.log_form(environment, options))
     # Whatever comes of this start, the file is not left behind.
     kept = _take_claims(environment)
     try:
-        options = uwsgi.options()
         settings = read_settings(options)
         check_engine(uwsgi.engine(), uwsgi.cores(), options)
         check_options(options, settings, environment)

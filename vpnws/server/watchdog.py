@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from vpnws.control.events import Event
 from vpnws.server.hang import LOOK_EVERY_S, HangJudge, Sight
+from vpnws.server.journal import Journal
 from vpnws.server.log import log_as
 
 if TYPE_CHECKING:
@@ -30,13 +32,14 @@ class Watchdog:
         self._processes = processes
         self._socket_file = socket_file
         self._judge: HangJudge | None = None
+        self._journal = Journal("watchdog", server.loop.unix_s)
         self._killed = 0
         self._trouble = ""
 
     def __call__(self) -> None:
         """Watch until a signal ends this process."""
-        log_as("watchdog")
         server = self._server
+        log_as("watchdog", server.settings.log)
         loop = server.loop
         wait_for_signal = loop.catch_signals()
         if server.settings.hang_after_s:
@@ -77,15 +80,17 @@ class Watchdog:
 
     def _kill(self, slot: int, sight: Sight) -> None:
         self._killed += 1
-        log.error(
-            "%s has not answered for %d s (process %d, state %s): it is killed and started anew,"
-            " and its stations come back; killed so far: %d. To look at one that hangs, set"
-            " vpnws-hang-after=0",
-            self._server.name_of(slot),
-            self._server.settings.hang_after_s,
-            sight.pid,
-            sight.state,
-            self._killed,
+        name, seconds = self._server.name_of(slot), self._server.settings.hang_after_s
+        self._journal.note(
+            Event.PROCESS_HUNG,
+            f"{name} has not answered for {seconds} s (process {sight.pid}, state {sight.state}):"
+            " it is killed and started anew, and its stations come back; killed so far:"
+            f" {self._killed}. To look at one that hangs, set vpnws-hang-after=0",
+            peer=name,
+            pid=sight.pid,
+            seconds=seconds,
+            state=sight.state,
+            count=self._killed,
         )
         self._server.page.note_kill(slot)
         try:

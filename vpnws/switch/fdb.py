@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from vpnws.switch.guard.bucket import TokenBucket
+    from vpnws.switch.known import OnLearn
     from vpnws.switch.location import Location, SharedView
     from vpnws.switch.port import AccessPort, Port, Trunk
 
@@ -58,6 +59,7 @@ class Fdb:
         *,
         age_s: float,
         limit: int,
+        on_learn: OnLearn,
     ) -> None:
         """`ports` are this process's, by id; `trunks` lead to the others, by slot.
 
@@ -70,7 +72,7 @@ class Fdb:
         self._table = shared.table
         self._shared_entries = SharedEntries(network, shared, age_s)
         self._age_s = age_s
-        self.known = KnownMacs(limit)
+        self.known = KnownMacs(limit, on_learn)
         """Like the two below, only this class changes it; others may look."""
         self._entries = self.known.entries
         self.misses = RecentMisses()
@@ -213,10 +215,13 @@ class Fdb:
         if refresh_s is None:
             self.known.counts.refused += 1
             return False
+        before = None
         if there is not None and there.is_somewhere and not there.is_at(self._shared.slot, port.id):
+            before = there
             self.known.counts.moved += 1
             self._table.bump()
-        self._keep(mac, Entry(port, local, now, refresh_s, self._shared.epoch))
+        entry = Entry(port, local, now, refresh_s, self._shared.epoch)
+        self._keep(mac, entry, before)
         return True
 
     def _prolong(self, mac: bytes, entry: Entry, port: AccessPort, now: float) -> None:
@@ -266,8 +271,8 @@ class Fdb:
         self.misses.add(mac, now)
         return None
 
-    def _keep(self, mac: bytes, entry: Entry) -> None:
-        if self.known.keep(mac, entry):
+    def _keep(self, mac: bytes, entry: Entry, before: Location | None = None) -> None:
+        if self.known.keep(mac, entry, before):
             self.misses.forget(mac)
 
     def _forget(self, mac: bytes, port: AccessPort, *, reserve: bool = False) -> None:

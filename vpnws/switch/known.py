@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from vpnws.switch.entry import Entry, LocalPort
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vpnws.switch.location import Location
     from vpnws.switch.port import AccessPort
+
+    OnLearn: TypeAlias = Callable[[AccessPort, bytes, "Location | None"], None]
+    """Is called with the port, the MAC that is new there, and where it was before, if it moved."""
 
 REPLACE_IDLE_S: Final = 5.0
 """A port at its limit may replace a MAC that has been quiet for this long. So a guest that is
@@ -33,11 +39,12 @@ class MacCounts:
 class KnownMacs:
     """Entries by MAC, and the ports of this process that have some of them."""
 
-    __slots__ = ("_limit", "_local_ports", "counts", "entries")
+    __slots__ = ("_limit", "_local_ports", "_on_learn", "counts", "entries")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, on_learn: OnLearn) -> None:
         """`limit` bounds the MACs."""
         self._limit = limit
+        self._on_learn = on_learn
         self._local_ports: dict[int, LocalPort] = {}
         """By the ids of their ports."""
         self.entries: dict[bytes, Entry] = {}
@@ -69,8 +76,11 @@ class KnownMacs:
         """Forget a port, but not its MACs; return what was kept of it."""
         return self._local_ports.pop(port.id, None)
 
-    def keep(self, mac: bytes, entry: Entry) -> bool:
-        """Put `entry` in the place of what was known of `mac`; False if there is no room."""
+    def keep(self, mac: bytes, entry: Entry, before: Location | None = None) -> bool:
+        """Put `entry` in the place of what was known of `mac`; False if there is no room.
+
+        `before` is the other port that `mac` has moved from.
+        """
         old = self.entries.get(mac)
         if old is None and len(self.entries) >= self._limit and not self._drop_elsewhere():
             self.counts.refused += 1
@@ -79,8 +89,11 @@ class KnownMacs:
             old.local.lose(mac)
         self.entries[mac] = entry
         if entry.local is not None:
+            is_new = mac not in entry.local.stations
             entry.local.stations.add(mac)
             entry.local.lost.discard(mac)
+            if is_new:
+                self._on_learn(entry.local.port, mac, before)
         return True
 
     def drop(self, mac: bytes) -> None:

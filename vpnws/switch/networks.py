@@ -15,6 +15,7 @@ from vpnws.wire import trunk
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from vpnws.switch.known import OnLearn
     from vpnws.switch.location import SharedView
     from vpnws.switch.port import AccessPort, Port, Trunk
     from vpnws.switch.totals import Totals
@@ -81,6 +82,8 @@ class Networks:
         self._past = PastTotals()
         self.address_moves = Moves()
         """Addresses that another MAC or port was heard to have, until they are reported."""
+        self.on_learn: OnLearn = lambda _port, _mac, _before: None
+        """Set it before the first port comes."""
 
     def __iter__(self) -> Iterator[Network]:
         """Go through the networks."""
@@ -168,7 +171,15 @@ class Networks:
             return network
         self.check_room(name)
         ports: dict[int, AccessPort] = {}
-        fdb = Fdb(name, ports, self._trunks, self._shared, age_s=self._age_s, limit=self._fdb_limit)
+        fdb = Fdb(
+            name,
+            ports,
+            self._trunks,
+            self._shared,
+            age_s=self._age_s,
+            limit=self._fdb_limit,
+            on_learn=self.on_learn,
+        )
         addresses = HeardAddresses(name, fdb, self.address_moves)
         past = self._past.take(name)
         network = self.by_name[name] = Network(name, ports, fdb, addresses, past)

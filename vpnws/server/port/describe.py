@@ -1,18 +1,30 @@
-"""Says in the words of a log line who a station is and what it may do."""
+"""Says who a station is and what it may do, in the words of a log line and as fields of events."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vpnws.text import log_value
 from vpnws.wire.ethernet import format_mac
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from vpnws.control.views import FieldValue
     from vpnws.server.port.session import Session
     from vpnws.server.web.identity import Identity
     from vpnws.switch.port import AccessPort
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom or what an event is about."""
+
+    words: str
+    """For the line, in words that a station cannot forge or break."""
+    fields: Mapping[str, FieldValue] = field(default_factory=dict, compare=False)
+    """The same for programs."""
 
 
 def describe(session: Session) -> str:
@@ -27,20 +39,26 @@ def describe(session: Session) -> str:
     )
 
 
-def describe_briefly(session: Session, stations: Iterable[bytes]) -> str:
+def describe_briefly(session: Session, stations: Iterable[bytes]) -> Subject:
     """Return who a station is, and its MAC or one of the `stations` learned on its port."""
     mac = session.announced_mac or min(stations, default=None)
-    return _in_words(**_names(session.identity), mac=format_mac(mac) if mac else "")
+    named = {**_names(session.identity), "mac": format_mac(mac) if mac else ""}
+    return Subject(_in_words(**named), {"network": session.network, **named})
 
 
 def describe_end(port: AccessPort, reason: str, age_s: float) -> str:
     """Return why `port` ends, how long it was up, what passed and what was dropped."""
-    drops = " ".join(f"{why}={count}" for why, count in sorted(port.drops.items()))
     return (
         f"down after {age_s:.0f} s: '{log_value(reason, keep=' ')}';"
         f" rx {port.rx_frames} frames, {port.rx_bytes} bytes;"
-        f" tx {port.tx_frames} frames, {port.tx_bytes} bytes; drops {drops or 'none'}"
+        f" tx {port.tx_frames} frames, {port.tx_bytes} bytes;"
+        f" drops {describe_drops(port) or 'none'}"
     )
+
+
+def describe_drops(port: AccessPort) -> str:
+    """Return how many frames were dropped at `port` for which reason."""
+    return " ".join(f"{why}={count}" for why, count in sorted(port.drops.items()))
 
 
 def describe_rights(session: Session) -> str:
@@ -57,9 +75,10 @@ def describe_rights(session: Session) -> str:
     return ",".join(words)
 
 
-def describe_identity(identity: Identity) -> str:
+def describe_identity(identity: Identity) -> Subject:
     """Return who sent a request that did not become a station."""
-    return _in_words(**_names(identity))
+    names = _names(identity)
+    return Subject(_in_words(**names), names)
 
 
 def _names(identity: Identity) -> dict[str, str]:

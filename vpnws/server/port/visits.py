@@ -1,7 +1,7 @@
-"""Decides which stations' coming, going and drops are logged line by line, and folds the rest.
+"""Decides which events of stations are told one by one, and folds the rest.
 
-Everybody who comes and goes is logged, and what is dropped there, up to `MAX_LINES` lines for one
-name and address. What is more is counted, and the counts are logged when `FOLD_S` has passed. So
+Everybody who comes and goes is told, and what is dropped there, up to `MAX_LINES` events for one
+name and address. What is more is counted, and the counts are told when `FOLD_S` has passed. So
 one host that connects 200 times a second does not fill the log, and 1,000 stations that return from
 a reload are all named.
 """
@@ -10,27 +10,32 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from enum import Enum, auto
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from vpnws.control.events import Event
+from vpnws.server.journal import Note
+from vpnws.server.port.describe import Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FOLD_S: Final = 60.0
-"""Lines are counted for this long; then the counts of what was folded are logged."""
+"""Events are counted for this long; then the counts of what was folded are told."""
 MAX_LINES: Final = 500
-"""Lines that one name and address gets within FOLD_S when its stations come, go and have frames
-dropped; further ones are only counted."""
+"""Events of one name and address that are told within FOLD_S when its stations come, go, move and
+have frames dropped; further ones are only counted."""
 MAX_WATCHED: Final = 4096
-"""Names with addresses that are watched at once; the lines of further ones are counted together,
-and get no lines of their own."""
-OTHERS: Final = "others"
+"""Names with addresses that are watched at once; the events of further ones are counted together,
+and none of them is told by itself."""
+OTHERS: Final = Subject("others")
 
-
-class Event(Enum):
-    """What is logged of a station."""
-
-    CAME = auto()
-    WENT = auto()
-    REPORTED = auto()
-    """Drops at its port are reported."""
+_FOLDED: Final = (
+    ((Event.JOIN, Event.LEAVE), "{0} more stations came and {1} more went"),
+    ((Event.DROPS,), "{0} more reports of drops"),
+    ((Event.MOVE,), "{0} more MACs moved"),
+    ((Event.LOST,), "{0} more stations were lost in their handshakes"),
+)
+"""Events that are folded into one line, and its words."""
 
 
 @dataclass(slots=True)
@@ -39,9 +44,9 @@ class _Burst:
 
     since_s: float
     lines: int = 0
-    """Those that were asked for."""
+    """Events that were to be told."""
     folded: Counter[Event] = field(default_factory=Counter)
-    """What got no line."""
+    """Those that were not."""
 
 
 class Visits:
@@ -51,24 +56,24 @@ class Visits:
 
     def __init__(self) -> None:
         """Nobody has come yet."""
-        self._bursts: dict[str, _Burst] = {}
+        self._bursts: dict[Subject, _Burst] = {}
 
-    def note(self, who: str, event: Event, now: float) -> bool:
-        """Note what a station does at `now`, in seconds; return whether to log a line."""
+    def note(self, who: Subject, event: Event, now: float) -> bool:
+        """Count what a station does at `now`, in seconds; return whether to tell it by itself."""
         burst = self._burst(who, now)
         burst.lines += 1
-        has_line = burst.lines <= MAX_LINES
-        if not has_line:
+        is_told = burst.lines <= MAX_LINES
+        if not is_told:
             burst.folded[event] += 1
-        return has_line
+        return is_told
 
-    def look(self, now: float) -> list[str]:
-        """Return the lines that are due at `now`; call it every second or so."""
+    def look(self, now: float) -> list[Note]:
+        """Return what is due to be noted at `now`; call it every second or so."""
         due = [who for who, burst in self._bursts.items() if now - burst.since_s >= FOLD_S]
         bursts = [(who, self._bursts.pop(who)) for who in due]
-        return [line for who, burst in bursts for line in _lines(who, burst, now - burst.since_s)]
+        return [note for who, burst in bursts for note in _notes(who, burst, now - burst.since_s)]
 
-    def _burst(self, who: str, now: float) -> _Burst:
+    def _burst(self, who: Subject, now: float) -> _Burst:
         burst = self._bursts.get(who)
         if burst is not None:
             return burst
@@ -78,12 +83,17 @@ class Visits:
         return self._bursts.setdefault(OTHERS, _Burst(now, lines=MAX_LINES))
 
 
-def _lines(who: str, burst: _Burst, time_s: float) -> list[str]:
-    within = f"within {time_s:.0f} s: {who}"
-    folded, lines = burst.folded, []
-    if folded[Event.CAME] or folded[Event.WENT]:
-        came, went = folded[Event.CAME], folded[Event.WENT]
-        lines.append(f"{came} more stations came and {went} more went {within}")
-    if folded[Event.REPORTED]:
-        lines.append(f"{folded[Event.REPORTED]} more reports of drops {within}")
-    return lines
+def _notes(who: Subject, burst: _Burst, time_s: float) -> Iterator[Note]:
+    for events, words in _FOLDED:
+        counts = [burst.folded[event] for event in events]
+        if any(counts):
+            yield Note(
+                Event.FOLDED,
+                f"{words.format(*counts)} within {time_s:.0f} s: {who.words}",
+                {
+                    **who.fields,
+                    "events": " ".join(events),
+                    "count": sum(counts),
+                    "seconds": round(time_s),
+                },
+            )

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from vpnws.control.events import Event
 from vpnws.wire.announce import announcements
 from vpnws.wire.ethernet import format_mac, parse_mac
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from vpnws.server.journal import Journal
     from vpnws.server.uplink.devices import TapDevices
     from vpnws.tap.contract import DeviceState, Tap
-
-log = logging.getLogger("vpnws")
 
 
 class Presence:
     """The MACs and addresses of one TAP that is open, and of its bridge, as of the last look."""
 
-    def __init__(self, devices: TapDevices, device: str) -> None:
-        """`device` is the TAP's name in vpnws-tap."""
+    def __init__(self, devices: TapDevices, network: str, device: str, journal: Journal) -> None:
+        """`network` and `device` are the TAP's pair in vpnws-tap."""
         self._devices = devices
+        self._network = network
+        self._journal = journal
         self._device = device
         self._seen: DeviceState | None = None
         self._said: DeviceState | None = None
@@ -70,24 +71,36 @@ class Presence:
     def _say(self, before: DeviceState, now: DeviceState) -> None:
         device = self._device
         if now.name != before.name:
-            log.warning(
-                "uplink %s is called %s now: frames still pass, but the next start looks for %s;"
-                " rename it back, or set vpnws-tap",
-                device,
-                now.name,
-                device,
+            self._note(
+                Event.UPLINK_CHANGED,
+                f"is called {now.name} now: frames still pass, but the next start looks for"
+                f" {device}; rename it back, or set vpnws-tap",
             )
         if now.mac != before.mac:
-            log.info("uplink %s has the MAC %s now", device, format_mac(now.mac))
+            mac = format_mac(now.mac)
+            self._note(Event.UPLINK_CHANGED, f"has the MAC {mac} now", mac)
         if not now.is_here:
-            log.warning(
-                "uplink %s is in another network namespace now: frames still pass, its"
-                " addresses are not announced, and the next start looks for it here",
-                device,
+            self._note(
+                Event.UPLINK_CHANGED,
+                "is in another network namespace now: frames still pass, its addresses are not"
+                " announced, and the next start looks for it here",
             )
         elif now.is_up is False:
-            log.warning(
-                "uplink %s is down, so no frame passes: ip link set %s up", device, now.name
-            )
+            self._note(Event.UPLINK_DOWN, f"is down, so no frame passes: ip link set {now.name} up")
         elif before.is_up is False:
-            log.info("the device of uplink %s is set up again", device)
+            self._journal.note(
+                Event.UPLINK_UP,
+                f"the device of uplink {device} is set up again",
+                device=device,
+                network=self._network,
+            )
+
+    def _note(self, event: Event, what: str, mac: str = "") -> None:
+        self._journal.note(
+            event,
+            f"uplink {self._device} {what}",
+            device=self._device,
+            network=self._network,
+            mac=mac,
+            reason=what,
+        )

@@ -7,6 +7,7 @@ it did there before.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from vpnws.errors import TapError, TapPermissionError, VpnwsError
 from vpnws.server import ini, users
+from vpnws.server.log import say
 from vpnws.server.uplink.hooks import run_hook
 from vpnws.tap import linux
 from vpnws.tap.linux_errors import commands_to_make
@@ -35,7 +37,7 @@ def main() -> int:
         with stoppable():
             set_up(os.environ, linux, os.geteuid())
     except VpnwsError as error:
-        print(f"vpnws: cannot start: {error}", file=sys.stderr)
+        say(f"cannot start: {error}", ini.log_form(os.environ, {}))
         return 1
     return 0
 
@@ -120,7 +122,11 @@ def _check_usable(devices: TapDevices, device: str, own_uid: int) -> None:
     if not devices.exists(device):
         raise TapError(f"the TAP device {device} must be made before: only root can keep it")
     if not devices.is_up(device):
-        print(f"vpnws: {device} is down: ip link set {device} up, as root", file=sys.stderr)
+        say(
+            f"{device} is down: ip link set {device} up, as root",
+            ini.log_form(os.environ, {}),
+            logging.WARNING,
+        )
 
 
 if __name__ == "__main__":

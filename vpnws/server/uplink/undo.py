@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from vpnws.errors import VpnwsError
 from vpnws.server import ini
+from vpnws.server.log import say
 from vpnws.tap import linux
 from vpnws.values import parse_taps
 
@@ -26,7 +27,7 @@ def main() -> int:
     try:
         undo(os.environ, linux)
     except VpnwsError as error:
-        print(f"vpnws: a TAP of this start is left: {error}", file=sys.stderr)
+        say(f"a TAP of this start is left: {error}", ini.log_form(os.environ, {}))
         return 1
     return 0
 

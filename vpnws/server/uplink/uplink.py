@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
+from vpnws.control.events import Event
 from vpnws.errors import TapError
 from vpnws.server.uplink.presence import Presence
 from vpnws.sizes import TURN_BYTES, TURN_FRAMES, WRITE_BYTES
@@ -35,8 +35,6 @@ ANNOUNCE_S: Final = 0.5
 RETRY_S: Final = 0.25
 """A TAP that has gone away is looked for this often."""
 _buffer = memoryview(bytearray(TURN_BYTES + LENGTH_BYTES + READ_BYTES))
-
-log = logging.getLogger("vpnws")
 
 
 class Uplink:
@@ -103,14 +101,16 @@ class Uplink:
         self._reader = self._loop.on_readable(
             tap.fd, self._read_records if tap.has_vnet else self._read_frames
         )
-        self._presence = Presence(self._devices, self._device)
+        self._presence = Presence(self._devices, self._network, self._device, self._node.journal)
         self._announcer = self._loop.every(ANNOUNCE_S, self._announce)
         self._announce()
-        log.info(
-            "uplink %s up network=%s offload=%s",
-            self._device,
-            self._network,
-            "on" if offloads else "off",
+        offload = "on" if offloads else "off"
+        self._node.journal.note(
+            Event.UPLINK_UP,
+            f"uplink {self._device} up network={self._network} offload={offload}",
+            device=self._device,
+            network=self._network,
+            offload=offload,
         )
 
     def _announce(self) -> None:
@@ -165,10 +165,16 @@ class Uplink:
             self._open()
 
     def _wait(self, sentence: str) -> None:
-        """Log `sentence`, unless it was the last one logged, and try again later."""
+        """Note `sentence`, unless it was the last one noted, and try again later."""
         if sentence != self._failure:
             self._failure = sentence
-            log.warning("uplink %s down network=%s: %s", self._device, self._network, sentence)
+            self._node.journal.note(
+                Event.UPLINK_DOWN,
+                f"uplink {self._device} down network={self._network}: {sentence}",
+                device=self._device,
+                network=self._network,
+                reason=sentence,
+            )
         self._retry = self._loop.after(RETRY_S, self._open)
 
 

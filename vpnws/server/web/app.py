@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -27,6 +26,7 @@ from vpnws.text import MAX_SENTENCE_CHARACTERS, one_line
 from vpnws.wire.websocket import PONG_HEADER
 
 if TYPE_CHECKING:
+    from vpnws.server.journal import Note
     from vpnws.server.node import Node
     from vpnws.server.port.session import Session
     from vpnws.server.start import Server
@@ -38,8 +38,6 @@ RETRY_AFTER_S: Final = 10
 """A station that finds no room is told to come back after this time."""
 LOOK_EVERY_S: Final = 1.0
 """This often the server checks whether a burst of refusals is due to be logged."""
-
-log = logging.getLogger("vpnws")
 
 
 class Application:
@@ -72,7 +70,7 @@ class Application:
             status, sentence = "500 Internal Server Error", wrong_right(error)
         if self._node is not None:
             self._node.tally.refuse(status)
-        self._log_refusal(environ, status, sentence)
+        self._note_refusal(environ, status, sentence)
         return refuse(start_response, status, sentence, _headers_of(status, environ))
 
     def _begin(self) -> None:
@@ -82,7 +80,7 @@ class Application:
             self._control = ControlEndpoint(self._server)
             # The garbage collector need not look again at what lives as long as the process.
             gc.freeze()
-            self._log_ticker = self._loop.every(LOOK_EVERY_S, self._log_refusals)
+            self._log_ticker = self._loop.every(LOOK_EVERY_S, self._note_refusals)
             # uWSGI waits for requests under way, and a station on `native` is one.
             end = partial(self._end_for_a_reload, self._node, self._control)
             self._reload = self._loop.on_reload(end)
@@ -97,7 +95,7 @@ class Application:
         control.end()
         self._server.keep_claims(node)
 
-    def _log_refusal(self, environ: Environ, status: str, sentence: str) -> None:
+    def _note_refusal(self, environ: Environ, status: str, sentence: str) -> None:
         if status == UPGRADE_REQUIRED and not asks_for_more(environ):
             # Somebody is looking at the page with a browser.
             return
@@ -106,13 +104,17 @@ class Application:
             status[:3],
             one_line(sentence.partition("\n")[0], max_characters=MAX_SENTENCE_CHARACTERS),
         )
-        line = self._refusals.note(refusal, self._loop.now())
-        if line:
-            log.warning("%s", line)
+        note = self._refusals.note(refusal, self._loop.now())
+        if note is not None:
+            self._note(note)
 
-    def _log_refusals(self) -> None:
-        for line in self._refusals.look(self._loop.now()):
-            log.warning("%s", line)
+    def _note_refusals(self) -> None:
+        for note in self._refusals.look(self._loop.now()):
+            self._note(note)
+
+    def _note(self, note: Note) -> None:
+        if self._node is not None:
+            self._node.journal.note(note.event, note.text, **note.fields)
 
     def _upgrade(self, session: Session, answer: Callable[[str], None]) -> Iterable[bytes]:
         node = self._node
@@ -123,12 +125,12 @@ class Application:
             answer(session.subprotocol)
             connection = self._uwsgi.own_connection()
         except OSError as error:
-            log.warning("a station was lost in its handshake: %s", error)
+            node.stations.lost(session, "a station was lost in its handshake", str(error))
             return ()
         try:
             link = node.attach(connection, session)
         except CapacityError as error:
-            log.warning("a station came in too late: %s", error)
+            node.stations.lost(session, "a station came in too late", str(error))
             connection.close()
             return ()
         if self._settings.receiver == "native":

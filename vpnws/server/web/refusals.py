@@ -9,7 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from vpnws.control.events import Event
+from vpnws.server.journal import Note
+
+if TYPE_CHECKING:
+    from vpnws.server.port.describe import Subject
 
 LOG_AGAIN_S: Final = 60.0
 """Refusals of one kind are logged at most this often."""
@@ -20,8 +26,8 @@ MAX_LINES: Final = 50
 class Refusal(NamedTuple):
     """A kind of refusal."""
 
-    who: str
-    """Names and address, as words of a log line."""
+    who: Subject
+    """Names and address."""
     status: str
     """The number of the HTTP status."""
     sentence: str
@@ -47,33 +53,50 @@ class Refusals:
         self._others = 0
         self._others_since_s = inf
 
-    def note(self, refusal: Refusal, now: float) -> str:
-        """Count `refusal` at `now`, in seconds; return a line to log, empty if there is none."""
+    def note(self, refusal: Refusal, now: float) -> Note | None:
+        """Count `refusal` at `now`, in seconds; return what to note, None if nothing."""
         burst = self._bursts.get(refusal)
         if burst is not None:
             burst.count += 1
-            return ""
+            return None
         if len(self._bursts) < MAX_LINES:
             self._bursts[refusal] = _Burst(now)
-            return _line(refusal, "a request was refused")
+            return _note_of(refusal, 1, "a request was refused")
         self._others += 1
         self._others_since_s = min(now, self._others_since_s)
-        return ""
+        return None
 
-    def look(self, now: float) -> list[str]:
-        """Return the lines that are due at `now`, in seconds; call it every second or so."""
-        lines = []
+    def look(self, now: float) -> list[Note]:
+        """Return what is due to be noted at `now`, in seconds; call it every second or so."""
+        notes = []
         due = [kind for kind, burst in self._bursts.items() if now - burst.logged_s >= LOG_AGAIN_S]
         for kind in due:
             burst = self._bursts.pop(kind)
             if burst.count:
-                lines.append(_line(kind, f"{burst.count} more requests were refused"))
+                more = f"{burst.count} more requests were refused"
+                notes.append(_note_of(kind, burst.count, more))
                 self._bursts[kind] = _Burst(now)
         if now - self._others_since_s >= LOG_AGAIN_S:
-            lines.append(f"{self._others} more requests from others were refused")
+            notes.append(self._note_of_others(now))
             self._others, self._others_since_s = 0, inf
-        return lines
+        return notes
+
+    def _note_of_others(self, now: float) -> Note:
+        return Note(
+            Event.FOLDED,
+            f"{self._others} more requests from others were refused",
+            {
+                "events": Event.REFUSED.value,
+                "count": self._others,
+                "seconds": round(now - self._others_since_s),
+            },
+        )
 
 
-def _line(refusal: Refusal, what: str) -> str:
-    return f"{what} with {refusal.status} ({refusal.who}): {refusal.sentence}"
+def _note_of(refusal: Refusal, count: int, what: str) -> Note:
+    who, status, sentence = refusal
+    return Note(
+        Event.REFUSED,
+        f"{what} with {status} ({who.words}): {sentence}",
+        {**who.fields, "status": status, "reason": sentence, "count": count},
+    )
