@@ -25,6 +25,8 @@ from vpnws.client.program.exits import MEANINGS
 from vpnws.client.program.options import make_parser
 from vpnws.config import Settings, placeholder_names
 from vpnws.control.events import EVENTS, FIELDS
+from vpnws.server.port.explanations import AT_A_TAP, AT_A_TRUNK, EXPLANATIONS
+from vpnws.switch.drop import Drop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -67,12 +69,25 @@ def bounds() -> str:
 
 
 def drops_in_switch() -> str:
-    """Return the switch's reasons for a drop: where each is counted, and what it means."""
+    """Return the switch's reasons for a drop: where counted, what each means, and what to do."""
     rows = []
     for reason in members("Drop", "vpnws/switch"):
         where, _, why = reason.says.partition(": ")
-        rows.append((f"`{reason.value}`", where.lower(), why[:1].upper() + why[1:]))
-    return table(("in the switch", "counted at", "why"), rows)
+        remedies = _remedies(Drop(reason.value))
+        rows.append((f"`{reason.value}`", where.lower(), _capital(why), remedies))
+    return table(("in the switch", "counted at", "why", "what to do"), rows)
+
+
+def _remedies(reason: Drop) -> str:
+    """Return what to do about a reason, at a station and elsewhere where that differs."""
+    special = ((" At a TAP: ", AT_A_TAP), (" On a trunk: ", AT_A_TRUNK))
+    remedies = [("", EXPLANATIONS[reason])]
+    remedies += [(where, known[reason]) for where, known in special if reason in known]
+    return "".join(f"{where}{_capital(says.remedy)}." for where, says in remedies)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def drops_in_client() -> str:

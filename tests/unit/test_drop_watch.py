@@ -12,9 +12,7 @@ from vpnws.server.port.drop_watch import (
     SAY_AGAIN_S,
     SAY_LASTING_AGAIN_S,
     UNSAID,
-    WHY,
     DropWatch,
-    explain,
 )
 from vpnws.switch.drop import Drop
 
@@ -66,9 +64,3 @@ def test_one_that_stays_full_is_said_now_and_then(reason: Drop) -> None:
 @pytest.mark.parametrize("reason", sorted(UNSAID))
 def test_what_is_meant_to_be_dropped_is_not_said(reason: Drop) -> None:
     assert said([(second, reason, 1) for second in range(100)], 200) == []
-
-
-def test_every_other_reason_has_its_sentence() -> None:
-    assert set(WHY) | UNSAID == set(Drop)
-    assert not set(WHY) & UNSAID
-    assert "port 1.7" in explain(Drop.MAC_TAKEN, "port 1.7")

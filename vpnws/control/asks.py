@@ -7,12 +7,23 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, get_ar
 
 from msgspec import Struct
 
-from vpnws.control.paging import Filter, Rows
-from vpnws.control.views import Limits, PortView, ProcessView
+from vpnws.control.paging import DEFAULT_LIMIT, Filter, Rows, Text
+from vpnws.control.views import (
+    DropView,
+    Limits,
+    NetworkView,
+    PortView,
+    ProcessView,
+    TrunkView,
+)
 from vpnws.errors import VpnwsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+MAX_PORT_SERIES: Final = 200
+"""Ports that have metrics of their own: those with most bytes. A metric says how many more there
+are."""
 
 A = TypeVar("A")
 
@@ -53,6 +64,38 @@ class PortsAsk(Ask[Rows[PortView]], frozen=True, kw_only=True):
     """Whether to list trunks too."""
 
 
+class NetworksAsk(Ask[Rows[NetworkView]], frozen=True, kw_only=True):
+    """Which networks does this process have or has it had ports in?"""
+
+    network: Text = ""
+    q: Text = ""
+    limit: int = DEFAULT_LIMIT
+    after: Text = ""
+
+
+class DropsAsk(Ask[Rows[DropView]], frozen=True, kw_only=True):
+    """What do the ports of this process drop?"""
+
+    filter: Filter = Filter()
+    is_recent: bool = False
+    """Whether to list only what was dropped within the last RECENT_S."""
+
+
+class ProcessMetrics(Struct, frozen=True, kw_only=True):
+    """What one process adds to the metrics."""
+
+    process: ProcessView
+    networks: tuple[NetworkView, ...]
+    ports: tuple[PortView, ...]
+    """The MAX_PORT_SERIES busiest."""
+    port_count: int
+    trunks: TrunkView
+
+
+class MetricsAsk(Ask[ProcessMetrics], frozen=True):
+    """What is counted in this process?"""
+
+
 class KickAsk(Ask[Done], frozen=True, kw_only=True):
     """End the port with this id: its station may come back."""
 
@@ -78,7 +121,16 @@ class LimitsAsk(Ask[Done], frozen=True, kw_only=True):
     by: str = ""
 
 
-ASKS: Final[tuple[type[Ask[Any]], ...]] = (StatusAsk, PortsAsk, KickAsk, BlockAsk, LimitsAsk)
+ASKS: Final[tuple[type[Ask[Any]], ...]] = (
+    StatusAsk,
+    PortsAsk,
+    NetworksAsk,
+    DropsAsk,
+    MetricsAsk,
+    KickAsk,
+    BlockAsk,
+    LimitsAsk,
+)
 """Every ask that a process may get."""
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from vpnws.control.asks import AskError
 
 if TYPE_CHECKING:
     from vpnws.control.asks import Ask
     from vpnws.control.calls import Call
-    from vpnws.control.views import PortView
+    from vpnws.control.views import DropView, PortView
+
+_MAX_PROCESSES: Final = 1000
+"""More than a server has, so that no two trunks stand at the same place."""
 
 
 def parse_port(name: str) -> tuple[int, int] | None:
@@ -21,8 +24,20 @@ def parse_port(name: str) -> tuple[int, int] | None:
 
 
 def port_key(port: PortView) -> tuple[int, int]:
-    """Return where a port stands in a list of ports; trunks stand before all others."""
-    return parse_port(port.id) or (0, 0)
+    """Return where a port stands in a list of ports."""
+    return id_key(port.id)
+
+
+def id_key(port: str) -> tuple[int, int]:
+    """Return where the port with an id stands; trunks, such as `1.t2`, stand before all others."""
+    process, _, number = port.partition(".")
+    trunk = parse_port(f"{process}.{number[1:]}") if number.startswith("t") else None
+    return (0, trunk[0] * _MAX_PROCESSES + trunk[1]) if trunk else parse_port(port) or (0, 0)
+
+
+def drop_key(drop: DropView) -> tuple[int, int, str]:
+    """Return where a port's drops for one reason stand in a list of drops."""
+    return (*id_key(drop.port), drop.reason)
 
 
 def command(call: Call, port: str, ask: Ask[Any]) -> Any:

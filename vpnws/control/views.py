@@ -127,9 +127,23 @@ class NetworkView(Struct, frozen=True, kw_only=True):
     macs_moved: int = 0
     macs_evicted: int = 0
     traffic: Traffic = Traffic()
-    """Of all ports that it has and had."""
+    """Of all ports that it has and had, without trunks."""
     drops: dict[str, int] = {}
     recent_drops: dict[str, int] = {}
+    marks: int = 0
+    """Packets marked with ECN's CE instead of being dropped."""
+    queue_delays: tuple[int, ...] = ()
+    """Frames that waited in queues, by bucket of their wait: up to each of DELAY_BOUNDS_S, and
+    longer."""
+    queue_delay_s: float = 0.0
+    """How long they waited, together."""
+
+
+class TrunkView(Struct, frozen=True, kw_only=True):
+    """What passed between one process and all others; in the terms of a port."""
+
+    traffic: Traffic = Traffic()
+    drops: dict[str, int] = {}
 
 
 class DropView(Struct, frozen=True, kw_only=True):
@@ -171,6 +185,12 @@ class ProcessView(Struct, frozen=True, kw_only=True):
     leaves: int = 0
     refusals: dict[str, int] = {}
     """Requests that did not become a port, by status."""
+    restarts: int = 0
+    """How often the process had to be started anew."""
+    kills: int = 0
+    """How often the watchdog killed it because it hung."""
+    log_lines_dropped: int = 0
+    """Lines of the log that nobody read."""
     events_lost: int = 0
 
 

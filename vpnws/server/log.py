@@ -93,12 +93,15 @@ class LineHandler(logging.Handler):
         )
         self._fd = fd
         self._dropped = 0
+        self.dropped_total = 0
+        """Lines that could not be written since the process began."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line; first say how many could not be written, if it goes on."""
         self.tell_dropped()
         if self._dropped or not self._write(record):
             self._dropped += 1
+            self.dropped_total += 1
 
     def tell_dropped(self) -> None:
         """Say how many lines could not be written, if there are any and it goes on."""
@@ -156,6 +159,12 @@ def tell_dropped() -> None:
     for handler in log.handlers:
         if isinstance(handler, LineHandler):
             handler.tell_dropped()
+
+
+def lines_dropped() -> int:
+    """Return how many lines this process had to drop since it began."""
+    handlers = (handler for handler in log.handlers if isinstance(handler, LineHandler))
+    return sum(handler.dropped_total for handler in handlers)
 
 
 def never_wait(fd: int) -> None:

@@ -6,7 +6,8 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from vpnws.control.events import Event
-from vpnws.server.port.drop_watch import OF_A_MAC, SAY_AGAIN_S, DropWatch, explain
+from vpnws.server.port.drop_watch import OF_A_MAC, SAY_AGAIN_S, DropWatch
+from vpnws.server.port.explanations import Explanation, explain
 from vpnws.server.port.recent_drops import RecentDrops
 from vpnws.switch.guard.claims import ANONYMOUS, OWN
 from vpnws.switch.port import AccessPort
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable
 
-    from vpnws.control.views import FieldValue
+    from vpnws.control.views import FieldValue, PortKind
     from vpnws.server.journal import Journal
     from vpnws.server.port.describe import Subject
     from vpnws.switch.drop import Drop
@@ -103,30 +104,43 @@ class Reports:
 
     def _say(self, port: Port, named: Subject | None, reason: Drop, count: int, now: float) -> str:
         """Return the notice; note it too, unless `named` is None."""
-        refused: dict[str, FieldValue] = {}
-        source, told, known = "", "another station", "another station"
-        if isinstance(port, AccessPort) and reason in OF_A_MAC and reason in port.refused:
-            mac = port.refused[reason]
-            refused = {"mac": format_mac(mac)}
-            source = f" of {format_mac(mac)}"
-            told, known = self._holder(port, mac, now)
+        source = self._source(port, reason)
+        of_it = f" of {format_mac(source)}" if source else ""
+        told, known = self._holder(port, source, now)
+        says = explain(reason, kind_of(port))
         if named is not None:
-            why = explain(reason, known)
+            why = says.sentence(known)
+            refused: dict[str, FieldValue] = {"mac": format_mac(source)} if source else {}
             self._journal.note(
                 Event.DROPS,
-                f"{named.words} drops {count} frames{source} ({reason}): {why}",
+                f"{named.words} drops {count} frames{of_it} ({reason}): {why}",
                 **{**named.fields, **refused},
                 reason=reason.value,
                 count=count,
                 why=why,
             )
-        return f"frames{source} are dropped ({reason}): {explain(reason, told)}"
+        return f"frames{of_it} are dropped ({reason}): {says.sentence(told)}"
 
-    def _holder(self, port: AccessPort, mac: bytes, now: float) -> tuple[str, str]:
+    def explain(self, port: Port, reason: Drop, now: float) -> Explanation:
+        """Return in words for the operator why `port` drops frames, and what to do about it."""
+        _, known = self._holder(port, self._source(port, reason), now)
+        says = explain(reason, kind_of(port))
+        return Explanation(says.why.format(holder=known), says.remedy)
+
+    @staticmethod
+    def _source(port: Port, reason: Drop) -> bytes:
+        """Return the MAC that a reason is about; empty if it is about none."""
+        if isinstance(port, AccessPort) and reason in OF_A_MAC:
+            return port.refused.get(reason, b"")
+        return b""
+
+    def _holder(self, port: Port, mac: bytes, now: float) -> tuple[str, str]:
         """Return who has `mac`, in words for the station and in words for the operator.
 
-        Only the operator is told which port has it.
+        Only the operator is told which port has it. Nobody has an empty one.
         """
+        if not mac or not isinstance(port, AccessPort):
+            return "another station", "another station"
         there = self._switch.locate(port.origin.network, mac)
         if there is None:
             return "another station", "another station"
@@ -142,3 +156,10 @@ class Reports:
 
     def _name_port(self, slot: int, port_id: int) -> str:
         return f"port {self._name_at(slot, port_id)}"
+
+
+def kind_of(port: Port) -> PortKind:
+    """Return what a port leads to."""
+    if not isinstance(port, AccessPort):
+        return "trunk"
+    return "tap" if port.claim == OWN else "station"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from vpnws.control.views import RECENT_S, RETURN_S
 from vpnws.server.peers.departures import Departures
@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 MAX_LAGS: Final = 16
 """Ticks whose lag is kept; a further one puts the oldest out. There is a tick each second, and only
 those of the last RECENT_S count."""
+
+
+class Lives(NamedTuple):
+    """What all processes know of those that have been at one slot."""
+
+    starts: int
+    kills: int
+    """How many of them the watchdog killed."""
+    beats: int
+    """How often the last one has beaten."""
 
 
 class LoopLag:
@@ -45,10 +55,12 @@ class LoopLag:
 class Tally:
     """Counts of one process that only grow, and its lag."""
 
-    __slots__ = ("_departures", "joins", "lag", "leaves", "refusals", "returns")
+    __slots__ = ("_departures", "_page", "_slot", "joins", "lag", "leaves", "refusals", "returns")
 
     def __init__(self, page: SharedPage, slot: int, period_s: float, now: float) -> None:
         """Begin to count for the process at `slot`, whose loop ticks every `period_s`."""
+        self._page = page
+        self._slot = slot
         self._departures = Departures(page, slot)
         self.lag = LoopLag(period_s, now)
         self.joins = 0
@@ -72,6 +84,10 @@ class Tally:
     def refuse(self, status: str) -> None:
         """Count a request that was answered with `status`, such as `403 Forbidden`."""
         self.refusals[status[:3]] += 1
+
+    def lives(self) -> Lives:
+        """Return how often a process has begun at this slot, and was killed."""
+        return Lives(*self._page.lives(self._slot), self._page.pulses()[self._slot][1])
 
 
 def _name_of(who: Identity) -> bytes:

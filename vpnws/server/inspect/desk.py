@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vpnws.control.asks import BlockAsk, KickAsk, LimitsAsk, PortsAsk, StatusAsk
+from vpnws.control.asks import (
+    BlockAsk,
+    DropsAsk,
+    KickAsk,
+    LimitsAsk,
+    MetricsAsk,
+    NetworksAsk,
+    PortsAsk,
+    StatusAsk,
+)
 from vpnws.server.inspect.commands import Commands
+from vpnws.server.inspect.drops import DropViews
+from vpnws.server.inspect.networks import NetworkViews
 from vpnws.server.inspect.ports import PortViews
 from vpnws.server.inspect.processes import ProcessViews
 
@@ -18,7 +29,11 @@ def open_desk(peers: Peers, node: Node, process: str) -> None:
     """Have what `node` has and does be seen and commanded; `process` is its name."""
     ports = PortViews(node, process)
     commands = Commands(node)
-    peers.serve(StatusAsk, ProcessViews(node, process).status)
+    processes = ProcessViews(node, process)
+    peers.serve(StatusAsk, processes.status)
+    peers.serve(MetricsAsk, processes.metrics)
+    peers.serve(NetworksAsk, NetworkViews(node).list)
+    peers.serve(DropsAsk, DropViews(node, process).list)
     peers.serve(PortsAsk, ports.list)
     peers.serve(KickAsk, commands.kick)
     peers.serve(BlockAsk, commands.block)

@@ -14,12 +14,13 @@ from vpnws.switch.guard.blocking import role_of
 from vpnws.wire.ethernet import format_mac
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from vpnws.control.asks import PortsAsk
     from vpnws.server.node import Node
     from vpnws.server.port.link import Link
     from vpnws.server.web.identity import Identity
+    from vpnws.switch.drop import Drop
     from vpnws.switch.guard.destinations import IpNetwork
     from vpnws.switch.guard.roles import Role
     from vpnws.switch.port import AccessPort, Port
@@ -52,14 +53,16 @@ class PortViews:
         node = self._node
         trunks = sorted(node.switch.trunks.items()) if has_trunks else []
         for slot, trunk in trunks:
-            yield self._view(trunk, kind="trunk", id=f"{node.slot + 1}.t{slot + 1}")
+            yield self._view(trunk, kind="trunk", id=trunk_name(node.slot, slot))
         links = {link.port.id: link for link in node.links.values()}
         uplinks = {port.id: port for port in node.uplinks}
         for port_id in sorted(chain(links, uplinks), key=number_of):
-            if port_id in links:
-                yield self._station(links[port_id])
-            else:
-                yield self._tap(uplinks[port_id])
+            yield self._station(links[port_id]) if port_id in links else self._tap(uplinks[port_id])
+
+    def view(self, port: AccessPort) -> PortView:
+        """Return the view of one port of a station or of a TAP."""
+        link = self._node.links.get(port.id)
+        return self._station(link) if link is not None else self._tap(port)
 
     def _station(self, link: Link) -> PortView:
         session, port = link.session, link.port
@@ -101,6 +104,7 @@ class PortViews:
         )
 
     def _view(self, port: Port, **facts: Any) -> PortView:
+        node = self._node
         return PortView(
             process=self._process,
             traffic=Traffic(
@@ -109,7 +113,9 @@ class PortViews:
                 tx_frames=port.tx_frames,
                 tx_bytes=port.tx_bytes,
             ),
-            drops={str(reason): count for reason, count in port.drops.items()},
+            drops=by_name(port.drops),
+            recent_drops=by_name(node.reports.recent(port, node.loop.now())) if port.drops else {},
+            marks=port.egress.counts.marked,
             queued_bytes=port.egress.size_bytes,
             **facts,
         )
@@ -140,6 +146,16 @@ def fits(port: PortView, wanted: Filter) -> bool:
         and (not wanted.mac or wanted.mac.lower() in (port.announced_mac, *port.macs))
         and (not wanted.q or _contains(port, wanted.q.lower()))
     )
+
+
+def trunk_name(slot: int, other: int) -> str:
+    """Return the id of the trunk from the process at `slot` to another one's."""
+    return f"{slot + 1}.t{other + 1}"
+
+
+def by_name(drops: Mapping[Drop, int]) -> dict[str, int]:
+    """Return counts of drops by the names of their reasons."""
+    return {reason.value: count for reason, count in drops.items()}
 
 
 def _contains(port: PortView, text: str) -> bool:

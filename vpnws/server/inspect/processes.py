@@ -1,15 +1,21 @@
-"""Makes the view of one process: how it is, and what it holds."""
+"""Makes the view of one process: how it is, what it holds, and all that its metrics need."""
 
 from __future__ import annotations
 
+from heapq import nlargest
 from typing import TYPE_CHECKING
 
-from vpnws.control.asks import ProcessStatus
-from vpnws.control.views import ProcessView
+from vpnws.control.asks import MAX_PORT_SERIES, ProcessMetrics, ProcessStatus
+from vpnws.control.views import ProcessView, Traffic, TrunkView
+from vpnws.server.inspect.networks import NetworkViews
+from vpnws.server.inspect.ports import PortViews, by_name
+from vpnws.server.log import lines_dropped
+from vpnws.switch.totals import Totals
 
 if TYPE_CHECKING:
-    from vpnws.control.asks import StatusAsk
+    from vpnws.control.asks import MetricsAsk, StatusAsk
     from vpnws.server.node import Node
+    from vpnws.switch.port import AccessPort
 
 
 class ProcessViews:
@@ -20,21 +26,66 @@ class ProcessViews:
         self._node = node
         self._process = process
         self._since_s = node.loop.unix_s()
+        self._networks = NetworkViews(node)
+        self._ports = PortViews(node, process)
 
     def status(self, _ask: StatusAsk) -> ProcessStatus:
         """Return how the process is, and which networks and how many MACs it has."""
-        node, switch = self._node, self._node.switch
-        ports = [port for network in switch.networks for port in network.ports.values()]
-        trunks = switch.trunks.values()
+        switch = self._node.switch
         return ProcessStatus(
-            process=ProcessView(
-                name=self._process,
-                pid=node.process_id,
-                since_s=self._since_s,
-                ports=len(node.links),
-                egress_bytes=sum(port.egress.size_bytes for port in ports),
-                trunk_bytes=sum(trunk.egress.size_bytes for trunk in trunks),
-            ),
+            process=self._view(),
             networks=tuple(network.name for network in switch.networks),
-            macs=sum(len(switch.stations_of(port)) for port in ports),
+            macs=sum(len(switch.stations_of(port)) for port in self._access_ports()),
         )
+
+    def metrics(self, _ask: MetricsAsk) -> ProcessMetrics:
+        """Return all that the metrics need: of the ports, only the busiest."""
+        ports = self._access_ports()
+        busiest = nlargest(MAX_PORT_SERIES, ports, key=lambda port: port.rx_bytes + port.tx_bytes)
+        return ProcessMetrics(
+            process=self._view(),
+            networks=tuple(self._networks.all()),
+            ports=tuple(map(self._ports.view, busiest)),
+            port_count=len(ports),
+            trunks=self._trunks(),
+        )
+
+    def _view(self) -> ProcessView:
+        node, tally = self._node, self._node.tally
+        now, trunks = node.loop.now(), node.switch.trunks.values()
+        lives = tally.lives()
+        return ProcessView(
+            name=self._process,
+            pid=node.process_id,
+            since_s=self._since_s,
+            ports=len(node.links),
+            loop_lag_s=tally.lag.worst_s(now),
+            beats=lives.beats,
+            egress_bytes=sum(port.egress.size_bytes for port in self._access_ports()),
+            trunk_bytes=sum(trunk.egress.size_bytes for trunk in trunks),
+            joins=tally.joins,
+            returns=tally.returns,
+            leaves=tally.leaves,
+            refusals=dict(tally.refusals),
+            restarts=max(0, lives.starts - 1),
+            kills=lives.kills,
+            log_lines_dropped=lines_dropped(),
+        )
+
+    def _trunks(self) -> TrunkView:
+        totals = Totals()
+        for trunk in self._node.switch.trunks.values():
+            totals.add_port(trunk)
+        return TrunkView(
+            traffic=Traffic(
+                rx_frames=totals.rx_frames,
+                rx_bytes=totals.rx_bytes,
+                tx_frames=totals.tx_frames,
+                tx_bytes=totals.tx_bytes,
+            ),
+            drops=by_name(totals.drops),
+        )
+
+    def _access_ports(self) -> list[AccessPort]:
+        networks = self._node.switch.networks
+        return [port for network in networks for port in network.ports.values()]

@@ -1,4 +1,4 @@
-"""Decides when a port's drops are reported, and in which words: at once, then folded.
+"""Decides when a port's drops are reported: at once, then folded.
 
 The first drop for a reason is reported at the next look. Those that follow are counted, and
 reported together when `SAY_AGAIN_S` has passed. A queue that is full for a moment does no harm, so
@@ -28,28 +28,6 @@ UNSAID: Final = frozenset((Drop.RESERVED, Drop.FILTERED, Drop.NO_BROADCAST, Drop
 """These are not faults: the standard or a setting asks for them."""
 OF_A_MAC: Final = frozenset((Drop.MAC_TAKEN, Drop.MOVE_GUARD, Drop.STATION_LIMIT))
 """Reasons that are about the frame's source."""
-
-WHY: Final = {
-    Drop.LENGTH: "frames are longer than the server's vpnws-max-frame, or shorter than a header:"
-    " give the TAP a lower MTU, or the server a higher vpnws-max-frame",
-    Drop.OFFLOAD: "records are not true of their frames: the client is faulty; --no-offload helps",
-    Drop.SOURCE: "frames come from a group address or from zero, which no station has",
-    Drop.NOT_ALLOWED: "VPNWS_ALLOW in the web server does not allow where frames go",
-    Drop.BLOCKED: "the operator has blocked the port",
-    Drop.STATION_LIMIT: "the port has all the MACs that it may have; a bridge needs VPNWS_BRIDGE on"
-    " in the web server, others a higher vpnws-station-limit",
-    Drop.MAC_TAKEN: "the MAC belongs to {holder}: use another MAC (--mac), or end that station",
-    Drop.MOVE_GUARD: "{holder} had the MAC a moment ago: a machine that has moved is reached here"
-    " in a second; if this is said again, one LAN is joined twice, or two stations have one MAC"
-    " (--mac gives another)",
-    Drop.STORM: "broadcast, multicast and unknown unicast exceed vpnws-storm-limit",
-    Drop.FLOOD_QUEUE: "more broadcast, multicast and unknown unicast is sent than this process can"
-    " copy to all its ports: a lower vpnws-storm-limit or smaller networks help",
-    Drop.EGRESS_FULL: "more is sent there than the path can take: the queue is full",
-    Drop.CODEL: "more is sent there than the path can take: there is always a queue",
-    Drop.DEVICE: "the kernel refuses frames: check that the TAP is up (ip link)",
-}
-"""Why frames are dropped and what to do, for the log and for the station."""
 
 
 @dataclass(slots=True)
@@ -92,11 +70,6 @@ class DropWatch:
         silent = sum(count for reason, count in drops.items() if reason in UNSAID)
         self._said = silent + sum(burst.said for burst in self._bursts.values())
         return said
-
-
-def explain(reason: Drop, holder: str) -> str:
-    """Return why frames are dropped and what to do; `holder` is who has the MAC they came from."""
-    return WHY[reason].format(holder=holder)
 
 
 def _note(burst: _Burst, count: int, now: float) -> None:
