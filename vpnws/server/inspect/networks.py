@@ -59,6 +59,8 @@ class NetworkViews:
             macs=sum(len(network.fdb.stations_of(port)) for port in ports) if network else 0,
             macs_limit=node.settings.fdb_items,
             macs_refused=totals.macs_refused,
+            macs_moved=totals.macs_moved,
+            macs_evicted=totals.macs_evicted,
             traffic=Traffic(
                 rx_frames=totals.rx_frames,
                 rx_bytes=totals.rx_bytes,
