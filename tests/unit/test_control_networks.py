@@ -176,6 +176,7 @@ class TestProcesses:
         counts: dict[str, Any] = {name: second[name] for name in ("joins", "returns", "restarts")}
         assert counts == {"joins": 1, "returns": 1, "restarts": 0}
         assert second["refusals"] == {"500": 1}
+        assert (second["events"]["join"], second["events_lost"]) == (1, 0)
         assert min(each["beats"] for each in (first, second, mule)) >= 2
 
     def test_a_process_that_does_not_answer_is_named(self, house: House) -> None:

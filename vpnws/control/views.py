@@ -191,7 +191,10 @@ class ProcessView(Struct, frozen=True, kw_only=True):
     """How often the watchdog killed it because it hung."""
     log_lines_dropped: int = 0
     """Lines of the log that nobody read."""
+    events: dict[str, int] = {}
+    """How often each event has happened, by its name."""
     events_lost: int = 0
+    """Events that the process keeps no more, and the API cannot show."""
 
 
 class EventView(Struct, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -51,6 +51,8 @@ class Journal:
         self.process = process
         self.seq = 0
         """The number of the newest event; the first one is 1."""
+        self.counts: Counter[Event] = Counter()
+        """How often each event has happened."""
         self._unix_s = unix_s
         self._logged: deque[EventView] = deque(maxlen=MAX_EVENTS)
         self._unlogged: deque[EventView] = deque(maxlen=MAX_EVENTS)
@@ -98,6 +100,7 @@ class Journal:
     def _keep(self, event: Event, text: str, fields: dict[str, FieldValue]) -> None:
         kind = EVENTS[event]
         self.seq += 1
+        self.counts[event] += 1
         view = EventView(
             seq=self.seq,
             process=self.process,

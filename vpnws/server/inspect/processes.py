@@ -70,6 +70,8 @@ class ProcessViews:
             restarts=max(0, lives.starts - 1),
             kills=lives.kills,
             log_lines_dropped=lines_dropped(),
+            events={event.value: count for event, count in node.journal.counts.items()},
+            events_lost=node.journal.lost,
         )
 
     def _trunks(self) -> TrunkView:
