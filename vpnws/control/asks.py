@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, get_ar
 from msgspec import Struct
 
 from vpnws.control.paging import DEFAULT_LIMIT, Filter, Rows, Text
+from vpnws.control.trace_facts import EndsFacts, WayFacts
 from vpnws.control.views import (
     DropView,
     Limits,
@@ -121,6 +122,29 @@ class LimitsAsk(Ask[Done], frozen=True, kw_only=True):
     by: str = ""
 
 
+class EndsAsk(Ask[EndsFacts], frozen=True, kw_only=True):
+    """Who are the two ends of a trace? Each is a MAC, a port's id, an IP address or a name."""
+
+    source: str
+    destination: str
+    network: str = ""
+    """Empty for all networks."""
+
+
+class WayAsk(Ask[WayFacts], frozen=True, kw_only=True):
+    """What would this process do with a frame?"""
+
+    frame: bytes
+    slot: int
+    """The process where the frame comes in."""
+    port: str
+    """The port where it comes in there."""
+    label: bytes
+    """That port's network and role."""
+    goal: str = ""
+    """The port that it is meant to reach."""
+
+
 ASKS: Final[tuple[type[Ask[Any]], ...]] = (
     StatusAsk,
     PortsAsk,
@@ -130,6 +154,8 @@ ASKS: Final[tuple[type[Ask[Any]], ...]] = (
     KickAsk,
     BlockAsk,
     LimitsAsk,
+    EndsAsk,
+    WayAsk,
 )
 """Every ask that a process may get."""
 

@@ -24,7 +24,7 @@ def read_query(type_: type[Struct] | None, text: str) -> Any:
         fields = parse_qs(
             text, keep_blank_values=True, strict_parsing=bool(text), max_num_fields=MAX_QUERY_FIELDS
         )
-        known = type_.__struct_fields__ if type_ is not None else ()
+        known = type_.__struct_encode_fields__ if type_ is not None else ()
         unknown = sorted(set(fields) - set(known))
         if unknown:
             raise CallError(f"{unknown[0][:40]!r} is not a field of this query: {_or_none(known)}")

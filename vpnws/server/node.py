@@ -13,6 +13,7 @@ from vpnws.server.memory import give_back
 from vpnws.server.naming import NUMBER_BITS, PortNames, short_name
 from vpnws.server.peers.bus import TrunkLink
 from vpnws.server.peers.shared_fdb import SharedFdb
+from vpnws.server.port.departed import DepartedPorts
 from vpnws.server.port.link import Link
 from vpnws.server.reports import Reports
 from vpnws.server.station_log import StationLog
@@ -101,6 +102,7 @@ class Node:
         self.tally = Tally(page, slot, TICK_S, loop.now())
         self.uplinks: dict[AccessPort, float] = {}
         """The ports of the TAPs, each with when it came."""
+        self.departed = DepartedPorts()
         self._lingering: list[Link] = []
         # No id repeats at a slot: the shared FDB may still name ports of the previous process.
         self._ids = itertools.count((self.process_id << NUMBER_BITS) + 1)
@@ -183,6 +185,7 @@ class Node:
 
     def detach_uplink(self, port: AccessPort) -> None:
         """Take the port of a TAP off the switch."""
+        self.departed.note_tap(port, self.switch.stations_of(port), self.loop.now())
         self.switch.detach(port)
         del self.uplinks[port]
         self.reports.forget(port)
@@ -222,6 +225,7 @@ class Node:
         port = link.port
         self.links.pop(port.id, None)
         self.stations.went(link)
+        self.departed.note_station(link, self.switch.stations_of(port), self.loop.now())
         self.switch.detach(port, release=link.left_for_good)
         # Link and port would else keep each other until the next full garbage collection.
         port.outlet = NO_OUTLET

@@ -81,7 +81,7 @@ class Foresight:
             return Forecast(Step.SOURCE, Drop.SOURCE)
         allowed = ingress.destinations
         if allowed is not None and not allowed.permits(frame):
-            return Forecast(Step.SOURCE, Drop.NOT_ALLOWED)
+            return Forecast(Step.SOURCE, allowed.refusal)
         if destination in RESERVED:
             return Forecast(Step.RESERVED, Drop.RESERVED)
         refused = self.of_source(ingress, source, now)

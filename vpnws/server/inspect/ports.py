@@ -48,6 +48,11 @@ class PortViews:
         except ValueError as error:
             raise AskError(str(error), 400) from error
 
+    def of(self, port: AccessPort) -> PortView:
+        """Return the view of one port of a station or a TAP."""
+        link = self._node.links.get(port.id)
+        return self._tap(port) if link is None else self._station(link)
+
     def _views(self, *, has_trunks: bool) -> Iterator[PortView]:
         """Make views one by one, in the order of `port_key`."""
         node = self._node

@@ -1,0 +1,182 @@
+"""Traces a frame from A to B and an answer back: asks all processes, and gives the verdict."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from vpnws.control.asks import Answers, EndsAsk, WayAsk
+from vpnws.control.trace_ends import STRANGER, describe, settle, tell_unknown
+from vpnws.control.trace_steps import follow
+from vpnws.control.trace_view import PathView, TraceView
+from vpnws.control.trace_why import Walk, slot_of
+from vpnws.control.trace_words import AGAIN, JOIN
+from vpnws.wire.ethernet import BROADCAST
+from vpnws.wire.headers import TYPE_IPV6
+from vpnws.wire.probe import message, question
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vpnws.control.asks import Peers
+    from vpnws.control.trace_ends import End
+    from vpnws.control.trace_facts import EndsFacts, WayFacts
+    from vpnws.wire.probe import Ether
+
+A = TypeVar("A")
+QUIET_S: Final = 60.0
+"""If nothing has come from B for this long, a trace says so."""
+
+
+class Tracer:
+    """One trace."""
+
+    def __init__(self, peers: Peers, mode: str, ether: Ether, size_bytes: int) -> None:
+        """`mode` is the server's; a frame of this kind and size is followed."""
+        self._peers = peers
+        self._mode = mode
+        self._ether = ether
+        self._size_bytes = size_bytes
+        self._missing: dict[str, None] = {}
+        self._now_s = 0.0
+
+    def trace(self, source: str, destination: str, network: str) -> TraceView:
+        """Return what would happen between two ends. Raises AskError."""
+        ask = EndsAsk(source=source, destination=destination, network=network)
+        answers: Answers[EndsFacts] = self._peers.ask(ask)
+        facts = self._note(answers)
+        self._now_s = max((one.now_s for one in facts.values()), default=0.0)
+        a = settle(source, [one.source for one in facts.values()], network)
+        b = settle(destination, [one.destination for one in facts.values()], a.network)
+        if b.network and b.network != a.network:
+            a = settle(source, [one.source for one in facts.values()], b.network)
+        there = self._path(a, b, is_answer=False)
+        back = self._path(b, a, is_answer=True)
+        return TraceView(
+            ether=self._ether.name,
+            size_bytes=self._size_bytes,
+            text=_verdict(a, b, there, back),
+            remedy=_remedy(there, back),
+            hint=_hint(b, there, back, self._now_s),
+            source=describe(a, self._now_s),
+            destination=describe(b, self._now_s),
+            there=there,
+            back=back,
+            missing=tuple(self._missing),
+        )
+
+    def _path(self, a: End, b: End, *, is_answer: bool) -> PathView:
+        if a.port is None:
+            return self._from_nobody(a)
+        if b.mac is None and b.port is None:
+            return self._to_nobody(b)
+        view = a.port.view
+        to_ip = b.ip(self._version)
+        assumed_ip = "" if to_ip or b.is_group else _allowed_ip(view.allow, self._version)
+        frame = self._frame(a, b, to_ip or assumed_ip, is_answer=is_answer)
+        goal = "" if b.port is None else b.port.view.id
+        ask = WayAsk(
+            frame=frame, slot=slot_of(view.id), port=view.id, label=a.port.label, goal=goal
+        )
+        answers: Answers[WayFacts] = self._peers.ask(ask)
+        ways = self._note(answers)
+        return follow(
+            Walk(
+                a,
+                b,
+                a.port,
+                frame,
+                {way.slot: way for way in ways.values()},
+                {way.slot: name for name, way in ways.items()} | _workers(self._missing),
+                self._mode,
+                self._now_s,
+                has_spoken=is_answer,
+                is_ip_assumed=bool(assumed_ip),
+            )
+        )
+
+    @property
+    def _version(self) -> int:
+        return 6 if self._ether.number == TYPE_IPV6 else 4
+
+    def _frame(self, a: End, b: End, to_ip: str, *, is_answer: bool) -> bytes:
+        """Return the frame that is followed; B's MAC may be unknown, then it goes to all."""
+        source = a.mac if a.mac is not None else STRANGER
+        if self._ether.is_question and not is_answer and not b.is_group:
+            return question(self._ether, source, to_ip, self._size_bytes)
+        stand_in = STRANGER if is_answer else BROADCAST
+        destination = b.mac if b.mac is not None else stand_in
+        return message(self._ether, source, destination, to_ip, self._size_bytes)
+
+    def _from_nobody(self, end: End) -> PathView:
+        """Return the way of a frame that nobody is there to send."""
+        shown = describe(end, self._now_s)
+        if end.is_group:
+            return PathView(outcome="unknown", text=f"{shown.text}, which sends nothing")
+        text, remedy = self._nobody(end, shown.text)
+        return PathView(outcome="unknown", text=text, remedy=remedy)
+
+    def _to_nobody(self, end: End) -> PathView:
+        text, remedy = self._nobody(end, describe(end, self._now_s).text)
+        return PathView(outcome="unknown", text=text, remedy=remedy)
+
+    def _nobody(self, end: End, text: str) -> tuple[str, str]:
+        if end.gone is not None:
+            return text, JOIN
+        if self._missing:
+            names = " and ".join(self._missing)
+            return f"{tell_unknown(end)}; but {names} has not answered", AGAIN
+        return text, "vpnws-ctl who lists all that are here; a port's id or a MAC will do too"
+
+    def _note(self, answers: Answers[A]) -> dict[str, A]:
+        self._missing |= dict.fromkeys(answers.missing)
+        return answers.by_process
+
+
+def _workers(names: Iterable[str]) -> dict[int, str]:
+    """Return the names of the workers among `names`, by their slots."""
+    numbers = {name: name.rpartition("worker ")[2] for name in names}
+    return {int(number) - 1: name for name, number in numbers.items() if number.isdigit()}
+
+
+def _allowed_ip(allowed: tuple[str, ...] | None, version: int) -> str:
+    """Return an address that a station may send to, to stand for one that nobody knows."""
+    networks = [ip_network(text) for text in allowed or ()]
+    return next((str(one[0]) for one in networks if one.version == version), "")
+
+
+def _gets_there(path: PathView) -> bool:
+    return path.outcome in ("delivered", "flooded")
+
+
+def _verdict(a: End, b: End, there: PathView, back: PathView) -> str:
+    if b.is_group or not _gets_there(there):
+        return there.text
+    if not _gets_there(back):
+        return f"frames from {a.name} get to {b.name}, and no answer comes back: {back.text}"
+    losses = "; ".join(dict.fromkeys((*there.warnings, *back.warnings)))
+    but = f"; but {losses}" if losses else ""
+    return f"the switch carries frames from {a.name} to {b.name} and back{but}"
+
+
+def _remedy(there: PathView, back: PathView) -> str:
+    return back.remedy if _gets_there(there) else there.remedy
+
+
+def _hint(b: End, there: PathView, back: PathView, now_s: float) -> str:
+    """Say where to look if the switch is not to blame."""
+    if b.port is None or not (_gets_there(there) and _gets_there(back)):
+        return ""
+    view = b.port.view
+    if view.kind == "tap":
+        return (
+            f"if nothing answers, look behind the TAP: tcpdump -eni {view.device} on the server"
+            " shows what arrives; vpnws-ctl doctor knows what breaks bridges and routers"
+        )
+    silent_s = now_s - view.heard_s
+    silence = f"nothing has come from {b.name} for {silent_s:.0f} s; " if silent_s > QUIET_S else ""
+    return (
+        f"{silence}if {b.name} does not answer, its machine decides: tcpdump -eni tap0 there shows"
+        " whether frames arrive; a firewall or another address may keep it from answering"
+        " (docs/trouble.md)"
+    )
