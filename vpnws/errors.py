@@ -10,9 +10,14 @@ VpnwsError
  +-- TapError           a TAP device cannot be opened, configured or kept
  |    +-- TapPermissionError   the process lacks CAP_NET_ADMIN, or may not use that device
  |    +-- TapBusyError         another process holds it
- +-- ConnectError       the client cannot reach or join its server
-      +-- RefusedError         the server answered, and said no (401, 403, ...)
-      +-- TlsError             the server's certificate or the TLS handshake failed
+ +-- ConnectError       the client or vpnws-ctl cannot reach its server
+ |    +-- RefusedError         the server answered, and said no (401, 403, ...)
+ |    +-- TlsError             the server's certificate or the TLS handshake failed
+ +-- ControlError       the server answered vpnws-ctl, and did not do what was asked
+      +-- DeniedError          somebody may not do that, or it cannot be done now
+      +-- NotFoundError        what was named is not there
+      +-- AmbiguousError       a name means several things: choose one of them
+      +-- IncompleteError      a process of the server did not answer in time
 """
 
 
@@ -64,7 +69,7 @@ class TapBusyError(TapError):
 
 
 class ConnectError(VpnwsError):
-    """The client cannot reach its server, or what answers does not speak WebSocket."""
+    """A program cannot reach its server, or what answers there is something else."""
 
 
 class RefusedError(ConnectError):
@@ -82,3 +87,30 @@ class RefusedError(ConnectError):
 
 class TlsError(ConnectError):
     """The TLS handshake failed, most often because the certificate could not be verified."""
+
+
+class ControlError(VpnwsError):
+    """The server's control interface answered, and did not do what was asked."""
+
+
+class DeniedError(ControlError):
+    """The server does not let this user do that, or it cannot be done as things are now."""
+
+
+class NotFoundError(ControlError):
+    """What was named is not there: no such port, user, MAC, address or entry."""
+
+
+class AmbiguousError(ControlError):
+    """A name means several things.
+
+    Arguments: the sentence to show, and one line for each `candidates`.
+    """
+
+    def __init__(self, sentence: str, candidates: tuple[str, ...]) -> None:
+        super().__init__(sentence)
+        self.candidates = candidates
+
+
+class IncompleteError(ControlError):
+    """A process of the server did not answer in time, so the whole cannot be told or done."""

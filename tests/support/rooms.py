@@ -40,6 +40,11 @@ ROOMS: Final = {
     "vpnws.client.connect": "From a URL to a WebSocket: look up, dial, TLS, upgrade.",
     "vpnws.client.carry": "Carries frames between the TAP and one connection.",
     "vpnws.client.system": "What the station sets up on its machine.",
+    "vpnws.ctl": "The operator's program vpnws-ctl: asks a server what it sees, and steers it.",
+    "vpnws.ctl.program": "The program: command line, exit codes, completion in shells.",
+    "vpnws.ctl.commands": "The commands: what each asks of the server, and what it shows.",
+    "vpnws.ctl.show": "Answers for people: tables, units and ages, with strangers' text made safe.",
+    "vpnws.ctl.reach": "The ways to a server's control interface: its own socket, or a URL.",
     "vpnws.switch": (
         "The learning Ethernet switch, without I/O: frames and `now` in, queued frames out."
     ),
@@ -71,6 +76,10 @@ ROOMS: Final = {
 LAYERS: Final = (
     ("vpnws_app",),
     ("vpnws.server", "vpnws.client.program", "vpnws.client.__main__"),
+    ("vpnws.ctl.program", "vpnws.ctl.__main__"),
+    ("vpnws.ctl.commands",),
+    ("vpnws.ctl.show", "vpnws.ctl.reach"),
+    ("vpnws.ctl",),
     ("vpnws.client.connect", "vpnws.client.system"),
     ("vpnws.client.carry",),
     ("vpnws.doctor",),
@@ -87,6 +96,9 @@ SIDE_BY_SIDE: Final = (
     ("vpnws.server", "vpnws.client"),
     ("vpnws.control", "vpnws.client"),
     ("vpnws.doctor", "vpnws.client"),
+    ("vpnws.ctl", "vpnws.client"),
+    ("vpnws.ctl", "vpnws.server"),
+    ("vpnws.ctl.show", "vpnws.ctl.reach"),
     ("vpnws.client.connect", "vpnws.client.system"),
     ("vpnws.switch", "vpnws.tap"),
 )

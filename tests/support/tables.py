@@ -25,6 +25,9 @@ from vpnws.client.program.exits import MEANINGS
 from vpnws.client.program.options import make_parser
 from vpnws.config import Settings, placeholder_names
 from vpnws.control.events import EVENTS, FIELDS
+from vpnws.ctl.exits import MEANINGS as CTL_MEANINGS
+from vpnws.ctl.program.options import ALL, COMMON
+from vpnws.ctl.program.options import make_parser as make_ctl_parser
 from vpnws.server.port.explanations import AT_A_TAP, AT_A_TRUNK, EXPLANATIONS
 from vpnws.switch.drop import Drop
 
@@ -157,6 +160,27 @@ def event_fields() -> str:
     return table(("field", "what it means"), [(f"`{name}`", says) for name, says in FIELDS.items()])
 
 
+def ctl_commands() -> str:
+    """Return the commands of vpnws-ctl."""
+    rows = [(f"`{usage_of(command.name)}`", command.summary) for command in ALL]
+    return table(("command", "what it does"), rows)
+
+
+def ctl_options() -> str:
+    """Return the options that every command of vpnws-ctl has."""
+    rows = [
+        (f"`{name}{' ' + more['metavar'] if 'metavar' in more else ''}`", more["help"])
+        for name, more in COMMON.items()
+    ]
+    return table(("option", "what it does"), rows)
+
+
+def ctl_exit_codes() -> str:
+    """Return the exit codes of vpnws-ctl."""
+    rows = [(str(code.value), meaning) for code, meaning in CTL_MEANINGS.items()]
+    return table(("code", "meaning"), rows)
+
+
 TABLES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "rooms": ("docs/design.md", rooms),
     "modules": ("docs/topics/modules.md", module_map),
@@ -169,6 +193,9 @@ TABLES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "fields of events": ("docs/events.md", event_fields),
     "options of the client": ("docs/client.md", client_options),
     "exit codes of the client": ("docs/client.md", exit_codes),
+    "commands of vpnws-ctl": ("docs/ctl.md", ctl_commands),
+    "options of vpnws-ctl": ("docs/ctl.md", ctl_options),
+    "exit codes of vpnws-ctl": ("docs/ctl.md", ctl_exit_codes),
 }
 """Name of a table -> the page that it is in, and the function that makes it."""
 
@@ -206,6 +233,20 @@ def main() -> None:
         if text != page.read_text():
             page.write_text(text)
             print(f"{page.relative_to(ROOT)} has new tables")
+
+
+def usage_of(name: str) -> str:
+    """Return how a command of vpnws-ctl is written, without the options that all have."""
+    parser = make_ctl_parser().commands[name]
+    words = [name]
+    for action in parser._actions:
+        option = action.option_strings[0] if action.option_strings else ""
+        if action.dest in ("help", *(each[2:].replace("-", "_") for each in COMMON)):
+            continue
+        value = action.metavar or ""
+        word = f"{option} {value}".strip() if action.nargs != 0 else option
+        words.append(f"[{word}]" if option or action.nargs == "?" else word)
+    return " ".join(words)
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.fakes.control_server import at_socket
 from tests.support.capabilities import without_capabilities
+from tests.support.ctl_bed import Bed, canned
 from vpnws.tap.memory import MemoryTap
 
 if TYPE_CHECKING:
@@ -58,3 +60,11 @@ def tap() -> Iterator[MemoryTap]:
     made.up()
     yield made
     made.close()
+
+
+@pytest.fixture
+def ctl(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Bed]:
+    """Yield what runs vpnws-ctl against a server that knows `tests.support.ctl_bed`."""
+    path, server = tmp_path / "ctl.sock", canned()
+    with at_socket(path, server):
+        yield Bed(capsys, path, server)

@@ -14,6 +14,7 @@ from tests.support.sources import ROOT, constants, members
 from tests.support.tables import INI, INI_DEFAULTS, ITEMS
 from vpnws.client.program.options import make_parser
 from vpnws.config import placeholder_names
+from vpnws.ctl.program.options import make_parser as make_ctl_parser
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,7 +94,7 @@ def test_what_tests_is_not_installed_with_what_runs() -> None:
         set(re.findall(r"^([a-z0-9-]+)==", (ROOT / name).read_text(), re.MULTILINE))
         for name in REQUIREMENTS
     )
-    assert runs == {"uwsgi", "gevent", "python-pytun", "websockets", "msgspec"}
+    assert runs == {"uwsgi", "gevent", "python-pytun", "websockets", "msgspec", "rich"}
     assert tests
     assert not runs & tests
 
@@ -119,6 +120,12 @@ class TestEveryPage:
         for words in commands_of(page):
             if words[0].endswith("vpnws-client") and "--help" not in words:
                 make_parser().parse_args([word for word in words[1:] if word != "&"])
+
+    def test_its_ctl_commands_are_understood(self, page: Path) -> None:
+        for words in commands_of(page):
+            if words[0].endswith("vpnws-ctl") and "--help" not in words:
+                ends = [words.index(end) for end in ("|", ">", "&") if end in words]
+                make_ctl_parser().parse_args(words[1 : min(ends, default=len(words))])
 
     def test_it_names_no_setting_that_does_not_exist(self, page: Path) -> None:
         text = "\n".join(block.text for block in blocks(page.read_text()))

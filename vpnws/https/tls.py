@@ -87,7 +87,7 @@ def _hint_on_trust(why: str, authority: Path | None) -> str:
     if "mismatch" in why:
         return "use a name that is in the certificate"
     if authority is None or not _UNTRUSTED.search(why):
-        return "use --ca FILE for a private authority (--no-verify accepts anyone)"
+        return "use --ca FILE for a private authority"
     return (
         f"no authority in {authority} (--ca) has signed it: ask whoever runs the server for the"
         " right file"

@@ -1,0 +1,180 @@
+"""vpnws-ctl at a terminal, and its captures: widths, keys, Ctrl-C, files."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from tests.fakes.control_server import Reply
+from tests.support.ctl_bed import EVENTS
+from tests.support.waiting import wait_for
+from vpnws.ctl.commands.capture import PCAPNG
+from vpnws.ctl.exits import Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.ctl_bed import Bed
+
+
+class TestTerminal:
+    def test_a_narrow_terminal_leaves_columns_out_and_says_which(self, ctl: Bed) -> None:
+        shown = at_terminal(ctl, "ports", columns=80)
+        assert all(len(line) <= 80 for line in shown.splitlines())
+        assert "not shown for want of room: FROM, MACS" in shown
+        assert "alice" in shown
+        assert "FROM" not in shown.splitlines()[0]
+        assert "not shown" not in at_terminal(ctl, "ports", columns=200)
+
+    def test_no_color_means_no_color(self, ctl: Bed) -> None:
+        assert "\x1b[1m" in at_terminal(ctl, "ports", keep=True)
+        assert "\x1b[3" not in at_terminal(ctl, "ports", keep=True, NO_COLOR="1")
+
+    def test_a_capture_does_not_go_to_a_terminal(self, ctl: Bed) -> None:
+        assert "a capture is no text" in at_terminal(ctl, "capture")
+
+    def test_top_sorts_by_a_key_and_ends_with_q(self, ctl: Bed) -> None:
+        shown = at_terminal(ctl, "top", keys=((b"sorted by total", b"d"), (b"by drops", b"q")))
+        assert "sorted by drops" in shown
+        assert "5 ports" in shown
+
+    def test_ctrl_c_ends_events_that_are_followed(self, ctl: Bed) -> None:
+        later = msgspec.structs.replace(EVENTS[0], text="bob came")
+        answers = iter([EVENTS, (), (later,)])
+        ctl.server.answers["GET events"] = lambda *_: {"items": next(answers, ()), "next": "c"}
+        shown = at_terminal(ctl, "events", "-f", keys=((b"bob came", b"\x03"),))
+        assert shown.index("join of alice") < shown.index("bob came")
+        assert "Traceback" not in shown
+
+
+def at_terminal(
+    ctl: Bed,
+    *words: str,
+    columns: int = 120,
+    keys: tuple[tuple[bytes, bytes], ...] = (),
+    keep: bool = False,
+    **environment: str,
+) -> str:
+    """Return what a run shows at a terminal; `keys` are pressed, each when a text is seen.
+
+    Commands to the terminal are left out unless `keep`. The run must end well or by a refusal.
+    """
+    near, far = pty.openpty()
+    termios.tcsetwinsize(far, (30, columns))
+    plain = {name: text for name, text in os.environ.items() if name != "NO_COLOR"}
+    program = [sys.executable, "-m", "vpnws.ctl", "--socket", str(ctl.socket), *words]
+    process = subprocess.Popen(
+        # Ctrl-C is a signal only to those whose controlling terminal this is.
+        ["setsid", "--ctty", *program],
+        stdin=far,
+        stdout=far,
+        stderr=far,
+        env={**plain, "TERM": "xterm", **environment},
+    )
+    os.close(far)
+    seen = b""
+    for text, key in keys:
+        while text not in seen:
+            seen += os.read(near, 65536)
+        os.write(near, key)
+    try:
+        while part := os.read(near, 65536):
+            seen += part
+    except OSError:
+        # EIO: the other side is closed.
+        pass
+    os.close(near)
+    assert process.wait(10) in (Exit.DONE, Exit.USAGE)
+    shown = seen.decode().replace("\r\n", "\n")
+    return shown if keep else re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+
+
+class TestCapture:
+    def test_it_goes_to_a_pipe_and_says_what_was_lost(self, ctl: Bed, tmp_path: Path) -> None:
+        file = tmp_path / "x.pcapng"
+        whole = section() + packet() + packet() + statistics(7)
+        ctl.server.answers["GET capture"] = Reply([whole[:50], whole[50:]], kind=PCAPNG)
+        result = ctl("capture", "-w", str(file), "--port", "alice", "--dropped", "--seconds", "1m")
+        assert (result.code, result.err) == (
+            Exit.DONE,
+            "vpnws-ctl: 2 frames captured, 7 copies lost (the mirror was full)\n",
+        )
+        assert file.read_bytes() == whole
+        assert ctl.server.asked[-1][1] == {"port": "1.2", "dropped": "1", "seconds": "60"}
+        told = ctl("--json", "capture", "-w", str(file))
+        assert json.loads(told.out) == {"frames": 2, "lost": 7}
+
+    def test_a_stream_that_is_cut_off_ends_with_a_whole_block(
+        self, ctl: Bed, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "x.pcapng"
+        whole = section() + packet()
+        ctl.server.answers["GET capture"] = Reply([whole, packet()[:20]], kind=PCAPNG)
+        assert ctl("capture", "-w", str(file)).code == Exit.DONE
+        assert file.read_bytes() == whole
+
+    def test_ctrl_c_ends_it_well(self, ctl: Bed, tmp_path: Path) -> None:
+        file = tmp_path / "x.pcapng"
+        whole = section() + packet()
+        is_over = threading.Event()
+
+        def stream() -> Iterator[bytes]:
+            yield whole
+            is_over.wait(10)
+
+        ctl.server.answers["GET capture"] = lambda *_: Reply(stream(), kind=PCAPNG)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "vpnws.ctl", "--socket", str(ctl.socket), "capture", "-w", file],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        wait_for(lambda: file.exists() and file.stat().st_size == len(whole), 10.0, "a frame")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=10)
+        is_over.set()
+        assert (process.returncode, said) == (
+            0,
+            "vpnws-ctl: 1 frames captured, no copy lost\n",
+        )
+        assert file.read_bytes() == whole
+
+    @pytest.mark.parametrize("data", [b"x" * 64, b"\x0a\x0d\x0d\x0a" + bytes(60)])
+    def test_what_is_no_pcapng_is_refused(self, ctl: Bed, tmp_path: Path, data: bytes) -> None:
+        ctl.server.answers["GET capture"] = Reply(data, kind=PCAPNG)
+        result = ctl("capture", "-w", str(tmp_path / "x"))
+        assert (result.code, "no pcapng" in result.err) == (Exit.UNREACHABLE, True)
+
+    def test_a_file_that_cannot_be_written(self, ctl: Bed, tmp_path: Path) -> None:
+        ctl.server.answers["GET capture"] = Reply(section(), kind=PCAPNG)
+        result = ctl("capture", "-w", str(tmp_path / "no" / "x"))
+        assert (result.code, "cannot be written" in result.err) == (Exit.USAGE, True)
+
+
+def block(kind: int, body: bytes) -> bytes:
+    length = struct.pack("<I", len(body) + 12)
+    return struct.pack("<I", kind) + length + body + length
+
+
+def section() -> bytes:
+    return block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)) + block(1, bytes(8))
+
+
+def packet() -> bytes:
+    return block(6, bytes(20) + b"frame of some bytes ")
+
+
+def statistics(lost: int) -> bytes:
+    return block(5, bytes(12) + struct.pack("<HHQ", 5, 8, lost) + bytes(4))

@@ -1,0 +1,1 @@
+"""The commands: what each asks of the server, and what it shows."""

@@ -1,0 +1,103 @@
+"""Cuts a stream of pcapng into whole blocks, and counts its frames and its lost copies.
+
+A file that ends between two blocks can be read, wherever the stream was cut off
+(draft-ietf-opsawg-pcapng, 3.1 and 4).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final, Literal, TypeAlias
+
+from vpnws.errors import ConnectError
+
+MAX_BLOCK_BYTES: Final = 1 << 20
+"""A stream with a longer block is given up: it is no capture."""
+_SECTION: Final = 0x0A0D0D0A
+_STATISTICS: Final = 5
+_PACKET: Final = 6
+_LITTLE: Final = bytes.fromhex("4d3c2b1a")
+"""The byte-order magic of a section, as a little-endian machine writes it."""
+_BIG: Final = bytes.fromhex("1a2b3c4d")
+_MIN_BLOCK_BYTES: Final = 12
+"""A stream with a shorter block is given up."""
+_MIN_SECTION_BYTES: Final = 28
+"""A stream with a shorter section header is given up."""
+_STATISTICS_FIXED_BYTES: Final = 12
+_OPTION_END: Final = 0
+_OPTION_DROPPED: Final = 5
+"""isb_ifdrop: what the interface lost for want of room."""
+Order: TypeAlias = Literal["<", ">"]
+
+
+class Blocks:
+    """A stream of pcapng, as far as it has come."""
+
+    def __init__(self) -> None:
+        """Nothing has come yet."""
+        self.frames = 0
+        self._lost: dict[int, int] = {}
+        self._order: Order = "<"
+        self._rest = bytearray()
+
+    @property
+    def lost(self) -> int:
+        """How many copies were lost, as the stream's last statistics say."""
+        return sum(self._lost.values())
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what came; return the whole blocks that there are now, perhaps none.
+
+        Raises ConnectError if this is no pcapng.
+        """
+        self._rest += data
+        done = 0
+        while length := self._next_length(done):
+            if done + length > len(self._rest):
+                break
+            self._count(memoryview(self._rest)[done : done + length])
+            done += length
+        whole = bytes(self._rest[:done])
+        del self._rest[:done]
+        return whole
+
+    def _next_length(self, begin: int) -> int:
+        """Return the length of the block at `begin`, 0 if not enough of it is here."""
+        if len(self._rest) - begin < _MIN_BLOCK_BYTES:
+            return 0
+        (kind,) = struct.unpack_from("<I", self._rest, begin)
+        if kind == _SECTION:
+            self._order = _order_of(bytes(self._rest[begin + 8 : begin + 12]))
+        (length,) = struct.unpack_from(f"{self._order}I", self._rest, begin + 4)
+        least = _MIN_SECTION_BYTES if kind == _SECTION else _MIN_BLOCK_BYTES
+        if not least <= length <= MAX_BLOCK_BYTES or length % 4:
+            raise ConnectError("the server sent no pcapng: is it a much older or newer vpnws?")
+        return int(length)
+
+    def _count(self, block: memoryview) -> None:
+        (kind,) = struct.unpack_from(f"{self._order}I", block)
+        if kind == _PACKET:
+            self.frames += 1
+        elif kind == _STATISTICS and len(block) >= _MIN_BLOCK_BYTES + _STATISTICS_FIXED_BYTES:
+            (interface,) = struct.unpack_from(f"{self._order}I", block, 8)
+            dropped = self._dropped(block[8 + _STATISTICS_FIXED_BYTES : -4])
+            # Each statistics count from the beginning, so the last ones tell.
+            self._lost[interface] = dropped if dropped is not None else 0
+
+    def _dropped(self, options: memoryview) -> int | None:
+        """Return isb_ifdrop of a block's options, None if it is not there."""
+        at = 0
+        while at + 4 <= len(options):
+            code, length = struct.unpack_from(f"{self._order}HH", options, at)
+            if code == _OPTION_END:
+                break
+            if code == _OPTION_DROPPED and length == 8 and at + 12 <= len(options):
+                return int(struct.unpack_from(f"{self._order}Q", options, at + 4)[0])
+            at += 4 + length + -length % 4
+        return None
+
+
+def _order_of(magic: bytes) -> Order:
+    if magic not in (_LITTLE, _BIG):
+        raise ConnectError("the server sent no pcapng: is it a much older or newer vpnws?")
+    return "<" if magic == _LITTLE else ">"

@@ -1,0 +1,1 @@
+"""The program: command line, exit codes, completion in shells."""

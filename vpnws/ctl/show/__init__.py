@@ -1,0 +1,1 @@
+"""Answers for people: tables, units and ages, with strangers' text made safe."""
