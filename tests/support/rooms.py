@@ -28,6 +28,9 @@ ROOMS: Final = {
     "vpnws.control.api": (
         "The API for programs: its routes, subject by subject, and their description as OpenAPI."
     ),
+    "vpnws.control.page": (
+        "The live page: its files, and the strict headers they are served with."
+    ),
     "vpnws.doctor": (
         "The doctor: names what on a host is known to break such networks, each with its remedy."
     ),

@@ -20,6 +20,7 @@ from vpnws.control.calls import (
     to_json,
 )
 from vpnws.control.crosssite import check_token, make_token, refuse_other_sites, refuse_unclear
+from vpnws.control.page.serve import find_page
 from vpnws.control.reading import read_body, read_query
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _answer_root(call: Call, environ: Mapping[str, Any], method: str) -> Respons
     if kill is not None:
         refuse_unclear(environ)
         return seed.kill(call, kill[0])
-    return seed.list_peers(call)
+    return find_page(environ) or seed.list_peers(call)
 
 
 def _answer_api(call: Call, environ: Mapping[str, Any], method: str, path: str) -> Response:
