@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tests.fakes.wire import Wire
 
 if TYPE_CHECKING:
     from tests.fakes.house import House
     from tests.fakes.uwsgi import Request
+
+ROOM_BYTES: Final = 1 << 26
 
 
 @dataclass
@@ -41,7 +43,8 @@ class Operator:
             **headers,
         }
         process = self.house.processes[self.worker]
-        wire = Wire(self.house.loop)
+        # Nobody reads it: `body` of the request has the answer too.
+        wire = Wire(self.house.loop, room_bytes=ROOM_BYTES, max_write_bytes=ROOM_BYTES)
         request = process.uwsgi.serve(process.application, environ, wire.near)
         self.house.loop.settle()
         return request

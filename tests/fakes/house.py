@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.fakes.devices import FakeDevices
 from tests.fakes.manual_loop import ManualLoop
 from tests.fakes.station import Station
-from tests.fakes.uwsgi import GOOD_OPTIONS, FakeCache, FakeMaster, FakeUwsgi, ProcessEnded
+from tests.fakes.uwsgi import GOOD_OPTIONS, FakeMaster, FakeUwsgi, ProcessEnded
 from tests.fakes.watchers import World
 from tests.fakes.wire import Wire
 from vpnws.server.peers import kept_claims
@@ -170,7 +170,7 @@ class House:
             self.kill(number)
         for end in self.server._bus._ends.values():
             end.close()
-        self.master.cache = FakeCache(self.master.cache.items)
+        self.master.empty_caches()
         self.environment["UWSGI_RELOADS"] = "1"
         self._begin()
 

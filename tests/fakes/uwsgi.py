@@ -12,7 +12,8 @@ from greenlet import getcurrent
 
 from tests.fakes.frames import take_frame
 from tests.support.raw_frames import BINARY, CLOSE, CONTINUATION, PING, PONG, encode_frame
-from vpnws.server.uwsgi import options_as_text
+from vpnws.server.peers.shared_rules import MAX_RULE_BYTES, MAX_RULES
+from vpnws.server.uwsgi import FDB_CACHE, options_as_text
 
 if TYPE_CHECKING:
     import socket
@@ -90,9 +91,19 @@ class FakeMaster:
         self.cores = 256
         self.listeners = [4, 5]
         self.options = dict(options)
-        self.cache = FakeCache(cache_items)
+        self._cache_items = cache_items
+        self.empty_caches()
         self.is_stopped = False
         self.process_ids = itertools.count(1000)
+
+    def empty_caches(self) -> None:
+        """Make the caches anew, as a master does that begins."""
+        self.cache = FakeCache(self._cache_items)
+        self.rules = FakeCache(MAX_RULES + 1, value_bytes=MAX_RULE_BYTES)
+
+    def named(self, cache: str) -> FakeCache:
+        """Return the cache of that name."""
+        return self.cache if cache == FDB_CACHE else self.rules
 
 
 @dataclass(eq=False)
@@ -253,21 +264,21 @@ class FakeUwsgi:
                 raise OSError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
             request.uncut += data
 
-    def cache_get(self, key: bytes) -> bytes | None:
+    def cache_get(self, key: bytes, cache: str = FDB_CACHE) -> bytes | None:
         """Read the cache."""
-        return self.master.cache.get(key)
+        return self.master.named(cache).get(key)
 
-    def cache_put(self, key: bytes, value: bytes) -> bool:
+    def cache_put(self, key: bytes, value: bytes, cache: str = FDB_CACHE) -> bool:
         """Write the cache."""
-        return self.master.cache.put(key, value)
+        return self.master.named(cache).put(key, value)
 
-    def cache_delete(self, key: bytes) -> None:
+    def cache_delete(self, key: bytes, cache: str = FDB_CACHE) -> None:
         """Remove from the cache."""
-        self.master.cache.delete(key)
+        self.master.named(cache).delete(key)
 
-    def cache_keys(self) -> list[bytes]:
+    def cache_keys(self, cache: str = FDB_CACHE) -> list[bytes]:
         """Return every key of the cache."""
-        return self.master.cache.keys()
+        return self.master.named(cache).keys()
 
     # What the test calls.
 

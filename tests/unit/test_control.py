@@ -9,6 +9,7 @@ import pytest
 from tests.fakes.control import Operator
 from tests.fakes.house import House
 from tests.support.raw_frames import CLOSE
+from vpnws.server.peers.shared_rules import MAX_RULES
 from vpnws.wire.ethernet import parse_mac
 
 if TYPE_CHECKING:
@@ -170,6 +171,83 @@ class TestChanged:
         status, answer = Operator(house).try_change("POST", f"ports/{port}/kick")
         assert status == 503
         assert "worker 2" in answer["error"]
+
+
+class TestBans:
+    def test_a_ban_ends_the_ports_of_a_user_on_every_worker_and_keeps_them_out(
+        self, house: House
+    ) -> None:
+        bobs = [join(house, worker, "bob") for worker in (1, 2, 3)]
+        ada = join(house, 1, "ada")
+        ban = Operator(house).change("POST", "bans", {"user": "bob", "for_s": 60, "reason": "no"})
+        assert {bob.close_code for bob in bobs} == {4003}
+        assert ada.close_code is None
+        for worker in (1, 2, 3):
+            refused = join(house, worker, "bob")
+            assert refused.status.startswith("403")
+            assert b"another 60 s: no" in refused.request.body
+        assert Operator(house, 3, user="x").get("bans")["items"] == [ban]
+        house.loop.advance(61.0)
+        assert join(house, 2, "bob").status.startswith("101")
+        assert Operator(house).get("bans")["items"] == []
+
+    def test_a_ban_that_is_removed_lets_in_again(self, house: House) -> None:
+        ban = Operator(house, 1).change("POST", "bans", {"addr": "10.0.0.0/8"})
+        assert join(house, 2, "bob").status.startswith("403")
+        Operator(house, 3).change("DELETE", f"bans/{ban['id']}")
+        assert join(house, 2, "bob").status.startswith("101")
+        assert Operator(house).try_change("DELETE", f"bans/{ban['id']}")[0] == 404
+
+    def test_a_ban_outlives_a_worker_and_a_reload(self, house: House) -> None:
+        ban = Operator(house).change("POST", "bans", {"user": "bob", "network": "lan"})
+        house.kill(2)
+        house.start(2)
+        assert join(house, 2, "bob").status.startswith("403")
+        house.reload_all()
+        assert join(house, 1, "bob").status.startswith("403")
+        assert join(house, 1, "bob", network="other").status.startswith("101")
+        (kept,) = Operator(house).get("bans")["items"]
+        assert kept["id"] == ban["id"]
+        assert kept["until_s"] == pytest.approx(ban["until_s"])
+
+    def test_a_worker_that_hung_ends_the_banned_when_it_goes_on(self, house: House) -> None:
+        bob = join(house, 2, "bob")
+        house.processes[2].loop.is_paused = True
+        Operator(house, 1).change("POST", "bans", {"user": "bob"})
+        house.processes[2].loop.is_paused = False
+        house.loop.advance(1.1)
+        assert bob.close_code == 4003
+
+    @pytest.mark.parametrize(
+        "body",
+        [{}, {"addr": "nowhere"}, {"user": "a", "for_s": 0}, {"user": "a" * 300}, {"usr": "a"}],
+    )
+    def test_a_ban_that_names_nobody_is_refused(self, house: House, body: object) -> None:
+        status, answer = Operator(house).try_change("POST", "bans", body)
+        assert status == 400
+        assert answer["error"]
+
+    def test_there_is_room_for_so_many_and_a_further_one_is_refused(self, house: House) -> None:
+        operator = Operator(house)
+        for number in range(MAX_RULES):
+            operator.change("POST", "bans", {"user": f"user{number}"})
+        status, answer = operator.try_change("POST", "bans", {"user": "one more"})
+        assert status == 409
+        assert str(MAX_RULES) in answer["error"]
+        assert len(operator.get("bans")["items"]) == MAX_RULES
+
+    def test_the_limits_of_an_identity_hold_for_its_ports_now_and_later(self, house: House) -> None:
+        join(house, 1, "bob")
+        limits = {"storm_packets_per_s": 7, "stations": 3}
+        made = Operator(house, 2).change("POST", "limits", {"user": "bob", "limits": limits})
+        join(house, 3, "bob")
+        join(house, 3, "ada")
+        seen = Operator(house).get("ports")["items"]
+        assert [port["limits"]["stations"] == 3 for port in seen[:3]] == [True, True, False]
+        assert Operator(house).get("limits")["items"] == [made]
+        Operator(house).change("DELETE", f"limits/{made['id']}")
+        join(house, 2, "bob")
+        assert Operator(house).get("ports", "user=bob")["items"][1]["limits"]["stations"] != 3
 
 
 class TestOtherSites:

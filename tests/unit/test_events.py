@@ -17,12 +17,6 @@ RESERVED: Final = {"time", "process", "level", "event", "message"}
 """What every line of a JSON log has besides."""
 PLANNED: Final = {
     Event.ADDRESS,
-    Event.KICK,
-    Event.BAN,
-    Event.UNBAN,
-    Event.BLOCK,
-    Event.UNBLOCK,
-    Event.LIMITS,
     Event.FLUSH,
     Event.PIN,
     Event.UNPIN,
@@ -51,7 +45,7 @@ def event_of(call: ast.Call) -> Event | None:
 
 def noted() -> set[Event]:
     """Return every event that the code notes."""
-    names = {"note", "_note", "Note"}
+    names = {"note", "_note", "Note", "commanded"}
     return {
         event
         for call in calls()

@@ -523,7 +523,9 @@ class TestWhoHasAMac:
         monkeypatch.setattr(kept_claims, "DIRECTORY", kept_claims.DIRECTORY / "missing")
         house.reload_all()
         assert any(
-            line.startswith("named stations' claims are lost at this reload: ")
+            line.startswith(
+                "named stations' claims and the operator's rules are lost at this reload: "
+            )
             for line in caplog.messages
         )
 

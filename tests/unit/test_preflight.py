@@ -9,7 +9,7 @@ from tests.fakes.uwsgi import FakeCache, FakeMaster, FakeUwsgi
 from vpnws.config import Settings
 from vpnws.errors import ConfigError
 from vpnws.server.preflight import (
-    check_cache,
+    check_caches,
     check_engine,
     check_options,
     descriptor_warnings,
@@ -98,13 +98,13 @@ def test_a_cache_that_does_not_take_our_entries_is_refused(cache: FakeCache) -> 
     master = FakeMaster(loop)
     master.cache = cache
     with pytest.raises(ConfigError, match=r"^there is no cache fdb that takes keys of 16 bytes"):
-        check_cache(FakeUwsgi(master, loop))
+        check_caches(FakeUwsgi(master, loop))
 
 
 def test_a_cache_that_takes_them_is_as_empty_as_before() -> None:
     loop = ManualLoop()
     master = FakeMaster(loop)
-    check_cache(FakeUwsgi(master, loop))
+    check_caches(FakeUwsgi(master, loop))
     assert master.cache.keys() == []
 
 

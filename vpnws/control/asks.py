@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, get_args
 
 from msgspec import Struct
 
 from vpnws.control.paging import DEFAULT_LIMIT, Filter, Rows, Text
+from vpnws.control.rules import Rule
 from vpnws.control.trace_facts import EndsFacts, WayFacts
 from vpnws.control.views import (
     DropView,
@@ -145,19 +147,31 @@ class WayAsk(Ask[WayFacts], frozen=True, kw_only=True):
     """The port that it is meant to reach."""
 
 
-ASKS: Final[tuple[type[Ask[Any]], ...]] = (
-    StatusAsk,
-    PortsAsk,
-    NetworksAsk,
-    DropsAsk,
-    MetricsAsk,
-    KickAsk,
-    BlockAsk,
-    LimitsAsk,
-    EndsAsk,
-    WayAsk,
-)
-"""Every ask that a process may get."""
+class MakeRuleAsk(Ask[Done], frozen=True, kw_only=True):
+    """Make a rule for `for_s` seconds; the answer counts the ports that it concerns."""
+
+    rule: Rule
+    for_s: float = inf
+    noted_at: int
+    """The slot of the process that notes the event."""
+
+
+class RemoveRuleAsk(Ask[Done], frozen=True, kw_only=True):
+    """Remove the rule with this id."""
+
+    id: str
+    by: str = ""
+
+
+class RuleList(Struct, frozen=True):
+    """All rules, and the time on the clock that they end by."""
+
+    rules: tuple[Rule, ...]
+    now_s: float
+
+
+class RulesAsk(Ask[RuleList], frozen=True):
+    """Which rules hold?"""
 
 
 class AskError(VpnwsError):
@@ -183,6 +197,10 @@ class Answers(Generic[A]):
 
 class Peers(Protocol):
     """The processes of the server, as one of them reaches all of them."""
+
+    @property
+    def slot(self) -> int:
+        """The slot of this process itself."""
 
     def ask(self, ask: Ask[A], slot: int | None = None) -> Answers[A]:
         """Ask the process at `slot`, or all; let others run until they have answered.

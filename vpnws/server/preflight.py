@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 from vpnws.config import PREFIX, Settings
 from vpnws.errors import ConfigError
 from vpnws.server import ini
+from vpnws.server.peers.shared_rules import MAX_RULE_BYTES, RULE_KEY_BYTES
 from vpnws.server.recycling import check_recycling
-from vpnws.server.uwsgi import FDB_CACHE
+from vpnws.server.uwsgi import FDB_CACHE, RULES_CACHE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -25,6 +26,10 @@ MIN_REQUEST_BYTES: Final = 4096
 """The shortest `buffer-size`: uWSGI's own default."""
 SPARE_FDS: Final = 64
 """Descriptors of a worker that are no station's: its log, its sockets, the bus, handshakes."""
+_CACHES: Final = (
+    (FDB_CACHE, "the FDB", (MIN_KEY_BYTES, MIN_VALUE_BYTES)),
+    (RULES_CACHE, "the operator's rules", (RULE_KEY_BYTES, MAX_RULE_BYTES)),
+)
 _TLS_IN_WORKER: Final = ("https-socket", "https-socket-modifier1", "ssl-socket", "suwsgi-socket")
 
 
@@ -94,19 +99,20 @@ def check_listeners(descriptors: Collection[int]) -> None:
         )
 
 
-def check_cache(uwsgi: Uwsgi) -> None:
-    """See that there is a cache for the FDB and that it takes our keys and values.
+def check_caches(uwsgi: Uwsgi) -> None:
+    """See that there is a cache for the FDB and one for rules, which take our keys and values.
 
     uWSGI drops in silence what does not fit. Raises ConfigError.
     """
-    key, value = bytes(MIN_KEY_BYTES), bytes(MIN_VALUE_BYTES)
-    fits = uwsgi.cache_put(key, value) and uwsgi.cache_get(key) == value
-    uwsgi.cache_delete(key)
-    if not fits:
-        raise ConfigError(
-            f"there is no cache {FDB_CACHE} that takes keys of {MIN_KEY_BYTES} bytes and values of"
-            f" {MIN_VALUE_BYTES}, for the FDB: set cache2 as uwsgi.ini does"
-        )
+    for cache, what, (key_bytes, value_bytes) in _CACHES:
+        key, value = bytes(key_bytes), bytes(value_bytes)
+        fits = uwsgi.cache_put(key, value, cache) and uwsgi.cache_get(key, cache) == value
+        uwsgi.cache_delete(key, cache)
+        if not fits:
+            raise ConfigError(
+                f"there is no cache {cache} that takes keys of {key_bytes} bytes and values of"
+                f" {value_bytes}, for {what}: set cache2 as uwsgi.ini does"
+            )
 
 
 def descriptor_warnings(settings: Settings, workers: int, max_fds: int) -> list[str]:

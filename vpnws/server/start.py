@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from vpnws import __version__
 from vpnws.config import read_settings
@@ -12,6 +12,7 @@ from vpnws.errors import ConfigError
 from vpnws.server import ini
 from vpnws.server.hang import MIN_HANG_AFTER_S
 from vpnws.server.inspect.desk import open_desk
+from vpnws.server.inspect.policies import Policies
 from vpnws.server.journal import Journal
 from vpnws.server.log import STDERR, log_as, never_wait
 from vpnws.server.master import warn_of_threads
@@ -23,8 +24,9 @@ from vpnws.server.peers.inquiries import Inquiries
 from vpnws.server.peers.mailboxes import Mailboxes
 from vpnws.server.peers.shared_fdb import SharedFdb
 from vpnws.server.peers.shared_page import SharedPage
+from vpnws.server.peers.shared_rules import SharedRules
 from vpnws.server.preflight import (
-    check_cache,
+    check_caches,
     check_engine,
     check_listeners,
     check_options,
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from vpnws.server.peers.kept_claims import KeptClaims
     from vpnws.server.uplink.devices import TapDevices
     from vpnws.server.uwsgi import Uwsgi
+
+LOST: Final = "named stations' claims and the operator's rules are lost at this reload"
 
 log = logging.getLogger("vpnws")
 
@@ -89,6 +93,8 @@ class Server:
         self._mailboxes = Mailboxes(slots)
         self.peers: Inquiries | None = None
         """Set in a process that has begun to serve."""
+        self.policies: Policies | None = None
+        """The same."""
 
     def reserve(self, kept: KeptClaims | None) -> None:
         """Reserve MACs for the server itself and for named stations, before any station joins."""
@@ -100,13 +106,15 @@ class Server:
             fdb.reserve(network, mac, OWN)
         if kept is not None:
             fdb.reserve_claims(kept.claims)
+            self._rules(0).restore(kept.rules)
 
     def keep_claims(self, node: Node) -> None:
-        """Write down for the next server what `node` knows of named stations' claims."""
+        """Write down for the next server named stations' claims and the operator's rules."""
+        rules = self._rules(node.slot).pack()
         try:
-            kept_claims.write(self.environment, self.page.secret, node.claims())
+            kept_claims.write(self.environment, self.page.secret, node.claims(), rules)
         except OSError as error:
-            log.warning("named stations' claims are lost at this reload: %s", error)
+            log.warning("%s: %s", LOST, error)
 
     def worker_node(self, worker: int) -> Node:
         """Begin to serve as worker number `worker` (from 1); call it after the fork."""
@@ -130,8 +138,12 @@ class Server:
         journal = Journal(self.name_of(slot), self.loop.unix_s)
         node = Node(self.loop, self.uwsgi, self.settings, self.page, self._bus, slot, journal)
         self.peers = Inquiries(self.loop, self.page, self._mailboxes, slot, self.name_of)
-        open_desk(self.peers, node, self.name_of(slot))
+        self.policies = Policies(node, self._rules(slot))
+        open_desk(self.peers, node, self.policies, self.name_of(slot))
         return node
+
+    def _rules(self, slot: int) -> SharedRules:
+        return SharedRules(self.loop, self.uwsgi, self.page, slot)
 
 
 def start(
@@ -153,7 +165,7 @@ def start(
         check_options(options, settings, environment)
         if not ini.only_checks(environment):
             check_listeners(uwsgi.listeners())
-        check_cache(uwsgi)
+        check_caches(uwsgi)
         server = Server(loop, uwsgi, devices, settings, environment, kept)
     except ConfigError as error:
         log.critical("cannot start: %s", error)
@@ -193,5 +205,5 @@ def _take_claims(environment: Mapping[str, str]) -> KeptClaims | None:
     try:
         return kept_claims.take(environment)
     except (OSError, ValueError) as error:
-        log.warning("named stations' claims are lost at this reload: %s", error)
+        log.warning("%s: %s", LOST, error)
         return None

@@ -14,6 +14,7 @@ from vpnws.server.port.describe import (
     describe_rights,
 )
 from vpnws.server.port.visits import Visits
+from vpnws.text import log_value
 from vpnws.wire.ethernet import format_mac
 
 if TYPE_CHECKING:
@@ -78,6 +79,18 @@ class StationLog:
             tx_bytes=port.tx_bytes,
             dropped=port.drops.total(),
             drops=describe_drops(port),
+        )
+
+    def commanded(self, event: Event, link: Link, verb: str, by: str, **told: str) -> None:
+        """Note what an operator has done to a station; `verb` and what is `told` say what."""
+        station = self._names.station(link)
+        text = " ".join(f"{name}={log_value(value) or '-'}" for name, value in told.items())
+        self._journal.note(
+            event,
+            f"{station.words} {verb} {text}{text and ' '}by={log_value(by) or '-'}",
+            **station.fields,
+            **told,
+            by=by,
         )
 
     def lost(self, session: Session, text: str, reason: str) -> None:

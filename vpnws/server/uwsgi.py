@@ -12,6 +12,8 @@ Option: TypeAlias = "bytes | Literal[True]"
 """An option or placeholder as uWSGI tells it; True stands for one without a value."""
 FDB_CACHE: Final = "fdb"
 """Name of the uWSGI cache that uwsgi.ini makes for the FDB."""
+RULES_CACHE: Final = "rules"
+"""Name of the uWSGI cache that uwsgi.ini makes for the operator's rules."""
 
 
 def options_as_text(options: Mapping[str, Option]) -> dict[str, str]:
@@ -90,14 +92,14 @@ class Uwsgi(Protocol):
         Raises OSError at the connection's end.
         """
 
-    def cache_get(self, key: bytes) -> bytes | None:
-        """Return what the FDB cache has under `key`, None if nothing."""
+    def cache_get(self, key: bytes, cache: str = FDB_CACHE) -> bytes | None:
+        """Return what a cache has under `key`, None if nothing."""
 
-    def cache_put(self, key: bytes, value: bytes) -> bool:
-        """Write the FDB cache, for good; False when it is full."""
+    def cache_put(self, key: bytes, value: bytes, cache: str = FDB_CACHE) -> bool:
+        """Write a cache, for good; False when it is full."""
 
-    def cache_delete(self, key: bytes) -> None:
-        """Remove `key` from the FDB cache, if it is there."""
+    def cache_delete(self, key: bytes, cache: str = FDB_CACHE) -> None:
+        """Remove `key` from a cache, if it is there."""
 
-    def cache_keys(self) -> list[bytes]:
-        """Return every key of the FDB cache."""
+    def cache_keys(self, cache: str = FDB_CACHE) -> list[bytes]:
+        """Return every key of a cache."""

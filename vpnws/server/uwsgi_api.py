@@ -98,20 +98,20 @@ class UwsgiApi:
         """Return the current request's next message; b"" when there is none."""
         return uwsgi.websocket_recv_nb()
 
-    def cache_get(self, key: bytes) -> bytes | None:
-        """Read the FDB cache."""
-        return uwsgi.cache_get(key, FDB_CACHE)
+    def cache_get(self, key: bytes, cache: str = FDB_CACHE) -> bytes | None:
+        """Read a cache."""
+        return uwsgi.cache_get(key, cache)
 
-    def cache_put(self, key: bytes, value: bytes) -> bool:
-        """Write the FDB cache; False when it is full."""
+    def cache_put(self, key: bytes, value: bytes, cache: str = FDB_CACHE) -> bool:
+        """Write a cache; False when it is full."""
         # uWSGI's own expiry would follow the wall clock, which an admin or NTP may step.
         never = 0
-        return bool(uwsgi.cache_update(key, value, never, FDB_CACHE))
+        return bool(uwsgi.cache_update(key, value, never, cache))
 
-    def cache_delete(self, key: bytes) -> None:
-        """Remove from the FDB cache."""
-        uwsgi.cache_del(key, FDB_CACHE)
+    def cache_delete(self, key: bytes, cache: str = FDB_CACHE) -> None:
+        """Remove from a cache."""
+        uwsgi.cache_del(key, cache)
 
-    def cache_keys(self) -> list[bytes]:
-        """Return every key of the FDB cache."""
-        return uwsgi.cache_keys(FDB_CACHE)
+    def cache_keys(self, cache: str = FDB_CACHE) -> list[bytes]:
+        """Return every key of a cache."""
+        return uwsgi.cache_keys(cache)

@@ -53,7 +53,7 @@ def _operation(route: Route, by_type: dict[Any, dict[str, Any]]) -> dict[str, An
     answer = {route.content_type: {"schema": by_type.get(route.answer, {})}}
     operation: dict[str, Any] = {
         "summary": route.summary,
-        "operationId": route.handler.__name__,
+        "operationId": f"{route.method.lower()} {route.path}",
         "parameters": _parameters(route),
         "responses": {
             "200": {"description": "Done.", "content": answer},

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from vpnws.control.api import networks, openapi, ports, server, trace
+from vpnws.control.api import networks, openapi, ports, rules, server, trace
 from vpnws.control.calls import Call, Response, Route
 
-_SUBJECTS: Final = (*server.ROUTES, *ports.ROUTES, *networks.ROUTES, *trace.ROUTES)
+_SUBJECTS: Final = (
+    *server.ROUTES,
+    *ports.ROUTES,
+    *networks.ROUTES,
+    *rules.ROUTES,
+    *trace.ROUTES,
+)
 
 
 def get_description(_call: Call) -> Response:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
+from vpnws.control.views import PortView
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    from vpnws.control.views import PortView
 
 
 class Rate(Struct, frozen=True, kw_only=True):

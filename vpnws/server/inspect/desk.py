@@ -4,18 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vpnws.control.asks import (
-    BlockAsk,
-    DropsAsk,
-    EndsAsk,
-    KickAsk,
-    LimitsAsk,
-    MetricsAsk,
-    NetworksAsk,
-    PortsAsk,
-    StatusAsk,
-    WayAsk,
-)
+from vpnws.control import asks
 from vpnws.server.inspect.commands import Commands
 from vpnws.server.inspect.drops import DropViews
 from vpnws.server.inspect.networks import NetworkViews
@@ -26,22 +15,26 @@ from vpnws.server.inspect.trace import Traces
 
 if TYPE_CHECKING:
     from vpnws.control.asks import Peers
+    from vpnws.server.inspect.policies import Policies
     from vpnws.server.node import Node
 
 
-def open_desk(peers: Peers, node: Node, process: str) -> None:
+def open_desk(peers: Peers, node: Node, policies: Policies, process: str) -> None:
     """Have what `node` has and does be seen and commanded; `process` is its name."""
     ports = PortViews(node, process)
     commands = Commands(node)
     traces = Traces(node, ports, Search(node, ports, process))
     processes = ProcessViews(node, process)
-    peers.serve(StatusAsk, processes.status)
-    peers.serve(MetricsAsk, processes.metrics)
-    peers.serve(NetworksAsk, NetworkViews(node).list)
-    peers.serve(DropsAsk, DropViews(node, process).list)
-    peers.serve(PortsAsk, ports.list)
-    peers.serve(KickAsk, commands.kick)
-    peers.serve(BlockAsk, commands.block)
-    peers.serve(LimitsAsk, commands.set_limits)
-    peers.serve(EndsAsk, traces.ends)
-    peers.serve(WayAsk, traces.way)
+    peers.serve(asks.StatusAsk, processes.status)
+    peers.serve(asks.MetricsAsk, processes.metrics)
+    peers.serve(asks.NetworksAsk, NetworkViews(node).list)
+    peers.serve(asks.DropsAsk, DropViews(node, process).list)
+    peers.serve(asks.PortsAsk, ports.list)
+    peers.serve(asks.KickAsk, commands.kick)
+    peers.serve(asks.BlockAsk, commands.block)
+    peers.serve(asks.LimitsAsk, commands.set_limits)
+    peers.serve(asks.EndsAsk, traces.ends)
+    peers.serve(asks.WayAsk, traces.way)
+    peers.serve(asks.MakeRuleAsk, policies.make)
+    peers.serve(asks.RemoveRuleAsk, policies.remove)
+    peers.serve(asks.RulesAsk, policies.list_rules)

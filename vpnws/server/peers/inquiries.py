@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from vpnws.control.asks import ASKS, Answers, Ask, AskError
+from vpnws.control.asks import Answers, Ask, AskError
 from vpnws.server.peers.mailboxes import MAX_PART_BYTES, Inbox, Mailboxes, Outbox
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ class Inquiries:
         self._loop = loop
         self._page = page
         self._name_of = name_of
-        self._handlers: dict[type[Ask[Any]], Callable[[Any], Any]] = {}
-        self._types = {ask.__name__.encode(): ask for ask in ASKS}
+        self._handlers: dict[str, tuple[type[Ask[Any]], Callable[[Any], Any]]] = {}
+        """By the names of the types of asks."""
         self._waiting: dict[int, _Waiting] = {}
         self._numbers = itertools.count(1)
         mine, outside = mailboxes.open(slot)
@@ -85,7 +85,7 @@ class Inquiries:
 
     def serve(self, ask: type[Ask[A]], handler: Callable[[Any], A]) -> None:
         """Have `handler` answer what this process is asked. It may raise AskError."""
-        self._handlers[ask] = handler
+        self._handlers[ask.__name__] = ask, handler
 
     def post(self, slot: int, message: Ask[Any]) -> bool:
         """Send something that needs no answer; False if there is no room for it now."""
@@ -144,7 +144,8 @@ class Inquiries:
     def _answer(self, kind: bytes, sender: int, number: int, body: bytes) -> None:
         name, _, packed = body.partition(b"\0")
         try:
-            answer = self._handle(msgspec.msgpack.decode(packed, type=self._types[name]))
+            type_, _ = self._handler(name.decode())
+            answer = self._handle(msgspec.msgpack.decode(packed, type=type_))
             reply, payload = _ANSWER, msgspec.msgpack.encode(answer)
         except AskError as error:
             reply, payload = _REFUSAL, msgspec.msgpack.encode((str(error), error.status))
@@ -154,9 +155,7 @@ class Inquiries:
                 log.error("an answer of %d bytes to %s is lost", len(payload), name.decode())
 
     def _handle(self, ask: Ask[A]) -> A:
-        handler = self._handlers.get(type(ask))
-        if handler is None:
-            raise AskError(f"{self._name_of(self.slot)} does not know {type(ask).__name__}", 404)
+        _, handler = self._handler(type(ask).__name__)
         try:
             answer: A = handler(ask)
         except AskError:
@@ -165,6 +164,11 @@ class Inquiries:
             log.exception("%s failed", type(ask).__name__)
             raise AskError(f"{type(ask).__name__} failed: see the log", 500) from error
         return answer
+
+    def _handler(self, name: str) -> tuple[type[Ask[Any]], Callable[[Any], Any]]:
+        if name not in self._handlers:
+            raise AskError(f"{self._name_of(self.slot)} does not know {name}", 404)
+        return self._handlers[name]
 
 
 def _encode(ask: Ask[Any]) -> bytes:

@@ -1,8 +1,9 @@
-"""Carries named stations' claims over a reload, in a file that the next server removes.
+"""Carries stations' claims and the operator's rules over a reload, in a file in memory.
 
-A reload (SIGHUP) starts uWSGI anew in the same process, and the cache is lost with the old one. So
-the processes that end write what the cache says of named stations, and the master that begins reads
-and removes it. Without that, whoever comes first after a reload could take another's MAC.
+A reload (SIGHUP) starts uWSGI anew in the same process, and its caches are lost with the old one.
+So the processes that end write what the caches say of named stations and which rules hold, and the
+master that begins reads and removes it. Without that, whoever comes first after a reload could take
+another's MAC, and who is banned could come back.
 
 The file is in memory (shm_overview(7)): every user may make files there, and no reboot keeps them.
 Its name is a random token that the master passes on to itself in its environment, so no two servers
@@ -33,11 +34,14 @@ KEY_BYTES: Final = 16
 """A key of the FDB cache is a digest, long enough that no two entries have the same one."""
 MAX_CLAIMS: Final = 1 << 20
 """Claims that a file may have; more are not carried over."""
-_MAGIC: Final = b"vpnws-claims-1"
+_MAGIC: Final = b"vpnws-kept-2"
 _CLAIM: Final = struct.Struct(f"!{KEY_BYTES}s8sd")
 _DIGEST_BYTES: Final = 16
-_HEAD_BYTES: Final = len(_MAGIC) + SECRET_BYTES
-MAX_FILE_BYTES: Final = _HEAD_BYTES + MAX_CLAIMS * _CLAIM.size + _DIGEST_BYTES
+_LENGTH: Final = struct.Struct("!I")
+_HEAD_BYTES: Final = len(_MAGIC) + SECRET_BYTES + _LENGTH.size
+MAX_RULES_BYTES: Final = 4 * 1024 * 1024
+"""All rules together, packed; more are not carried over."""
+MAX_FILE_BYTES: Final = _HEAD_BYTES + MAX_RULES_BYTES + MAX_CLAIMS * _CLAIM.size + _DIGEST_BYTES
 """The longest file that is read."""
 
 
@@ -59,6 +63,8 @@ class KeptClaims:
     secret: bytes
     """What its cache's keys were made with."""
     claims: tuple[Claim, ...]
+    rules: bytes = b""
+    """The operator's rules, packed by whoever keeps them."""
 
 
 def prepare(environment: MutableMapping[str, str]) -> None:
@@ -66,13 +72,17 @@ def prepare(environment: MutableMapping[str, str]) -> None:
     environment[FILE_VARIABLE] = token_hex(16)
 
 
-def write(environment: Mapping[str, str], secret: bytes, claims: Iterable[Claim]) -> None:
+def write(
+    environment: Mapping[str, str], secret: bytes, claims: Iterable[Claim], rules: bytes = b""
+) -> None:
     """Write the file anew. Raises OSError."""
     path = _path(environment)
     if path is None:
         return
     packed = [_CLAIM.pack(claim.key, claim.claim, claim.until_s) for claim in claims]
-    data = b"".join((_MAGIC, secret, *packed[:MAX_CLAIMS]))
+    rules = rules if len(rules) <= MAX_RULES_BYTES else b""
+    length = _LENGTH.pack(len(rules))
+    data = b"".join((_MAGIC, secret, length, rules, *packed[:MAX_CLAIMS]))
     draft = path.with_name(f"{_drafts(path)}.{os.getpid()}")
     with suppress(FileNotFoundError):
         draft.unlink()
@@ -142,11 +152,15 @@ def take(environment: Mapping[str, str]) -> KeptClaims | None:
 
 def _parse(data: bytes) -> KeptClaims:
     body, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
-    packed = body[_HEAD_BYTES:]
-    if not body.startswith(_MAGIC) or digest != _digest(body) or len(packed) % _CLAIM.size:
-        raise ValueError("the claims of the server before cannot be read")
-    secret = body[len(_MAGIC) : _HEAD_BYTES]
-    return KeptClaims(secret, tuple(Claim(*parts) for parts in _CLAIM.iter_unpack(packed)))
+    if not body.startswith(_MAGIC) or digest != _digest(body) or len(body) < _HEAD_BYTES:
+        raise ValueError("what the server before has left cannot be read")
+    (length,) = _LENGTH.unpack_from(body, _HEAD_BYTES - _LENGTH.size)
+    rules, packed = body[_HEAD_BYTES : _HEAD_BYTES + length], body[_HEAD_BYTES + length :]
+    if len(rules) < length or len(packed) % _CLAIM.size:
+        raise ValueError("what the server before has left cannot be read")
+    secret = body[len(_MAGIC) : _HEAD_BYTES - _LENGTH.size]
+    claims = tuple(Claim(*parts) for parts in _CLAIM.iter_unpack(packed))
+    return KeptClaims(secret, claims, rules)
 
 
 def _digest(data: bytes) -> bytes:

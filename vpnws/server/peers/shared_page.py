@@ -35,7 +35,8 @@ class SharedPage:
         self._epochs_bytes = slots * _EPOCH.size
         self._pulses_at = self._epochs_bytes + slots * _COUNT.size
         self._lives_at = self._pulses_at + slots * _PULSE.size
-        departures_at = self._lives_at + slots * _LIVES.size
+        self._rules_at = self._lives_at + slots * _LIVES.size
+        departures_at = self._rules_at + self._epochs_bytes
         self._departures_bytes = MAX_DEPARTURES * DEPARTURE.size
         self._memory = memoryview(mmap.mmap(-1, departures_at + slots * self._departures_bytes))
         self._epochs = self._memory[: self._epochs_bytes]
@@ -48,9 +49,15 @@ class SharedPage:
 
     def bump_epoch(self, slot: int) -> None:
         """Move the epoch of `slot`, the caller's own."""
-        at = slot * _EPOCH.size
-        (epoch,) = _EPOCH.unpack_from(self._memory, at)
-        _EPOCH.pack_into(self._memory, at, epoch + 1)
+        self._count_on(slot * _EPOCH.size)
+
+    def rule_epochs(self) -> bytes:
+        """Return what changes whenever a process has changed the operator's rules."""
+        return self._memory[self._rules_at : self._rules_at + self._epochs_bytes].tobytes()
+
+    def bump_rules(self, slot: int) -> None:
+        """Say that the process at `slot`, the caller's own, has changed the operator's rules."""
+        self._count_on(self._rules_at + slot * _EPOCH.size)
 
     def set_ports(self, slot: int, count: int) -> None:
         """Set how many ports the process at `slot`, the caller's own, has."""
@@ -77,7 +84,9 @@ class SharedPage:
         return starts, kills
 
     def _count_life(self, slot: int, index: int) -> None:
-        at = self._lives_at + slot * _LIVES.size + index * _COUNT.size
+        self._count_on(self._lives_at + slot * _LIVES.size + index * _COUNT.size)
+
+    def _count_on(self, at: int) -> None:
         (count,) = _COUNT.unpack_from(self._memory, at)
         _COUNT.pack_into(self._memory, at, count + 1)
 

@@ -120,6 +120,9 @@ class Application:
         node = self._node
         if node is None:
             raise CapacityError("the switch has not started in this process")
+        policies = self._server.policies
+        if policies is not None:
+            policies.check(session)
         node.check_room(session)
         try:
             answer(session.subprotocol)
@@ -133,6 +136,8 @@ class Application:
             node.stations.lost(session, "a station came in too late", str(error))
             connection.close()
             return ()
+        if policies is not None:
+            policies.greet(link)
         if self._settings.receiver == "native":
             receive_native(self._loop, self._uwsgi, link, self._uwsgi.connection(), node.switch)
         else:

@@ -1,0 +1,68 @@
+"""Rules that an operator makes for identities: bans, and limits for the ports that they get."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from ipaddress import ip_address, ip_network
+from math import inf
+from typing import Final
+
+from msgspec import Struct
+
+from vpnws.control.views import Limits, Who
+from vpnws.errors import VpnwsError
+
+ID_BYTES: Final = 8
+
+
+class RuleError(VpnwsError):
+    """A rule names nobody, or an address that is none; the text says what to name."""
+
+
+class Rule(Struct, frozen=True, kw_only=True):
+    """What holds for every station that fits; an empty field fits all."""
+
+    user: str = ""
+    dn: str = ""
+    addr: str = ""
+    """An address or a network of addresses."""
+    network: str = ""
+    limits: Limits | None = None
+    """The limits of whoever fits; None bans them."""
+    reason: str = ""
+    by: str = ""
+    until_s: float = inf
+    """When the rule ends, on the machine's monotonic clock."""
+
+    @property
+    def id(self) -> str:
+        """Name the rule; another one for the same identity takes its place."""
+        kind = "ban" if self.limits is None else "limits"
+        whom = "\0".join((kind, self.user, self.dn, self.addr, self.network))
+        return blake2b(whom.encode(errors="replace"), digest_size=ID_BYTES).hexdigest()
+
+    def fits(self, who: Who, network: str) -> bool:
+        """Return whether the rule holds for a station of `who` in `network`."""
+        return (
+            self.user in ("", who.user)
+            and self.dn in ("", who.dn)
+            and self.network in ("", network)
+            and (not self.addr or _is_within(who.addr, self.addr))
+        )
+
+    def check(self) -> None:
+        """See that the rule names somebody. Raises RuleError."""
+        if not (self.user or self.dn or self.addr):
+            raise RuleError("the rule would hold for everybody: name a user, a dn or an addr")
+        try:
+            if self.addr:
+                ip_network(self.addr, strict=False)
+        except ValueError as error:
+            raise RuleError(f"addr is not an address or a network: {error}") from error
+
+
+def _is_within(address: str, network: str) -> bool:
+    try:
+        return ip_address(address) in ip_network(network, strict=False)
+    except ValueError:
+        return False

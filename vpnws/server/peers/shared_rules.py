@@ -1,0 +1,81 @@
+"""The operator's rules, which all processes share: kept in a uWSGI cache of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from vpnws.control.asks import AskError
+from vpnws.control.rules import ID_BYTES, Rule
+from vpnws.server.uwsgi import RULES_CACHE
+
+if TYPE_CHECKING:
+    from vpnws.server.loop import Loop
+    from vpnws.server.peers.shared_page import SharedPage
+    from vpnws.server.uwsgi import Uwsgi
+
+MAX_RULES: Final = 1023
+"""Rules that there can be at once: uwsgi.ini makes the cache for one more. A further one is
+refused."""
+RULE_KEY_BYTES: Final = 2 * ID_BYTES
+"""A rule's key is its id, in hexadecimal digits."""
+MAX_RULE_BYTES: Final = 1024
+"""A longer rule is refused; uwsgi.ini makes the cache for this length."""
+
+
+class SharedRules:
+    """The rules, as one process reads and changes them."""
+
+    def __init__(self, loop: Loop, uwsgi: Uwsgi, page: SharedPage, slot: int) -> None:
+        """`slot` is this process's own."""
+        self._loop = loop
+        self._uwsgi = uwsgi
+        self._page = page
+        self._slot = slot
+        self._seen = b""
+        self._rules: dict[str, Rule] = {}
+
+    def has_news(self) -> bool:
+        """Return whether rules have changed since `all` was called."""
+        return self._page.rule_epochs() != self._seen
+
+    def all(self) -> list[Rule]:
+        """Return the rules that hold now, by their ids in order."""
+        if self.has_news():
+            self._seen = self._page.rule_epochs()
+            keys = self._uwsgi.cache_keys(RULES_CACHE)
+            found = [self._uwsgi.cache_get(key, RULES_CACHE) for key in keys]
+            rules = [msgspec.msgpack.decode(rule, type=Rule) for rule in found if rule is not None]
+            self._rules = {rule.id: rule for rule in sorted(rules, key=lambda rule: rule.id)}
+        now = self._loop.now()
+        for ended in [rule for rule in self._rules.values() if rule.until_s <= now]:
+            self._uwsgi.cache_delete(ended.id.encode(), RULES_CACHE)
+            del self._rules[ended.id]
+        return list(self._rules.values())
+
+    def put(self, rule: Rule) -> None:
+        """Make a rule, in the place of the one with its id. Raises AskError if there is no room."""
+        packed = msgspec.msgpack.encode(rule)
+        if len(packed) > MAX_RULE_BYTES:
+            raise AskError("the names and the reason of the rule are too long together", 400)
+        if not self._uwsgi.cache_put(rule.id.encode(), packed, RULES_CACHE):
+            raise AskError(f"there are {MAX_RULES} rules already: remove some", 409)
+        self._page.bump_rules(self._slot)
+
+    def remove(self, rule_id: str) -> Rule | None:
+        """Remove a rule and return it; None if there is none with this id."""
+        rule = next((rule for rule in self.all() if rule.id == rule_id), None)
+        if rule is not None:
+            self._uwsgi.cache_delete(rule_id.encode(), RULES_CACHE)
+            self._page.bump_rules(self._slot)
+        return rule
+
+    def restore(self, packed: bytes) -> None:
+        """Make the rules that a reload has carried over, as `pack` has returned them."""
+        for rule in msgspec.msgpack.decode(packed, type=list[Rule]) if packed else []:
+            self.put(rule)
+
+    def pack(self) -> bytes:
+        """Return the rules for a reload to carry over."""
+        return msgspec.msgpack.encode(self.all())
