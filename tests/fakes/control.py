@@ -24,9 +24,17 @@ class Operator:
     worker: int = 1
     user: str = "root"
     location: str = "/vpn_admin/"
+    wire: Wire | None = None
+    """The connection of its only request, where a test has to read a stream or to hang up."""
 
     def begin(
-        self, method: str, path: str, body: object = None, *, query: str = "", **headers: str
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: str = "",
+        **headers: str,
     ) -> Request:
         """Send a request and let everybody do what is ready; return the request."""
         text = b"" if body is None else json.dumps(body).encode()
@@ -43,8 +51,8 @@ class Operator:
             **headers,
         }
         process = self.house.processes[self.worker]
-        # Nobody reads it: `body` of the request has the answer too.
-        wire = Wire(self.house.loop, room_bytes=ROOM_BYTES, max_write_bytes=ROOM_BYTES)
+        # Where nobody reads it, `body` of the request has the answer too.
+        wire = self.wire or Wire(self.house.loop, room_bytes=ROOM_BYTES, max_write_bytes=ROOM_BYTES)
         request = process.uwsgi.serve(process.application, environ, wire.near)
         self.house.loop.settle()
         return request

@@ -80,10 +80,10 @@ class TestKeeping:
         journal.note(Event.JOIN, "one", port="1.1")
         journal.note(Event.LEARN, "two", port="1.1")
         journal.note(Event.LEAVE, "three", port="1.1", user="")
-        assert numbers(journal.after(0, 10)) == [1, 2, 3]
-        assert numbers(journal.after(1, 1)) == [2]
-        assert journal.after(3, 10) == []
-        last = journal.after(2, 1)[0]
+        assert numbers(journal.after(0)) == [1, 2, 3]
+        assert numbers(journal.after(1)) == [2, 3]
+        assert journal.after(3) == []
+        last = journal.after(2)[0]
         assert (last.process, last.name, last.level) == ("worker 1", "leave", "info")
         assert (last.text, last.fields) == ("three", {"port": "1.1"})
         assert last.time_s == 1_700_000_000.25
@@ -93,14 +93,14 @@ class TestKeeping:
         for _ in range(MAX_EVENTS + 7):
             journal.note(Event.MOVE, "a MAC has moved")
         assert journal.lost == 7
-        assert numbers(journal.after(0, 10_000)) == list(range(8, MAX_EVENTS + 8))
+        assert numbers(journal.after(0)) == list(range(8, MAX_EVENTS + 8))
 
     def test_those_that_are_no_line_push_out_no_others(self) -> None:
         journal = make_journal()
         journal.note(Event.JOIN, "joined")
         for _ in range(2 * MAX_EVENTS):
             journal.note(Event.LEARN, "learned")
-        assert journal.after(0, 1)[0].name == "join"
+        assert journal.after(0)[0].name == "join"
         assert journal.lost == MAX_EVENTS
 
     def test_listeners_are_told_and_bounded(self) -> None:
@@ -168,7 +168,7 @@ class TestJson:
             assert len(line) < MAX_LINE_BYTES
             assert all(str(value).isprintable() for value in each.values())
         assert told[1]["user"].startswith(name[0] if name[0].isprintable() else "?")
-        for event in bed.node.journal.after(0, 100):
+        for event in bed.node.journal.after(0):
             assert event.text.isprintable()
 
     def test_no_event_is_longer_than_a_line(self, log: Log) -> None:
@@ -186,7 +186,7 @@ class TestJson:
     def test_any_text_can_be_kept_and_encoded(self, name: str, text: str) -> None:
         journal = make_journal()
         journal.note(Event.LEARN, text, **{name: text})
-        (event,) = journal.after(0, 1)
+        (event,) = journal.after(0)
         assert event.text.isprintable()
         kept = str(event.fields.get(name, ""))
         assert kept.encode().decode() == kept
@@ -199,7 +199,7 @@ class TestHouse:
             first = house.connect(1, REMOTE_USER="alice", HTTP_X_VPN_WS_MAC=format_mac(mac(1)))
             house.connect(2, REMOTE_USER="alice", HTTP_X_VPN_WS_MAC=format_mac(mac(1)))
             house.loop.advance(2.0)
-            left, came = (house.processes[number].node.journal.after(0, 100) for number in (1, 2))
+            left, came = (house.processes[number].node.journal.after(0) for number in (1, 2))
             assert [event.name for event in left] == ["process_up", "join", "learn"]
             assert [event.name for event in came] == ["process_up", "join", "move"]
             moved = came[-1].fields
@@ -223,7 +223,7 @@ class TestHouse:
             events = [
                 event
                 for process in house.processes.values()
-                for event in process.node.journal.after(0, 1000)
+                for event in process.node.journal.after(0)
             ]
         names = {event.name for event in events}
         assert names >= {"process_up", "join", "learn", "refused", "drops", "leave"}

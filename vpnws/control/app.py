@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import parse_qs
 
 from vpnws.control import seed
+from vpnws.control.api.live import LiveHub
 from vpnws.control.api.routes import ROUTES
 from vpnws.control.asks import AskError
 from vpnws.control.calls import (
@@ -56,6 +57,7 @@ class ControlApp:
         self._about = about
         self._secret = secret
         self._open_caller = open_caller
+        self._live = LiveHub(peers, about)
 
     def __call__(
         self, environ: Mapping[str, Any], start_response: StartResponse
@@ -74,6 +76,7 @@ class ControlApp:
             self._peers,
             self._about,
             self._open_caller,
+            self._live,
             by=by,
             token=make_token(self._secret, by),
             accept=environ.get("HTTP_ACCEPT", ""),

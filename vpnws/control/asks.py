@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, get_ar
 
 from msgspec import Struct
 
+from vpnws.control.event_pages import EventFilter, EventRows, Mark
 from vpnws.control.paging import DEFAULT_LIMIT, Filter, Rows, Text
 from vpnws.control.rules import Rule
 from vpnws.control.trace_facts import EndsFacts, WayFacts
@@ -145,6 +146,31 @@ class WayAsk(Ask[WayFacts], frozen=True, kw_only=True):
     """That port's network and role."""
     goal: str = ""
     """The port that it is meant to reach."""
+
+
+class EventsAsk(Ask[EventRows], frozen=True, kw_only=True):
+    """What has happened in this process?"""
+
+    filter: EventFilter = EventFilter()
+    marks: dict[str, Mark] = {}
+    """How far whoever asks has read each process's journal, by the processes' names."""
+
+
+class LiveRows(Struct, frozen=True, kw_only=True):
+    """One process's part of what the live stream tells."""
+
+    status: ProcessStatus
+    networks: Rows[NetworkView]
+    ports: Rows[PortView]
+    events: EventRows
+
+
+class LiveAsk(Ask[LiveRows], frozen=True, kw_only=True):
+    """How is this process, what does it hold, and what is new?"""
+
+    networks_limit: int
+    ports_limit: int
+    events: EventsAsk
 
 
 class MakeRuleAsk(Ask[Done], frozen=True, kw_only=True):

@@ -60,6 +60,13 @@ class Response:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+class Live(Protocol):
+    """The live streams of one worker."""
+
+    def open(self, open_caller: Callable[[], Caller]) -> Stream:
+        """Begin a stream to whoever asks now. Raises CallError if there are too many."""
+
+
 @dataclass(frozen=True, slots=True)
 class About:
     """What control knows of the server that it belongs to."""
@@ -80,6 +87,7 @@ class Call:
     about: About
     open_caller: Callable[[], Caller]
     """Returns who asks, for a stream to watch. Raises OSError if that has gone already."""
+    live: Live
     path: dict[str, str] = field(default_factory=dict)
     """The parts of the path that a route names, such as `id`."""
     query: Any = None

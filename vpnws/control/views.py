@@ -272,3 +272,13 @@ class StatusView(Struct, frozen=True, kw_only=True):
     processes: tuple[ProcessView, ...]
     missing: tuple[str, ...] = ()
     """Processes that did not answer in time: what they have is missing here."""
+
+
+class StateView(Struct, frozen=True, kw_only=True):
+    """How the server is now: what the live stream tells each second."""
+
+    status: StatusView
+    networks: tuple[NetworkView, ...]
+    ports: tuple[PortView, ...]
+    truncated: bool
+    """Whether there are more ports, or networks, than these."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from heapq import merge
-from itertools import islice
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from vpnws.control.events import EVENTS, SENTENCES
@@ -78,10 +78,13 @@ class Journal:
             log.log(_LEVELS[kind.level], "%s", text, extra=extra)
         self._keep(event, text, told)
 
-    def after(self, seq: int, limit: int) -> list[EventView]:
-        """Return at most `limit` of the events that came after number `seq`, the oldest first."""
-        both = merge(self._logged, self._unlogged, key=_seq_of)
-        return list(islice((event for event in both if event.seq > seq), limit))
+    def after(self, seq: int) -> list[EventView]:
+        """Return the events that came after number `seq` and are kept, the oldest first."""
+        newest_first = (
+            takewhile(lambda event: event.seq > seq, reversed(kept))
+            for kept in (self._logged, self._unlogged)
+        )
+        return list(merge(*newest_first, key=_seq_of, reverse=True))[::-1]
 
     def listen(self, listener: Callable[[EventView], None]) -> None:
         """Have `listener` called with each event from now on.

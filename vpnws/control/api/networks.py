@@ -24,7 +24,7 @@ from vpnws.control.ports import drop_key
 from vpnws.control.views import DropView, NetworkView, ProcessView, Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from vpnws.control.asks import Answers
     from vpnws.control.calls import Call
@@ -54,12 +54,18 @@ def list_networks(call: Call) -> Page[NetworkView]:
     answers: Answers[Rows[NetworkView]] = call.peers.ask(
         NetworksAsk(network=query.network, q=query.q, limit=query.limit, after=query.after)
     )
-    parts = answers.by_process.values()
+    return merge_networks(answers.by_process.values(), query.limit, answers.missing)
+
+
+def merge_networks(
+    parts: Collection[Rows[NetworkView]], limit: int, missing: tuple[str, ...]
+) -> Page[NetworkView]:
+    """Return one page of networks from the processes' parts."""
     by_name = attrgetter("name")
     found = sorted((view for part in parts for view in part.items), key=by_name)
     merged = tuple(_merge(tuple(views)) for _, views in groupby(found, by_name))
     rows = Rows(items=merged, has_more=any(part.has_more for part in parts))
-    return merge_pages((rows,), _network_key, query.limit, answers.missing)
+    return merge_pages((rows,), _network_key, limit, missing)
 
 
 def list_drops(call: Call) -> Page[DropView]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from vpnws.control.api import networks, openapi, ports, rules, server, trace
+from vpnws.control.api import events, networks, openapi, ports, rules, server, trace
 from vpnws.control.calls import Call, Response, Route
 
 _SUBJECTS: Final = (
     *server.ROUTES,
     *ports.ROUTES,
+    *events.ROUTES,
     *networks.ROUTES,
     *rules.ROUTES,
     *trace.ROUTES,

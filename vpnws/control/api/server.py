@@ -11,7 +11,10 @@ from vpnws.control.calls import Route
 from vpnws.control.views import StatusView
 
 if TYPE_CHECKING:
-    from vpnws.control.calls import Call
+    from collections.abc import Collection
+
+    from vpnws.control.asks import ProcessStatus
+    from vpnws.control.calls import About, Call
 
 
 class TokenView(Struct, frozen=True):
@@ -23,8 +26,13 @@ class TokenView(Struct, frozen=True):
 def get_status(call: Call) -> StatusView:
     """Answer with the server in a few lines."""
     answers = call.peers.ask(StatusAsk())
-    found = answers.by_process.values()
-    about = call.about
+    return merge_status(call.about, tuple(answers.by_process.values()), answers.missing)
+
+
+def merge_status(
+    about: About, found: Collection[ProcessStatus], missing: tuple[str, ...]
+) -> StatusView:
+    """Return the status of the server from the processes' parts."""
     return StatusView(
         version=about.version,
         mode=about.mode,
@@ -34,7 +42,7 @@ def get_status(call: Call) -> StatusView:
         networks=len({name for status in found for name in status.networks}),
         macs=sum(status.macs for status in found),
         processes=tuple(status.process for status in found),
-        missing=answers.missing,
+        missing=missing,
     )
 
 

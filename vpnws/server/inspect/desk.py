@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from vpnws.control import asks
 from vpnws.server.inspect.commands import Commands
 from vpnws.server.inspect.drops import DropViews
+from vpnws.server.inspect.events import EventViews
+from vpnws.server.inspect.live import LiveViews
 from vpnws.server.inspect.networks import NetworkViews
 from vpnws.server.inspect.ports import PortViews
 from vpnws.server.inspect.processes import ProcessViews
@@ -25,9 +27,13 @@ def open_desk(peers: Peers, node: Node, policies: Policies, process: str) -> Non
     commands = Commands(node)
     traces = Traces(node, ports, Search(node, ports, process))
     processes = ProcessViews(node, process)
+    networks = NetworkViews(node)
+    events = EventViews(node.journal, node.process_id)
     peers.serve(asks.StatusAsk, processes.status)
     peers.serve(asks.MetricsAsk, processes.metrics)
-    peers.serve(asks.NetworksAsk, NetworkViews(node).list)
+    peers.serve(asks.NetworksAsk, networks.list)
+    peers.serve(asks.EventsAsk, events.list)
+    peers.serve(asks.LiveAsk, LiveViews(processes, networks, ports, events).now)
     peers.serve(asks.DropsAsk, DropViews(node, process).list)
     peers.serve(asks.PortsAsk, ports.list)
     peers.serve(asks.KickAsk, commands.kick)
