@@ -11,7 +11,7 @@ case "${1:-all}" in
     *)
         tools="$tools nginx-light apache2 haproxy caddy iperf3 tcpdump iputils-ping openssl git"
         tools="$tools dnsmasq-base nftables iptables busybox systemd openvpn tinc strace curl procps"
-        tools="$tools tshark"
+        tools="$tools tshark prometheus"
         ;;
 esac
 command -v apt-get >/dev/null || exit 0
@@ -73,7 +73,7 @@ if [ -n "$nginx_now" ] && [ "$nginx_now" != "$nginx_before" ]; then
 fi
 
 # The same for the others, and none of them shall come up with the machine.
-for service in apache2 haproxy caddy openvpn tinc; do
+for service in apache2 haproxy caddy openvpn tinc prometheus; do
     case " $missing " in *" $service "*) ;; *) continue ;; esac
     service "$service" stop >/dev/null 2>&1 || true
     [ ! -d /run/systemd/system ] || systemctl --quiet disable "$service" >/dev/null 2>&1 || true

@@ -25,6 +25,9 @@ ROOMS: Final = {
     "vpnws.control": (
         "The operator's side of the server: what can be seen of it, and what can be asked of it."
     ),
+    "vpnws.control.metrics": (
+        "Metrics for Prometheus: made of what all processes count, anew at each scrape."
+    ),
     "vpnws.control.api": (
         "The API for programs: its routes, subject by subject, and their description as OpenAPI."
     ),

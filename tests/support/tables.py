@@ -25,6 +25,8 @@ from vpnws.client.program.exits import MEANINGS
 from vpnws.client.program.options import make_parser
 from vpnws.config import Settings, placeholder_names
 from vpnws.control.events import EVENTS, FIELDS
+from vpnws.control.metrics.scrape import SERVER_METRICS
+from vpnws.control.metrics.table import HISTOGRAMS, METRICS
 from vpnws.ctl.exits import MEANINGS as CTL_MEANINGS
 from vpnws.ctl.program.options import ALL, COMMON
 from vpnws.ctl.program.options import make_parser as make_ctl_parser
@@ -181,6 +183,19 @@ def ctl_exit_codes() -> str:
     return table(("code", "meaning"), rows)
 
 
+def metrics() -> str:
+    """Return every metric with its kind, its labels and what it is for."""
+    rows: list[tuple[str, ...]] = list(SERVER_METRICS)
+    rows += [
+        (each.full_name, each.kind, ", ".join(each.labels), each.help)
+        for each in (*METRICS, *HISTOGRAMS)
+    ]
+    return table(
+        ("metric", "kind", "labels", "what it is"),
+        [(f"`{name}`", kind, labels, says) for name, kind, labels, says in rows],
+    )
+
+
 TABLES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "rooms": ("docs/design.md", rooms),
     "modules": ("docs/topics/modules.md", module_map),
@@ -191,6 +206,7 @@ TABLES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "settings": ("docs/settings.md", settings),
     "events": ("docs/events.md", events),
     "fields of events": ("docs/events.md", event_fields),
+    "metrics": ("docs/metrics.md", metrics),
     "options of the client": ("docs/client.md", client_options),
     "exit codes of the client": ("docs/client.md", exit_codes),
     "commands of vpnws-ctl": ("docs/ctl.md", ctl_commands),

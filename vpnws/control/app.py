@@ -21,6 +21,7 @@ from vpnws.control.calls import (
     to_json,
 )
 from vpnws.control.crosssite import check_token, make_token, refuse_other_sites, refuse_unclear
+from vpnws.control.metrics.scrape import get_metrics
 from vpnws.control.page.serve import find_page
 from vpnws.control.reading import read_body, read_query
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from vpnws.control.calls import About
 
 API: Final = "/api/v1/"
+METRICS: Final = "/metrics"
 _HEADERS: Final = (
     ("Cache-Control", "no-store"),
     ("X-Content-Type-Options", "nosniff"),
@@ -85,7 +87,16 @@ class ControlApp:
         if at >= 0:
             refuse_other_sites(environ, is_page=False)
             return _answer_api(call, environ, method, path[at + len(API) :])
+        if path.endswith(METRICS):
+            refuse_other_sites(environ, is_page=False)
+            return _answer_metrics(call, method)
         return _answer_root(call, environ, method)
+
+
+def _answer_metrics(call: Call, method: str) -> Response:
+    if method not in ("GET", "HEAD"):
+        raise CallError("metrics are to be read: here is GET only", 405)
+    return get_metrics(call)
 
 
 def _answer_root(call: Call, environ: Mapping[str, Any], method: str) -> Response:

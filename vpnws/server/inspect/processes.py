@@ -6,6 +6,7 @@ from heapq import nlargest
 from typing import TYPE_CHECKING
 
 from vpnws.control.asks import MAX_PORT_SERIES, ProcessMetrics, ProcessStatus
+from vpnws.control.events import Event
 from vpnws.control.views import ProcessView, Traffic, TrunkView
 from vpnws.server.inspect.networks import NetworkViews
 from vpnws.server.inspect.ports import PortViews, by_name
@@ -70,7 +71,7 @@ class ProcessViews:
             restarts=max(0, lives.starts - 1),
             kills=lives.kills,
             log_lines_dropped=lines_dropped(),
-            events={event.value: count for event, count in node.journal.counts.items()},
+            events={event.value: node.journal.counts[event] for event in Event},
             events_lost=node.journal.lost,
         )
 
