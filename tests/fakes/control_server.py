@@ -202,6 +202,7 @@ def _answer(connection: socket.socket, application: Callable[..., Any]) -> None:
     environ = _variables(stream.read(length))
     body = stream.read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
+    environ["connection"] = connection
 
     def start_response(status: str, headers: list[tuple[str, str]]) -> None:
         connection.sendall(_head(status, headers))

@@ -45,7 +45,7 @@ CHANGES = {
     "unblock 2.7": ("POST ports/2.7/unblock", {}),
     "flush 10.8.0.7": ("POST fdb/flush", {"network": "lan", "mac": MAC}),
     f"flush {MAC} --network lan": ("POST fdb/flush", {"network": "lan", "mac": MAC}),
-    "flush alice": ("POST fdb/flush", {"network": "lan", "port": "1.2"}),
+    "flush alice": ("POST fdb/flush", {"port": "1.2"}),
     "flush --network guests": ("POST fdb/flush", {"network": "guests"}),
     "ban nobody --for 2h": (
         "POST bans",
@@ -58,6 +58,10 @@ CHANGES = {
     "ban addr:203.0.113.9 --for 90": (
         "POST bans",
         {"addr": "203.0.113.9", "network": "", "for_s": 90, "reason": ""},
+    ),
+    "ban addr:203.0.113.0/24": (
+        "POST bans",
+        {"addr": "203.0.113.0/24", "network": "", "for_s": 3600, "reason": ""},
     ),
     "ban dn:CN=x,O=y": (
         "POST bans",
@@ -145,6 +149,7 @@ class TestLooks:
             ("fdb 0200.0000.000a", {"user": "0200.0000.000a"}),
             ("fdb 02-00-00-00-00-0a", {"mac": MAC}),
             ("ports --trunks", {"trunks": "true"}),
+            ("drops --recent", {"recent": "true"}),
             ("events alice --network lan", {"user": "alice", "network": "lan"}),
         ],
     )

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from tests.support.ctl_bed import Bed
 
+WORDS_S = 0.3
+"""How long the last words of a server are waited for here."""
+
 
 class TestTerminal:
     def test_a_narrow_terminal_leaves_columns_out_and_says_which(self, ctl: Bed) -> None:
@@ -126,18 +129,27 @@ class TestCapture:
         assert ctl("capture", "-w", str(file)).code == Exit.DONE
         assert file.read_bytes() == whole
 
-    def test_ctrl_c_ends_it_well(self, ctl: Bed, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("has_last_words", [True, False])
+    def test_ctrl_c_ends_it_well(self, ctl: Bed, tmp_path: Path, has_last_words: bool) -> None:
         file = tmp_path / "x.pcapng"
-        whole = section() + packet()
+        whole, last = section() + packet(2), statistics(7)
         is_over = threading.Event()
 
         def stream() -> Iterator[bytes]:
             yield whole
+            if has_last_words:
+                assert ctl.server.environs[-1]["connection"].recv(1) == b""
+                yield last
             is_over.wait(10)
 
         ctl.server.answers["GET capture"] = lambda *_: Reply(stream(), kind=PCAPNG)
+        code = f"from vpnws.ctl.commands import capture; capture.LAST_WORDS_S = {WORDS_S};"
+        run = "from vpnws.ctl.program.cli import main; import sys; sys.exit(main())"
         process = subprocess.Popen(
-            [sys.executable, "-m", "vpnws.ctl", "--socket", str(ctl.socket), "capture", "-w", file],
+            [
+                *(sys.executable, "-c", code + run),
+                *("--socket", str(ctl.socket), "capture", "-w", file),
+            ],
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -145,11 +157,12 @@ class TestCapture:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=10)
         is_over.set()
+        lost = 7 if has_last_words else 2
         assert (process.returncode, said) == (
             0,
-            "vpnws-ctl: 1 frames captured, no copy lost\n",
+            f"vpnws-ctl: 1 frames captured, {lost} copies lost (the mirror was full)\n",
         )
-        assert file.read_bytes() == whole
+        assert file.read_bytes() == whole + (last if has_last_words else b"")
 
     @pytest.mark.parametrize("data", [b"x" * 64, b"\x0a\x0d\x0d\x0a" + bytes(60)])
     def test_what_is_no_pcapng_is_refused(self, ctl: Bed, tmp_path: Path, data: bytes) -> None:
@@ -172,8 +185,10 @@ def section() -> bytes:
     return block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)) + block(1, bytes(8))
 
 
-def packet() -> bytes:
-    return block(6, bytes(20) + b"frame of some bytes ")
+def packet(lost: int = 0) -> bytes:
+    data = b"frame of 22 bytes, and "[:22]
+    fields = struct.pack("<IIIII", 0, 0, 0, len(data), len(data))
+    return block(6, fields + data + bytes(2) + struct.pack("<HHQ", 4, 8, lost) + bytes(4))
 
 
 def statistics(lost: int) -> bytes:

@@ -24,7 +24,10 @@ _MIN_BLOCK_BYTES: Final = 12
 _MIN_SECTION_BYTES: Final = 28
 """A stream with a shorter section header is given up."""
 _STATISTICS_FIXED_BYTES: Final = 12
+_PACKET_FIXED_BYTES: Final = 20
 _OPTION_END: Final = 0
+_OPTION_DROPPED_BEFORE: Final = 4
+"""epb_dropcount: what its interface has lost since the packet before."""
 _OPTION_DROPPED: Final = 5
 """isb_ifdrop: what the interface lost for want of room."""
 Order: TypeAlias = Literal["<", ">"]
@@ -42,7 +45,7 @@ class Blocks:
 
     @property
     def lost(self) -> int:
-        """How many copies were lost, as the stream's last statistics say."""
+        """How many copies were lost, as far as packets and statistics have told."""
         return sum(self._lost.values())
 
     def feed(self, data: bytes) -> bytes:
@@ -76,25 +79,31 @@ class Blocks:
 
     def _count(self, block: memoryview) -> None:
         (kind,) = struct.unpack_from(f"{self._order}I", block)
-        if kind == _PACKET:
-            self.frames += 1
-        elif kind == _STATISTICS and len(block) >= _MIN_BLOCK_BYTES + _STATISTICS_FIXED_BYTES:
-            (interface,) = struct.unpack_from(f"{self._order}I", block, 8)
-            dropped = self._dropped(block[8 + _STATISTICS_FIXED_BYTES : -4])
-            # Each statistics count from the beginning, so the last ones tell.
-            self._lost[interface] = dropped if dropped is not None else 0
+        fixed = {_PACKET: _PACKET_FIXED_BYTES, _STATISTICS: _STATISTICS_FIXED_BYTES}.get(kind)
+        if fixed is None or len(block) < _MIN_BLOCK_BYTES + fixed:
+            return
+        (interface,) = struct.unpack_from(f"{self._order}I", block, 8)
+        if kind == _STATISTICS:
+            # Statistics count from the beginning, packets from the one before.
+            lost = self._number(block[8 + fixed : -4], _OPTION_DROPPED)
+            self._lost[interface] = max(lost, self._lost.get(interface, 0))
+            return
+        self.frames += 1
+        (length,) = struct.unpack_from(f"{self._order}I", block, 20)
+        lost = self._number(block[8 + fixed + length + -length % 4 : -4], _OPTION_DROPPED_BEFORE)
+        self._lost[interface] = self._lost.get(interface, 0) + lost
 
-    def _dropped(self, options: memoryview) -> int | None:
-        """Return isb_ifdrop of a block's options, None if it is not there."""
+    def _number(self, options: memoryview, wanted: int) -> int:
+        """Return the number that an option of a block has, 0 if it is not there."""
         at = 0
         while at + 4 <= len(options):
             code, length = struct.unpack_from(f"{self._order}HH", options, at)
             if code == _OPTION_END:
                 break
-            if code == _OPTION_DROPPED and length == 8 and at + 12 <= len(options):
+            if code == wanted and length == 8 and at + 12 <= len(options):
                 return int(struct.unpack_from(f"{self._order}Q", options, at + 4)[0])
             at += 4 + length + -length % 4
-        return None
+        return 0
 
 
 def _order_of(magic: bytes) -> Order:

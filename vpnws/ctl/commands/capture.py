@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 PCAPNG: Final = "application/x-pcapng"
 SILENCE_S: Final = 60.0
 """A server that sends nothing for this long is given up; between frames it sends statistics."""
+LAST_WORDS_S: Final = 2.0
+"""After Ctrl-C the server's statistics are waited for this long."""
 
 
 def capture(call: Call) -> Exit:
@@ -79,11 +81,23 @@ def _open(file: Path) -> BinaryIO:
 @contextmanager
 def _ended_by_signals(answer: Answer) -> Iterator[None]:
     """Have SIGINT and SIGTERM end `answer`, so that what is written ends with a whole block."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: answer.end()) for number in numbers]
+
+    def stop(*_: object) -> None:
+        answer.finish()
+        signal.setitimer(signal.ITIMER_REAL, LAST_WORDS_S)
+
+    def give_up(*_: object) -> None:
+        answer.end()
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    handlers = (stop, stop, give_up)
+    before = [
+        signal.signal(number, handler) for number, handler in zip(numbers, handlers, strict=True)
+    ]
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
 

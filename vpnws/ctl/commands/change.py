@@ -91,7 +91,7 @@ def _to_flush(call: Call) -> list[dict[str, str]]:
             raise ConfigError("flush what? Name a TARGET, or a whole network with --network")
         return [{"network": call.network}]
     if target.kind not in ("mac", "ip"):
-        return [{"network": port.network, "port": port.id} for port in _meant(call)]
+        return [{"port": port.id} for port in _meant(call)]
     found = {(network, mac) for network, mac, _ in mac_entries(call, target)}
     if len(found) > 1 and not call.options.all:
         raise AmbiguousError(

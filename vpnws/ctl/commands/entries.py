@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from vpnws.ctl.commands.change import show_changes
 from vpnws.ctl.commands.command import Call, add_network
 from vpnws.ctl.exits import Exit
+from vpnws.ctl.reach.api import Page
 from vpnws.ctl.show import words
 from vpnws.errors import AmbiguousError, NotFoundError
 
@@ -53,7 +54,7 @@ class Entries:
 
     def list(self, call: Call) -> Exit:
         """Print all entries."""
-        page = call.api.items(self.path, {"network": call.network})
+        page = self._in_network(call)
         if call.output.as_json:
             return call.listed(page)
         entries = page.of(self.kind)
@@ -61,7 +62,7 @@ class Entries:
             call.output.table(self.columns(call.api.now_s()), entries)
         else:
             call.output.remark(f"there is no {self.noun}")
-        return call.whole(page.missing, cut=bool(page.next))
+        return call.whole(page.missing)
 
     def remove(self, call: Call) -> Exit:
         """Remove what the target names: an id, a user, a DN, an address or a MAC."""
@@ -82,7 +83,7 @@ class Entries:
 
     def find(self, call: Call, text: str) -> Sequence[Entry]:
         """Return the entries that `text` names, at least one. Raises NotFoundError."""
-        entries = call.api.items(self.path, {"network": call.network}).of(self.kind)
+        entries = self._in_network(call).of(self.kind)
         wanted = text.partition(":")[2] if text.startswith(("user:", "dn:", "addr:")) else text
         found = [each for each in entries if each.id == text] or [
             each for each in entries if wanted.lower() in _names(each)
@@ -92,6 +93,15 @@ class Entries:
                 f"there is no {self.noun} {words.name(text)}: `{self.path}` lists them"
             )
         return found
+
+    def _in_network(self, call: Call) -> Page:
+        """Return the entries for the network that is asked for; without one, all of them."""
+        page = call.api.whole(self.path)
+        if not call.network:
+            return page
+        entries = zip(page.items, page.of(self.kind), strict=True)
+        kept = tuple(item for item, entry in entries if entry.network in ("", call.network))
+        return Page(kept, missing=page.missing)
 
 
 def describe(entry: Entry) -> str:

@@ -72,6 +72,8 @@ def _follow(call: Call, cursor: str) -> None:
             continue
         away_since_s = None
         cursor = page.next or cursor
+        if page.lost:
+            call.output.remark(f"{page.lost:,} events came too fast and are kept no more")
         for item in _wanted(call, page):
             _show(call, item)
         call.output.flush()

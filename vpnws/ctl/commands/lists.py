@@ -30,8 +30,9 @@ class List:
     def run(self, call: Call) -> Exit:
         """Print it."""
         query = {"network": call.network, "q": call.options.search}
-        if getattr(call.options, "trunks", False):
-            query["trunks"] = "true"
+        for flag in ("trunks", "recent"):
+            if getattr(call.options, flag, False):
+                query[flag] = "true"
         if call.target is not None:
             query.update(call.target.query())
         page = call.api.items(self.path, query)
@@ -170,6 +171,13 @@ def _ports_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _drops_options(parser: argparse.ArgumentParser) -> None:
+    _options(parser)
+    parser.add_argument(
+        "--recent", action="store_true", help="only what was dropped within the last seconds"
+    )
+
+
 PORTS: Final = List("ports", PortView, ports, "there is no such port")
 NETWORKS: Final = List("networks", NetworkView, networks, "there is no such network")
 COMMANDS: Final = (
@@ -191,6 +199,6 @@ COMMANDS: Final = (
         "drops",
         "frames that ports drop: how many, why, and what to do",
         List("drops", DropView, drops, "nothing was dropped").run,
-        _options,
+        _drops_options,
     ),
 )

@@ -38,7 +38,7 @@ def port(call: Call) -> Exit:
 
 def doctor(call: Call) -> Exit:
     """Show what is wrong with the server's host; FAILED if something is."""
-    page = call.api.items("doctor")
+    page = call.api.whole("doctor")
     findings = page.of(FindingView)
     if call.output.as_json:
         code = call.listed(page)

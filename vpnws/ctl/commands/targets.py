@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
 from vpnws.control.views import AddressView, FdbView, PortView, Who
@@ -22,7 +22,7 @@ KINDS: Final = ("port", "user", "mac", "ip", "dn", "addr")
 FORMS: Final = "a port's id (2.7), a user, a MAC or an IP address; PREFIX:TEXT says which"
 MAX_CANDIDATES: Final = 20
 """So many candidates are listed when a target means several."""
-_PORT: Final = re.compile("[0-9]{1,9}\\.[0-9]{1,18}")
+_PORT: Final = re.compile("[0-9]{1,9}\\.t?[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def _canonical(kind: str, text: str) -> str:
         return format_mac(mac)
     if kind in ("ip", "addr"):
         try:
-            return str(ip_address(text))
+            return str(ip_network(text) if kind == "addr" and "/" in text else ip_address(text))
         except ValueError as error:
             raise ConfigError(f"{kind}:{text} is not an IP address") from error
     if not text or (kind == "port" and not _PORT.fullmatch(text)):

@@ -36,6 +36,8 @@ class Page(msgspec.Struct, frozen=True):
     """What to ask with for the items after these."""
     missing: tuple[str, ...] = ()
     """Processes of the server that did not answer in time."""
+    lost: int = 0
+    """Events since the page before that the server keeps no more."""
 
     def of(self, kind: type[T]) -> list[T]:
         """Return the items as views. Raises ConnectError if they are something else."""
@@ -80,6 +82,10 @@ class Api:
             if not page.next:
                 break
         return Page(tuple(items), page.next, tuple(missing))
+
+    def whole(self, path: str) -> Page:
+        """Return a short list that has no pages and takes no query."""
+        return decode(self.get(path), Page)
 
     def change(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:
         """Change something; return the answer as JSON. Raises ConnectError, ControlError."""

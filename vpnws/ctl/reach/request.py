@@ -94,6 +94,12 @@ class Answer:
         """Let each further read wait for `silence_s` seconds."""
         self._socket.settimeout(silence_s)
 
+    def finish(self) -> None:
+        """Tell the server that nobody waits for more: what it still sends can be read."""
+        self._has_ended = True
+        with suppress(OSError):
+            socket.socket.shutdown(self._socket, socket.SHUT_WR)
+
     def end(self) -> None:
         """Have a read that waits come to its end; a signal handler may call this."""
         self._has_ended = True

@@ -1,0 +1,137 @@
+"""vpnws-ctl against a whole server in one process: what it asks for is what the API takes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.fakes.control_server import HouseWay
+from tests.fakes.house import House
+from tests.support.ctl_bed import Result
+from vpnws.ctl.exits import Exit
+from vpnws.ctl.program import cli
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.fakes.station import Station
+
+MAC = "02:00:00:00:00:0a"
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    with House(workers=2, tap="lan:tap9") as built:
+        yield built
+
+
+class Operator:
+    """Runs vpnws-ctl as if the house listened at a socket."""
+
+    def __init__(
+        self, house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.house, self.capsys = house, capsys
+        monkeypatch.setattr(cli, "make_way", lambda _: HouseWay(house, worker=1))
+
+    def __call__(self, line: str) -> Result:
+        self.capsys.readouterr()
+        code = cli.main(line.split())
+        said = self.capsys.readouterr()
+        return Result(code, said.out, said.err)
+
+    def json(self, line: str) -> Any:
+        """Return what a command prints with --json."""
+        result = self(f"--json {line}")
+        assert (result.code, result.err) == (Exit.DONE, "")
+        return json.loads(result.out)
+
+    def items(self, line: str) -> Any:
+        """Return the items of a list."""
+        return self.json(line)["items"]
+
+    def done(self, line: str) -> str:
+        """Return what a command prints that does what it should."""
+        result = self(line)
+        assert (result.code, result.err) == (Exit.DONE, "")
+        return result.out
+
+
+@pytest.fixture
+def ctl(
+    house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Operator:
+    return Operator(house, monkeypatch, capsys)
+
+
+def join(house: House, worker: int, user: str, network: str = "lan", mac: str = MAC) -> Station:
+    return house.connect(
+        worker, network=network, REMOTE_USER=user, REMOTE_ADDR="10.0.0.1", HTTP_X_VPN_WS_MAC=mac
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("status", "ports", "ports --trunks", "ports ada --network lan", "ports 10.8.0.1"),
+        *(f"ports {MAC} --search a", "networks --network lan --search l", "drops --recent"),
+        *("drops 1.1", "trace ada bob --ether arp --network lan"),
+    ],
+)
+def test_the_server_takes_what_is_asked(house: House, ctl: Operator, line: str) -> None:
+    join(house, 1, "ada")
+    join(house, 2, "bob", mac="02:00:00:00:00:0b")
+    result = ctl(line)
+    assert result.code == Exit.DONE, result.err
+
+
+def test_a_list_of_more_than_one_page_is_whole(
+    house: House, ctl: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vpnws.ctl.reach.api.PAGE_ITEMS", 2)
+    for number in range(7):
+        join(house, number % 2 + 1, f"user{number}", mac=f"02:00:00:00:01:{number:02x}")
+    assert len(ctl.items("ports")) == 8
+
+
+def test_a_user_of_another_worker_is_kicked(house: House, ctl: Operator) -> None:
+    stations = [join(house, 2, "bob"), join(house, 1, "bob", "guests")]
+    refused = ctl("kick bob")
+    assert refused.code == Exit.AMBIGUOUS
+    assert ctl.done("kick bob --network lan --reason bye").startswith("kicked 2.")
+    assert [bool(station.close_code) for station in stations] == [True, False]
+    assert ctl.done("kick bob --all").startswith("kicked 1.")
+    assert ctl("kick bob").code == Exit.NOT_FOUND
+
+
+def test_a_port_is_blocked_and_limited(house: House, ctl: Operator) -> None:
+    join(house, 2, "bob")
+    ctl.done("block bob --reason loop")
+    (port,) = ctl.items("ports bob")
+    assert (port["is_blocked"], port["block_reason"]) == (True, "loop")
+    assert "blocked yes: loop" in " ".join(ctl.done("port bob").split())
+    ctl.done(f"unblock {port['id']}")
+    ctl.done(f"set {port['id']} --stations 3 --storm-packets-per-s 0")
+    (port,) = ctl.items("ports bob")
+    assert (port["is_blocked"], port["limits"]["stations"]) == (False, 3)
+
+
+def test_the_sentence_of_the_server_is_shown(house: House, ctl: Operator) -> None:
+    join(house, 1, "ada")
+    result = ctl(f"kick ada --reason {'x' * 200}")
+    assert result.code == Exit.FAILED
+    assert "reason" in result.err
+    assert ctl("kick 1.99").code == Exit.NOT_FOUND
+
+
+def test_a_process_that_hangs_is_named(house: House, ctl: Operator) -> None:
+    join(house, 1, "ada")
+    join(house, 2, "bob")
+    house.processes[2].loop.is_paused = True
+    listed = ctl("ports")
+    assert (listed.code, "ada" in listed.out) == (Exit.DEGRADED, True)
+    assert "worker 2 did not answer in time" in listed.err
+    assert ctl("kick bob").code == Exit.DEGRADED
+    assert ctl("kick 2.1").code == Exit.DEGRADED
