@@ -24,10 +24,11 @@ from vpnws.switch.addresses import (
     ADDRESS_AGE_S,
     MAX_ADDRESSES_PER_MAC,
     MAX_LOOKS_PER_S,
-    MAX_MOVES,
-    MOVED_AGAIN_S,
-    Moved,
-    Moves,
+    MAX_NEWS,
+    TOLD_AGAIN_S,
+    AddressNews,
+    Had,
+    News,
 )
 from vpnws.switch.format import RECORDS
 from vpnws.switch.guard.roles import ISOLATED, PROMISCUOUS
@@ -52,8 +53,10 @@ def heard(fabric: Fabric, slot: int = 0, network: str = "default") -> dict[str, 
     return {str(ip_address(each.key[1])): each.port for each in there.addresses} if there else {}
 
 
-def moves(fabric: Fabric, slot: int = 0) -> list[Moved]:
-    return fabric.switches[slot].networks.address_moves.take()
+def moves(fabric: Fabric, slot: int = 0) -> list[News]:
+    """Take the news at `slot` and return those of addresses that have moved."""
+    news = fabric.switches[slot].networks.address_news.take()
+    return [each for each in news if each.before is not None]
 
 
 class TestHearing:
@@ -245,7 +248,7 @@ class TestMoves:
         fabric.send(second, announces_arp(OTHER, FOUR))
         assert heard(fabric) == {FOUR: second}
         key = (), ip_address(FOUR).packed
-        assert moves(fabric) == [Moved("default", key, HOST, first.id, OTHER, By.ARP)]
+        assert moves(fabric) == [News("default", key, OTHER, By.ARP, Had(HOST, first.id))]
         assert moves(fabric) == []
 
     def test_to_another_process(self, fabric: Fabric) -> None:
@@ -255,7 +258,7 @@ class TestMoves:
         assert heard(fabric, 0) == {}
         assert heard(fabric, 1) == {SIX: there}
         key = (), ip_address(SIX).packed
-        assert moves(fabric, 0) == [Moved("default", key, HOST, here.id, OTHER, By.ND)]
+        assert moves(fabric, 0) == [News("default", key, OTHER, By.ND, Had(HOST, here.id))]
         assert moves(fabric, 1) == []
 
     def test_nothing_moves_from_a_port_that_has_gone(self, fabric: Fabric) -> None:
@@ -267,20 +270,32 @@ class TestMoves:
         assert heard(fabric) == {FOUR: second}
         assert moves(fabric) == []
 
+    def test_a_new_one_is_told_once(self, fabric: Fabric) -> None:
+        port = fabric.attach()
+        for _ in range(3):
+            fabric.send(port, announces_arp(HOST, FOUR))
+        key = (), ip_address(FOUR).packed
+        news = fabric.switches[0].networks.address_news
+        assert news.take() == [News("default", key, HOST, By.ARP)]
+        fabric.fdb(port).flush(HOST)
+        fabric.switches[0].age(fabric.now)
+        fabric.send(port, announces_arp(HOST, FOUR))
+        assert news.take() == []
+
     def test_two_that_want_one_address_fill_no_log(self, fabric: Fabric) -> None:
         first, second = fabric.attach(), fabric.attach()
         for _ in range(10):
             fabric.send(first, announces_arp(HOST, FOUR))
             fabric.send(second, announces_arp(OTHER, FOUR))
         assert len(moves(fabric)) == 1
-        fabric.now += MOVED_AGAIN_S
+        fabric.now += TOLD_AGAIN_S
         fabric.send(first, announces_arp(HOST, FOUR))
         assert len(moves(fabric)) == 1
 
     def test_more_than_can_wait_are_counted(self) -> None:
-        many = Moves()
-        for number in range(MAX_MOVES + 5):
+        many = AddressNews()
+        for number in range(MAX_NEWS + 5):
             key = (), number.to_bytes(4, "big")
-            many.note(Moved("default", key, HOST, 1, OTHER, By.ARP), 0.0)
+            many.note(News("default", key, OTHER, By.ARP), 0.0)
         assert many.lost == 5
-        assert len(many.take()) == MAX_MOVES
+        assert len(many.take()) == MAX_NEWS

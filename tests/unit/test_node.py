@@ -161,7 +161,7 @@ class TestForerunner:
         claim = user.identity.claim()
         for session, source in ((Session(), FIRST), (user, SECOND)):
             bed.join(session).send(speak(source))
-        shared = bed.node._shared
+        shared = bed.node.shared
         assert shared.get("default", FIRST) is not None
         bed.node = bed.make_node()
         assert shared.get("default", FIRST) is None

@@ -22,6 +22,7 @@ class Event(StrEnum):
     CLAIM = "claim"
     LEARN = "learn"
     ADDRESS = "address"
+    ADDRESS_MOVED = "address_moved"
     FOLDED = "folded"
     KICK = "kick"
     BAN = "ban"
@@ -68,7 +69,8 @@ FIELDS: Final[dict[str, str]] = {
     "dropped": "Frames that were dropped at the port, for all reasons.",
     "drops": "The same by reason: `storm_limit=12 oversized=1`.",
     "rival": "The port that wants the MAC too.",
-    "from_port": "The port that had the MAC before.",
+    "from_port": "The port that had the MAC or the address before.",
+    "from_mac": "The MAC that had the address before.",
     "events": "The names of the events that are folded.",
     "source": "How an address was heard: `arp`, `nd` or `dhcp`.",
     "offload": "Whether super-frames cross the TAP: `on` or `off`.",
@@ -145,9 +147,15 @@ EVENTS: Final[dict[Event, EventKind]] = {
     ),
     Event.ADDRESS: EventKind(
         "info",
-        "A station was first heard to use an IP address.",
+        "A station was first heard to have an IP address.",
         (*_STATION, "ip", "source"),
         is_logged=False,
+    ),
+    Event.ADDRESS_MOVED: EventKind(
+        "warning",
+        "Another MAC or another port has an IP address now. If it comes back, two hosts want the"
+        " same one. Of one address it is told once a minute at most.",
+        (*_STATION, "ip", "source", "from_port", "from_mac"),
     ),
     Event.FOLDED: EventKind(
         "warning",

@@ -98,11 +98,13 @@ class FdbView(Struct, frozen=True, kw_only=True):
     process: str = ""
     who: Who = Who()
     heard_s: float = 0.0
-    """When a frame from the MAC was last looked at closely; a busy MAC's is some seconds old."""
+    """When a frame from the MAC last came; 0 if the MAC is only reserved."""
+    until_s: float = 0.0
+    """When a reserved MAC is free again; 0 for all others."""
 
 
 class AddressView(Struct, frozen=True, kw_only=True):
-    """An IP address that a station was heard to use, by ARP, ND or DHCP."""
+    """An IP address that a station was heard to have, by ARP, ND or DHCP."""
 
     network: str
     ip: str
@@ -110,7 +112,12 @@ class AddressView(Struct, frozen=True, kw_only=True):
     port: str
     who: Who = Who()
     source: AddressSource
+    """How it was heard last."""
+    vlans: tuple[int, ...] = ()
+    """The 802.1Q tags of the frame that told it, the outer one first."""
     heard_s: float
+    until_s: float = 0.0
+    """When it is forgotten if nothing more is heard: for DHCP, when the lease ends."""
 
 
 class NetworkView(Struct, frozen=True, kw_only=True):

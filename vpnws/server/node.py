@@ -84,10 +84,10 @@ class Node:
         # Before it takes any lock: from here on the watchdog sees whether this process hangs.
         self.process_id = uwsgi.process_id()
         page.join(slot, self.process_id)
-        self._shared = SharedFdb(loop, uwsgi, page, slot, items=settings.fdb_items)
+        self.shared = SharedFdb(loop, uwsgi, page, slot, items=settings.fdb_items)
         self.switch = Switch(
             slot,
-            self._shared,
+            self.shared,
             age_s=settings.age_s,
             fdb_limit=settings.fdb_items,
             networks_limit=settings.max_networks,
@@ -112,7 +112,7 @@ class Node:
         for other, end in bus.ends(slot).items():
             self._add_trunk(other, end)
         page.set_ports(slot, 0)
-        self._say_up(uwsgi.process_id(), self._shared.purge_own())
+        self._say_up(uwsgi.process_id(), self.shared.purge_own())
         self._ticker = loop.every(TICK_S, self._tick)
 
     def check_room(self, session: Session) -> None:
@@ -203,7 +203,7 @@ class Node:
 
     def claims(self) -> Iterable[Claim]:
         """Return what a reload should carry over of named stations' claims."""
-        return self._shared.claims()
+        return self.shared.claims()
 
     def _flood_later(self) -> None:
         """Go on with floods once all who are ready have had their turn."""
@@ -262,7 +262,7 @@ class Node:
         self.stations.look()
         tell_dropped()
         self._close_lingered(now)
-        self._shared.sweep()
+        self.shared.sweep()
         if self._ticks % GIVE_BACK_EVERY_TICKS == 0:
             give_back()
         if self._ticks % AGE_EVERY_TICKS == 0:

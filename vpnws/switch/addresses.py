@@ -3,7 +3,7 @@
 Frames are only looked at, never held back or dropped for what they tell. A station tells its own
 addresses by ARP and ND. A DHCP server tells those of others, but what a station has told of itself
 counts more. An address that another MAC or another port is heard to have *moves*: then its process
-notes whom it had and who has it now.
+notes who had it and who has it now.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ that is later."""
 MAX_LOOKS_PER_S: Final = 1000
 """Frames of one port that are read for what they tell of addresses, in a second; further ones are
 forwarded unread."""
-MAX_MOVES: Final = 64
-"""Moves of addresses that wait to be reported; a further one is only counted."""
-MOVED_AGAIN_S: Final = 60.0
-"""Of one address, a move is reported at most this often, so two hosts that want the same one fill
-no log."""
-MAX_MOVED: Final = 256
-"""Addresses whose last report is remembered. A full table is emptied, and their next moves are
+MAX_NEWS: Final = 256
+"""Addresses that are new or have moved, and wait to be reported; a further one is only counted."""
+TOLD_AGAIN_S: Final = 60.0
+"""Of one address, it is reported at most this often that it is new, and that it has moved. So two
+hosts that want the same one fill no log."""
+MAX_TOLD: Final = 1024
+"""Addresses whose last report is remembered. A full table is emptied, and their next news are
 reported."""
 
 Key: TypeAlias = "tuple[tuple[int, ...], bytes]"
@@ -61,45 +61,57 @@ class Address:
     heard_s: float
     until_s: float
 
+    @property
+    def ip(self) -> bytes:
+        """The address: 4 or 16 bytes."""
+        return self.key[1]
 
-class Moved(NamedTuple):
-    """An address that another MAC or another port has now."""
+
+class Had(NamedTuple):
+    """Who had an address before."""
+
+    mac: bytes
+    port_id: int
+
+
+class News(NamedTuple):
+    """An address that is new, or that another MAC or another port has now."""
 
     network: str
     key: Key
-    old_mac: bytes
-    old_port_id: int
     mac: bytes
     by: By
+    before: Had | None = None
+    """None if it is new."""
 
 
-class Moves:
-    """The moves in one process that wait to be reported."""
+class AddressNews:
+    """The news of addresses in one process that wait to be reported."""
 
-    __slots__ = ("_said_s", "_waiting", "lost")
+    __slots__ = ("_told_s", "_waiting", "lost")
 
     def __init__(self) -> None:
-        """Nothing has moved yet."""
-        self._waiting: deque[Moved] = deque()
-        self._said_s: dict[tuple[str, Key], float] = {}
+        """There are no news yet."""
+        self._waiting: deque[News] = deque()
+        self._told_s: dict[tuple[str, Key, bool], float] = {}
         self.lost = 0
-        """Moves that found MAX_MOVES others waiting."""
+        """News that found MAX_NEWS others waiting."""
 
-    def note(self, moved: Moved, now: float) -> None:
-        """Note a move, unless the same address has moved a moment ago."""
-        which = moved.network, moved.key
-        if now - self._said_s.get(which, -MOVED_AGAIN_S) < MOVED_AGAIN_S:
+    def note(self, news: News, now: float) -> None:
+        """Note news, unless there were the same of that address a moment ago."""
+        which = news.network, news.key, news.before is None
+        if now - self._told_s.get(which, -TOLD_AGAIN_S) < TOLD_AGAIN_S:
             return
-        if len(self._waiting) >= MAX_MOVES:
+        if len(self._waiting) >= MAX_NEWS:
             self.lost += 1
             return
-        if len(self._said_s) >= MAX_MOVED:
-            self._said_s.clear()
-        self._said_s[which] = now
-        self._waiting.append(moved)
+        if len(self._told_s) >= MAX_TOLD:
+            self._told_s.clear()
+        self._told_s[which] = now
+        self._waiting.append(news)
 
-    def take(self) -> list[Moved]:
-        """Take the moves that wait, in order."""
+    def take(self) -> list[News]:
+        """Take the news that wait, in order."""
         waiting = list(self._waiting)
         self._waiting.clear()
         return waiting
@@ -117,13 +129,13 @@ class _Speaker:
 class HeardAddresses:
     """The addresses heard in one network, by IP address and by port. Both are bounded."""
 
-    __slots__ = ("_by_key", "_fdb", "_moves", "_network", "_speakers")
+    __slots__ = ("_by_key", "_fdb", "_network", "_news", "_speakers")
 
-    def __init__(self, network: str, fdb: Fdb, moves: Moves) -> None:
-        """`fdb` is that of `network` in this process; `moves` gets what moves."""
+    def __init__(self, network: str, fdb: Fdb, news: AddressNews) -> None:
+        """`fdb` is that of `network` in this process; `news` gets what is new or has moved."""
         self._network = network
         self._fdb = fdb
-        self._moves = moves
+        self._news = news
         self._by_key: dict[Key, Address] = {}
         """The one that was heard last is the last."""
         self._speakers: dict[Port, _Speaker] = {}
@@ -175,13 +187,17 @@ class HeardAddresses:
         port = self._given_to(told, known, role, ingress) if is_given else ingress
         if port is None:
             return
-        if known is not None and (known.mac, known.port) != (told.mac, port):
-            old = known.mac, known.port.id
-            self._moves.note(Moved(self._network, known.key, *old, told.mac, told.by), now)
+        moved = known is not None and (known.mac, known.port) != (told.mac, port)
+        if known is not None and moved:
+            before = Had(known.mac, known.port.id)
+            self._news.note(News(self._network, known.key, told.mac, told.by, before), now)
             self._forget(known)
             known = None
         # What is at another process, that one knows.
         if isinstance(port, AccessPort):
+            if known is None and not moved:
+                key = told.vlans, told.ip
+                self._news.note(News(self._network, key, told.mac, told.by), now)
             self._keep(port, told, known, now)
 
     def _given_to(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import CapacityError
-from vpnws.switch.addresses import HeardAddresses, Moves
+from vpnws.switch.addresses import AddressNews, HeardAddresses
 from vpnws.switch.fdb import Fdb
 from vpnws.switch.guard.roles import Kind, Role
 from vpnws.switch.port import Origin
@@ -80,8 +80,8 @@ class Networks:
         self._networks_limit = networks_limit
         self._origins: dict[bytes, Origin | None] = {}
         self._past = PastTotals()
-        self.address_moves = Moves()
-        """Addresses that another MAC or port was heard to have, until they are reported."""
+        self.address_news = AddressNews()
+        """Addresses that are new or have moved, until they are reported."""
         self.on_learn: OnLearn = lambda _port, _mac, _before: None
         """Set it before the first port comes."""
 
@@ -180,7 +180,7 @@ class Networks:
             limit=self._fdb_limit,
             on_learn=self.on_learn,
         )
-        addresses = HeardAddresses(name, fdb, self.address_moves)
+        addresses = HeardAddresses(name, fdb, self.address_news)
         past = self._past.take(name)
         network = self.by_name[name] = Network(name, ports, fdb, addresses, past)
         self._origins.clear()

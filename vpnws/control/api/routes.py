@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from vpnws.control.api import events, networks, openapi, ports, rules, server, trace
+from vpnws.control.api import events, macs, networks, openapi, ports, rules, server, trace
 from vpnws.control.calls import Call, Response, Route
 
 _SUBJECTS: Final = (
     *server.ROUTES,
     *ports.ROUTES,
     *events.ROUTES,
+    *macs.ROUTES,
     *networks.ROUTES,
     *rules.ROUTES,
     *trace.ROUTES,

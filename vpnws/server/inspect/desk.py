@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vpnws.control import asks
+from vpnws.server.inspect.addresses import AddressViews
 from vpnws.server.inspect.commands import Commands
 from vpnws.server.inspect.drops import DropViews
 from vpnws.server.inspect.events import EventViews
+from vpnws.server.inspect.fdb import FdbViews
+from vpnws.server.inspect.flushing import Flushing
 from vpnws.server.inspect.live import LiveViews
 from vpnws.server.inspect.networks import NetworkViews
 from vpnws.server.inspect.ports import PortViews
@@ -44,3 +47,8 @@ def open_desk(peers: Peers, node: Node, policies: Policies, process: str) -> Non
     peers.serve(asks.MakeRuleAsk, policies.make)
     peers.serve(asks.RemoveRuleAsk, policies.remove)
     peers.serve(asks.RulesAsk, policies.list_rules)
+    flushing = Flushing(node)
+    peers.serve(asks.FdbAsk, FdbViews(node, process).list)
+    peers.serve(asks.AddressesAsk, AddressViews(node).list)
+    peers.serve(asks.FlushAsk, flushing.flush)
+    peers.serve(asks.FreeAsk, flushing.free)

@@ -9,6 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from vpnws.server.peers.kept_claims import KEY_BYTES, Claim
+from vpnws.server.peers.reserved import Reserved, ReservedMac
 from vpnws.switch.guard.claims import ANONYMOUS, OWN, RESERVED_S
 from vpnws.switch.location import NOWHERE, Location
 
@@ -56,6 +57,7 @@ class SharedFdb:
         # Other processes add entries between two counts, and uWSGI logs each that finds no room.
         self._max_entries = items - 1 - max(4, items // SPARE_PART)
         self._max_of_a_name = max(1, self._max_entries // NAME_PART // page.slots)
+        self.reserved = Reserved()
         self._reserved: Counter[bytes] = Counter()
         self._reserved_since_s = 0.0
         # uWSGI's own count of a cache's items is always 0, and counting the keys takes time.
@@ -100,6 +102,8 @@ class SharedFdb:
         kept = ANONYMOUS if is_bounded and not self._may_reserve(claim) else claim
         until_s = self._loop.now() + RESERVED_S
         self._reserve(self._key(network, mac), kept, until_s, is_pinned=is_pinned)
+        if is_bounded:
+            self.reserved.note(ReservedMac(network, mac, until_s))
 
     def _may_reserve(self, claim: bytes) -> bool:
         """Count one more MAC of a name; return whether it is within the name's part."""

@@ -1,0 +1,156 @@
+"""Makes views of the MACs of one process's ports, and of those that it has reserved."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
+
+from vpnws.control.asks import AskError
+from vpnws.control.paging import Filter, Key, Rows, decode_cursor, is_after, take_rows
+from vpnws.control.views import FdbView, Who
+from vpnws.server.inspect.ports import who_of
+from vpnws.server.naming import short_name
+from vpnws.switch.guard.claims import OWN
+from vpnws.wire.ethernet import format_mac, parse_mac
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vpnws.control.asks import FdbAsk
+    from vpnws.server.node import Node
+    from vpnws.server.peers.reserved import ReservedMac
+    from vpnws.switch.networks import Network
+    from vpnws.switch.port import AccessPort
+
+NOBODY: Final = Who()
+
+
+class FdbViews:
+    """The MACs of one process, as control sees them."""
+
+    def __init__(self, node: Node, process: str) -> None:
+        """`process` is the name of the process that `node` serves."""
+        self._node = node
+        self._process = process
+
+    def list(self, ask: FdbAsk) -> Rows[FdbView]:
+        """Return one page of the MACs that fit a filter. Raises AskError."""
+        wanted = ask.filter
+        try:
+            start = decode_cursor(wanted.after)
+            views = self._views(wanted, start)
+            return take_rows((view for view in views if fits(view, wanted)), wanted.limit)
+        except ValueError as error:
+            raise AskError(str(error), 400) from error
+
+    def _views(self, wanted: Filter, start: Key) -> Iterator[FdbView]:
+        """Make views one by one, in the order of `fdb_key`, of what stands after `start`."""
+        networks = {network.name: network for network in self._node.switch.networks}
+        reserved: dict[str, dict[bytes, ReservedMac]] = {}
+        for each in self._node.shared.reserved:
+            reserved.setdefault(each.network, {})[each.mac] = each
+        owners = self._owners() if reserved else {}
+        mac, ip = wanted_mac(wanted), wanted_ip(wanted)
+        for name in sorted({*networks, *reserved}):
+            if wanted.network not in ("", name) or (start and name < str(start[0])):
+                continue
+            network = networks.get(name)
+            own = network.fdb.known.entries if network is not None else {}
+            away = reserved.get(name, {})
+            macs = {one for one, entry in own.items() if entry.local is not None}.union(away)
+            if mac is not None:
+                macs &= {mac}
+            if ip is not None:
+                macs &= (
+                    {each.mac for each in network.addresses if each.ip == ip} if network else set()
+                )
+            for one in sorted(macs):
+                if is_after((name, format_mac(one)), start):
+                    view = self._learned(network, one) if network is not None else None
+                    if view is None and one in away:
+                        view = self._reserved(away[one], owners.get((name, one), NOBODY))
+                    if view is not None:
+                        yield view
+
+    def _learned(self, network: Network, mac: bytes) -> FdbView | None:
+        """Return the view of a MAC on a port of this process; None if it is elsewhere since."""
+        node, loop = self._node, self._node.loop
+        entry = network.fdb.known.entries.get(mac)
+        if entry is None or entry.local is None:
+            return None
+        port, there = entry.local.port, node.switch.locate(network.name, mac)
+        if there is not None and not there.is_at(node.slot, port.id):
+            return None
+        return FdbView(
+            network=network.name,
+            mac=format_mac(mac),
+            kind="own" if port.claim_on(mac) == OWN else "learned",
+            port=short_name(node.slot, port.id),
+            process=self._process,
+            who=who_at(node, port),
+            heard_s=loop.unix_s() - (loop.now() - entry.seen_s),
+        )
+
+    def _reserved(self, reserved: ReservedMac, who: Who) -> FdbView | None:
+        """Return the view of a MAC that this process has reserved, unless that is over."""
+        node, loop = self._node, self._node.loop
+        there = node.switch.locate(reserved.network, reserved.mac)
+        # Another process may have reserved it anew: then it is that one's to show.
+        if there is None or there.is_somewhere or there.until_s != reserved.until_s:
+            node.shared.reserved.forget(reserved)
+            return None
+        return FdbView(
+            network=reserved.network,
+            mac=format_mac(reserved.mac),
+            kind="reserved",
+            who=who,
+            until_s=loop.unix_s() + (there.until_s - loop.now()),
+        )
+
+    def _owners(self) -> dict[tuple[str, bytes], Who]:
+        """Return whose the MACs were of stations that have left, by network and MAC."""
+        return {
+            (gone.network, mac): who_of(gone.identity)
+            for gone in reversed(list(self._node.departed))
+            if gone.identity is not None
+            for mac in gone.macs
+        }
+
+
+def wanted_mac(wanted: Filter) -> bytes | None:
+    """Return the MAC that a filter names; None if it names none. Raises ValueError."""
+    mac = parse_mac(wanted.mac)
+    if wanted.mac and mac is None:
+        raise ValueError("mac must be a whole MAC, such as 02:00:00:00:00:0a; q finds parts of one")
+    return mac
+
+
+def wanted_ip(wanted: Filter) -> bytes | None:
+    """Return the IP address that a filter names; None if it names none. Raises ValueError."""
+    return ip_address(wanted.ip).packed if wanted.ip else None
+
+
+def who_at(node: Node, port: AccessPort) -> Who:
+    """Return whose station is at a port; a TAP has nobody's."""
+    link = node.links.get(port.id)
+    return who_of(link.session.identity) if link is not None else NOBODY
+
+
+def fits(row: FdbView, wanted: Filter) -> bool:
+    """Return whether a row is one of those that a filter wants."""
+    return (
+        wanted.user in ("", row.who.user)
+        and wanted.port in ("", row.port)
+        and (not wanted.q or contains(wanted.q, row.network, row.mac, row.port, row.who, row.kind))
+    )
+
+
+def contains(text: str, *shown: str | Who) -> bool:
+    """Return whether what a row shows contains `text`, in either case."""
+    wanted = text.lower()
+    words = [
+        word
+        for each in shown
+        for word in ((each.user, each.dn, each.addr) if isinstance(each, Who) else (each,))
+    ]
+    return any(wanted in word.lower() for word in words)
