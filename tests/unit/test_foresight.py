@@ -18,6 +18,7 @@ from vpnws.switch.guard.claims import ANONYMOUS, OWN
 from vpnws.switch.guard.destinations import AllowedDestinations
 from vpnws.switch.guard.roles import ISOLATED, PROMISCUOUS, SAME_COMMUNITY, Kind, Role
 from vpnws.switch.port import AccessPort, Trunk
+from vpnws.switch.recent import MISS_S
 from vpnws.wire.ethernet import BROADCAST, RESERVED, ZERO
 
 if TYPE_CHECKING:
@@ -215,6 +216,22 @@ def test_looking_changes_nothing(seed: int) -> None:
         for ingress in run.ports:
             run.foresee(ingress, run.some_frame())
         assert run.state() == before
+
+
+def test_a_mac_that_was_not_found_a_moment_ago_is_flooded_still() -> None:
+    fabric = Fabric(2)
+    first, other, far = fabric.attach(0), fabric.attach(0), fabric.attach(1)
+    fabric.send(first, frame(mac(2), mac(1)))
+    fabric.send(far, frame(mac(9), mac(2)))
+    fabric.received(other)
+    one, sight = frame(mac(2), mac(1)), Foresight(fabric.switches[0])
+    assert sight.of_frame(first, one, fabric.now).is_flooded
+    fabric.send(first, one)
+    assert fabric.received(other) == [one]
+    fabric.now += MISS_S
+    assert not sight.of_frame(first, one, fabric.now).is_flooded
+    fabric.send(first, one)
+    assert fabric.received(other) == []
 
 
 def test_the_state_that_is_compared_shows_a_change() -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from tests.fakes.control import Operator
 from tests.fakes.house import House
-from tests.support.frames import ARP, frame, ipv4, mac
+from tests.support.frames import ARP, ARP_REQUEST, arp, frame, ipv4, mac
 from tests.support.sources import ROOT
-from vpnws.control.trace_steps import DROPS_OF, STEP_NAMES
+from vpnws.control.trace_steps import DROPS_OF, QUIET, STEP_NAMES
 from vpnws.control.trace_words import LOSSES
 from vpnws.control.views import RECENT_S
 from vpnws.switch.drop import Drop
@@ -91,7 +91,9 @@ class TestTheyCanTalk:
 
     def test_by_whatever_name(self, lan: House) -> None:
         join(lan, 1, "ada", ADA)
-        for name in ("ada", "1.1", format_mac(ADA), format_mac(ADA).upper(), "192.0.2.1"):
+        mac_text = format_mac(ADA)
+        names = ("ada", "1.1", mac_text, mac_text.upper(), "user:ada", "port:1.1", "addr:192.0.2.1")
+        for name in (*names, f"mac:{mac_text}"):
             view = trace(lan, name, "vpn0")
             assert view["source"]["port"] == "1.1"
             assert view["destination"]["kind"] == "tap"
@@ -120,6 +122,81 @@ class TestTheyCanTalk:
         join(house, 2, "bob", BOB)
         view = trace(house, "ada", "bob")
         assert (view["source"]["port"], view["source"]["others"]) == ("2.1", ["1.1"])
+
+
+class TestAddresses:
+    def test_an_ip_address_that_was_heard(self, house: House) -> None:
+        join(house, 1, "ada", ADA, VPNWS_ALLOW="10.8.0.0/30")
+        join(house, 2, "bob", BOB).send(_tells(BOB, "10.8.0.2"))
+        view = trace(house, "ada", "10.8.0.2")
+        assert view["destination"]["port"] == "2.1"
+        assert view["destination"]["mac"] == format_mac(BOB)
+        assert view["there"]["outcome"] == "delivered"
+        named = trace(house, "ada", "bob")
+        assert named["there"]["outcome"] == "delivered"
+        assert not any("by its IP address" in text for text in named["there"]["warnings"])
+
+    def test_one_that_the_web_server_does_not_let_it_send_to(self, house: House) -> None:
+        join(house, 1, "ada", ADA, VPNWS_ALLOW="10.8.0.0/30")
+        join(house, 2, "bob", BOB).send(_tells(BOB, "10.8.0.7"))
+        for name in ("bob", "10.8.0.7"):
+            assert decides(trace(house, "ada", name)) == ("dropped", "not_allowed", 2, "worker 1")
+
+    def test_of_several_hosts_behind_a_port_the_one_that_has_it(self, lan: House) -> None:
+        join(lan, 1, "ada", ADA)
+        tap = lan.devices.opened("vpn0")
+        for number in (7, 8):
+            tap.host_send(_tells(mac(number), f"10.8.0.{number}"))
+            lan.loop.settle()
+        view = trace(lan, "ada", "10.8.0.8")
+        assert view["destination"]["mac"] == format_mac(mac(8))
+        assert view["there"]["ports"] == ["3.1"]
+
+
+def _tells(address: bytes, ip: str) -> bytes:
+    """Return a frame in which a host tells all others its IP address."""
+    return arp(ARP_REQUEST, (address, ip), (bytes(6), ip), macs=BROADCAST + address)
+
+
+class TestLosses:
+    """Reasons that do not decide about the frame that is traced: a trace warns of them."""
+
+    @pytest.mark.parametrize("reason", sorted(set(Drop) - QUIET - DROPS_OF[Step.QUEUE]))
+    def test_at_the_port_where_frames_come_in(self, house: House, reason: Drop) -> None:
+        join(house, 1, "ada", ADA)
+        join(house, 2, "bob", BOB)
+        (link,) = house.processes[1].node.links.values()
+        link.port.drops[reason] += 7
+        house.loop.advance(1.0)
+        view = trace(house, "ada", "bob")
+        said = f"the port of ada has dropped 7 {LOSSES[reason]} in 10 s"
+        assert view["there"]["warnings"] == [said]
+        assert view["text"] == f"the switch carries frames from ada to bob and back; but {said}"
+        assert view["remedy"] == "vpnws-ctl drops says what to do about the losses"
+        (step,) = [step for step in view["there"]["steps"] if step["recent_drops"]]
+        assert reason in DROPS_OF[step["number"]]
+        house.loop.advance(11.0)
+        assert trace(house, "ada", "bob")["there"]["warnings"] == []
+
+    @pytest.mark.parametrize("reason", sorted(DROPS_OF[Step.QUEUE]))
+    def test_at_the_port_where_frames_go_out(self, house: House, reason: Drop) -> None:
+        join(house, 1, "ada", ADA)
+        join(house, 2, "bob", BOB)
+        (link,) = house.processes[2].node.links.values()
+        link.port.drops[reason] += 7
+        view = trace(house, "ada", "bob")
+        assert view["there"]["warnings"] == [
+            f"the port of bob has dropped 7 {LOSSES[reason]} in 10 s"
+        ]
+        assert view["there"]["steps"][-1]["recent_drops"] == 7
+
+    def test_a_tap_that_is_down(self, lan: House) -> None:
+        ada = join(lan, 1, "ada", ADA)
+        tap = lan.devices.opened("vpn0")
+        tap.is_up = False
+        ada.send(frame(tap.mac, ADA), frame(tap.mac, ADA))
+        view = trace(lan, "ada", "vpn0")
+        assert "the port of vpn0 has dropped 2 frames that the kernel refused" in view["text"]
 
 
 class TestLength:
@@ -270,6 +347,20 @@ class TestClassify:
             assert view["destination"]["kind"] == "gone"
             assert view["back"]["outcome"] == "unknown"
 
+    def test_a_user_who_is_banned(self, house: House) -> None:
+        join(house, 1, "ada", ADA)
+        bob = join(house, 2, "bob", BOB)
+        body = {"user": "bob", "for_s": 3600, "reason": "too loud"}
+        ban = Operator(house).change("POST", "bans", body)
+        assert bob.is_hung_up or bob.close_code
+        house.loop.advance(100.0)
+        for name in ("bob", format_mac(BOB)):
+            view = trace(house, "ada", name)
+            said = f"{name} is banned by the operator for another 3500 s: too loud"
+            assert view["text"] == said
+            assert view["remedy"] == f"vpnws-ctl unban {ban['id']}"
+            assert view["back"]["text"] == said
+
     def test_nobody_of_that_name(self, house: House) -> None:
         join(house, 1, "ada", ADA)
         join(house, 2, "robert", BOB)
@@ -332,6 +423,7 @@ class TestEgressRules:
         assert decides(known) == ("dropped", "filtered", 7, f"worker {worker}")
         assert known["text"] == "ada is isolated: mode router"
         assert decides(asked) == ("elsewhere", "", 7, f"worker {worker}")
+        assert asked["text"] == "ada is isolated: mode router"
         assert asked["there"]["ports"] == ["3.1"]
         assert out["there"]["outcome"] == "delivered"
 
@@ -392,7 +484,7 @@ class TestQueue:
             assert link.port.egress.backed_up
         # The frame finds room; an older one is dropped for it.
         assert view["there"]["outcome"] == "delivered"
-        assert " of 65,536 bytes wait" in view["there"]["steps"][-1]["text"]
+        assert " of 65,536 bytes wait; its socket is full" in view["there"]["steps"][-1]["text"]
 
     def test_a_queue_that_has_no_room(self, house: House) -> None:
         join(house, 1, "ada", ADA)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from vpnws.control.asks import Answers, EndsAsk, WayAsk
-from vpnws.control.trace_ends import STRANGER, describe, settle, tell_unknown
+from vpnws.control.asks import Answers, EndsAsk, RulesAsk, WayAsk
+from vpnws.control.trace_ends import STRANGER, bar, describe, settle
 from vpnws.control.trace_steps import follow
 from vpnws.control.trace_view import PathView, TraceView
 from vpnws.control.trace_why import Walk, slot_of
-from vpnws.control.trace_words import AGAIN, JOIN
+from vpnws.control.trace_words import AGAIN, absent
 from vpnws.wire.ethernet import BROADCAST
 from vpnws.wire.headers import TYPE_IPV6
 from vpnws.wire.probe import message, question
@@ -18,7 +18,7 @@ from vpnws.wire.probe import message, question
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vpnws.control.asks import Peers
+    from vpnws.control.asks import Peers, RuleList
     from vpnws.control.trace_ends import End
     from vpnws.control.trace_facts import EndsFacts, WayFacts
     from vpnws.wire.probe import Ether
@@ -50,6 +50,7 @@ class Tracer:
         b = settle(destination, [one.destination for one in facts.values()], a.network)
         if b.network and b.network != a.network:
             a = settle(source, [one.source for one in facts.values()], b.network)
+        a, b = self._bar(a), self._bar(b)
         there = self._path(a, b, is_answer=False)
         back = self._path(b, a, is_answer=True)
         return TraceView(
@@ -67,9 +68,9 @@ class Tracer:
 
     def _path(self, a: End, b: End, *, is_answer: bool) -> PathView:
         if a.port is None:
-            return self._from_nobody(a)
+            return self._nobody(a)
         if b.mac is None and b.port is None:
-            return self._to_nobody(b)
+            return self._nobody(b)
         view = a.port.view
         to_ip = b.ip(self._version)
         assumed_ip = "" if to_ip or b.is_group else _allowed_ip(view.allow, self._version)
@@ -108,25 +109,23 @@ class Tracer:
         destination = b.mac if b.mac is not None else stand_in
         return message(self._ether, source, destination, to_ip, self._size_bytes)
 
-    def _from_nobody(self, end: End) -> PathView:
-        """Return the way of a frame that nobody is there to send."""
-        shown = describe(end, self._now_s)
+    def _nobody(self, end: End) -> PathView:
+        """Return the way of a frame from or to an end that is not there."""
         if end.is_group:
-            return PathView(outcome="unknown", text=f"{shown.text}, which sends nothing")
-        text, remedy = self._nobody(end, shown.text)
+            text = describe(end, self._now_s).text
+            return PathView(outcome="unknown", text=f"{text}, which sends nothing")
+        text, remedy = absent(end, self._now_s)
+        if self._missing and end.gone is None and end.ban is None:
+            text, remedy = f"{text}; but {' and '.join(self._missing)} has not answered", AGAIN
         return PathView(outcome="unknown", text=text, remedy=remedy)
 
-    def _to_nobody(self, end: End) -> PathView:
-        text, remedy = self._nobody(end, describe(end, self._now_s).text)
-        return PathView(outcome="unknown", text=text, remedy=remedy)
-
-    def _nobody(self, end: End, text: str) -> tuple[str, str]:
-        if end.gone is not None:
-            return text, JOIN
-        if self._missing:
-            names = " and ".join(self._missing)
-            return f"{tell_unknown(end)}; but {names} has not answered", AGAIN
-        return text, "vpnws-ctl who lists all that are here; a port's id or a MAC will do too"
+    def _bar(self, end: End) -> End:
+        """Return the same end, with the ban that keeps it away if there is one."""
+        if end.port is not None or end.is_group:
+            return end
+        answers: Answers[RuleList] = self._peers.ask(RulesAsk())
+        told = next(iter(answers.by_process.values()), None)
+        return end if told is None else bar(end, told.rules, told.now_s)
 
     def _note(self, answers: Answers[A]) -> dict[str, A]:
         self._missing |= dict.fromkeys(answers.missing)
@@ -160,7 +159,10 @@ def _verdict(a: End, b: End, there: PathView, back: PathView) -> str:
 
 
 def _remedy(there: PathView, back: PathView) -> str:
-    return back.remedy if _gets_there(there) else there.remedy
+    if not _gets_there(there):
+        return there.remedy
+    is_lossy = there.warnings or back.warnings
+    return back.remedy or ("vpnws-ctl drops says what to do about the losses" if is_lossy else "")
 
 
 def _hint(b: End, there: PathView, back: PathView, now_s: float) -> str:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from ipaddress import ip_address
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
+from vpnws.control.trace_target import read_target
 from vpnws.control.trace_view import EndView
+from vpnws.control.views import Who
 from vpnws.text import one_line
 from vpnws.wire.ethernet import format_mac, parse_mac
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from vpnws.control.rules import Rule
     from vpnws.control.trace_facts import EndFacts, GoneFacts, PortFacts
+    from vpnws.control.trace_target import Target
     from vpnws.control.views import PortView
 
 MAX_OTHERS: Final = 16
@@ -39,6 +42,9 @@ class End:
     ips: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     near: tuple[str, ...] = ()
+    ban: Rule | None = None
+    """What keeps it away, if it is not here."""
+    ban_left_s: float = 0.0
 
     @property
     def name(self) -> str:
@@ -68,20 +74,19 @@ def settle(asked: str, parts: Iterable[EndFacts], network: str = "") -> End:
 
     `parts` are what the processes know of it.
     """
-    facts = list(parts)
+    facts, target = list(parts), read_target(asked)
     ports = sorted(chain.from_iterable(part.ports for part in facts), key=_newest_first)
     ports.sort(key=lambda port: port.view.network != network)
     gone = sorted(chain.from_iterable(part.gone for part in facts), key=lambda one: -one.left_s)
     gone.sort(key=lambda one: one.network != network)
     port = ports[0] if ports else None
-    told = next((part.mac for part in facts if part.mac), "")
     lost = None if port is not None or not gone else gone[0]
     return End(
         asked=asked,
-        mac=parse_mac(asked) or parse_mac(told) or _mac_of(port, lost),
+        mac=target.mac or _mac_of(port, lost),
         port=port,
         gone=lost,
-        ips=tuple(dict.fromkeys((*_address(asked), *chain.from_iterable(p.ips for p in facts)))),
+        ips=_ips(target, port),
         others=tuple(other.view.id for other in ports[1 : 1 + MAX_OTHERS]),
         near=tuple(dict.fromkeys(chain.from_iterable(part.near for part in facts)))[:MAX_NEAR],
     )
@@ -106,17 +111,34 @@ def describe(end: End, now_s: float) -> EndView:
         )
     if end.is_group:
         return EndView(asked=end.asked, kind="group", text=f"{mac} is a group", mac=mac)
-    if end.gone is not None:
-        gone = end.gone
-        text, who = tell_gone(end.name, gone, now_s), gone.who
-        return EndView(
-            asked=end.asked, kind="gone", text=text, network=gone.network, mac=mac, who=who
-        )
-    return EndView(asked=end.asked, kind="unknown", text=tell_unknown(end), mac=mac, near=end.near)
+    text = tell_absent(end, now_s)
+    if end.gone is None:
+        return EndView(asked=end.asked, kind="unknown", text=text, mac=mac, near=end.near)
+    who, network = end.gone.who, end.gone.network
+    return EndView(asked=end.asked, kind="gone", text=text, network=network, mac=mac, who=who)
 
 
-def tell_gone(name: str, gone: GoneFacts, now_s: float) -> str:
-    """Say where an end was that has gone."""
+def tell_absent(end: End, now_s: float) -> str:
+    """Say why an end that is a station has no port."""
+    if end.ban is not None:
+        why = f": {one_line(end.ban.reason)}" if end.ban.reason else ""
+        return f"{end.name} is banned by the operator for another {end.ban_left_s:.0f} s{why}"
+    return _tell_unknown(end) if end.gone is None else _tell_gone(end.name, end.gone, now_s)
+
+
+def bar(end: End, rules: Iterable[Rule], now_s: float) -> End:
+    """Return the same end with the ban that keeps it away, if one of `rules` does.
+
+    `now_s` is on the clock that the rules end by.
+    """
+    name = read_target(end.asked).text
+    who = Who(user=name, dn=name, addr=name) if end.gone is None else end.gone.who
+    bans = (rule for rule in rules if rule.limits is None and rule.fits(who, end.network))
+    ban = next(bans, None)
+    return end if ban is None else replace(end, ban=ban, ban_left_s=ban.until_s - now_s)
+
+
+def _tell_gone(name: str, gone: GoneFacts, now_s: float) -> str:
     ago_s = max(0.0, now_s - gone.heard_s)
     whose = "'s MAC" if gone.macs else ""
     reason = one_line(gone.reason) or "no reason is known"
@@ -126,8 +148,7 @@ def tell_gone(name: str, gone: GoneFacts, now_s: float) -> str:
     )
 
 
-def tell_unknown(end: End) -> str:
-    """Say that there is nobody of that name."""
+def _tell_unknown(end: End) -> str:
     if end.mac is not None:
         return (
             f"no port has the MAC {format_mac(end.mac)}: nobody has sent from it, or not within"
@@ -165,11 +186,10 @@ def _mac_of(port: PortFacts | None, gone: GoneFacts | None) -> bytes | None:
     view = port.view
     known = [mac for mac in (*port.own_macs, view.announced_mac) if mac in view.macs]
     first = next(iter((*known, *view.macs, view.announced_mac)), "")
-    return parse_mac(first)
+    return parse_mac(port.mac or first)
 
 
-def _address(text: str) -> tuple[str, ...]:
-    try:
-        return (str(ip_address(text)),)
-    except ValueError:
-        return ()
+def _ips(target: Target, port: PortFacts | None) -> tuple[str, ...]:
+    if target.kind == "ip":
+        return (target.text,)
+    return port.ips if port is not None else ()

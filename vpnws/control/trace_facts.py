@@ -22,6 +22,10 @@ class PortFacts(Struct, frozen=True, kw_only=True):
     """How many frames it may flood at once now; None is no limit."""
     is_backed_up: bool = False
     """Whether its socket is full, so that frames wait in the queue."""
+    mac: str = ""
+    """The MAC there that has the IP address which was asked for."""
+    ips: tuple[str, ...] = ()
+    """IP addresses that were heard there, at most MAX_IPS."""
 
 
 class GoneFacts(Struct, frozen=True, kw_only=True):
@@ -45,10 +49,6 @@ class EndFacts(Struct, frozen=True, kw_only=True):
 
     ports: tuple[PortFacts, ...] = ()
     gone: tuple[GoneFacts, ...] = ()
-    mac: str = ""
-    """The MAC that has the IP address which was asked for."""
-    ips: tuple[str, ...] = ()
-    """IP addresses that the end was heard to have."""
     near: tuple[str, ...] = ()
     """Names that look like the one that was asked for."""
 

@@ -202,7 +202,8 @@ def _queue(walk: Walk, way: WayFacts) -> str:
         return f"queued at {count:,} {'port' if count == 1 else 'ports'}"
     view = walk.b.port.view
     limit = view.limits.egress_bytes or 0
-    return f"queued at port {view.id}, where {view.queued_bytes:,} of {limit:,} bytes wait"
+    slow = "; its socket is full, so flows take turns" if walk.b.port.is_backed_up else ""
+    return f"queued at port {view.id}, where {view.queued_bytes:,} of {limit:,} bytes wait{slow}"
 
 
 _PASSED: Final = {

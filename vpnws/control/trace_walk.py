@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from vpnws.control import trace_words as words
-from vpnws.control.trace_ends import tell_gone, tell_unknown
 from vpnws.control.trace_why import explain, slot_of
 from vpnws.control.trace_words import Because
 from vpnws.switch.drop import Drop
@@ -122,12 +121,7 @@ def _delivery(walk: Walk, way: WayFacts) -> tuple[Outcome, Because]:
 
 def _to_nobody(walk: Walk) -> Decision:
     """Return what happens to a frame to a MAC that no port has: it is flooded in vain."""
-    b = walk.b
-    if b.gone is None:
-        text, remedy = tell_unknown(b), "check the address: vpnws-ctl who lists all that are here"
-    else:
-        text, remedy = tell_gone(b.name, b.gone, walk.now_s), words.JOIN
-    return Decision("elsewhere", Because(text, remedy), Step.CLASSIFY, walk.slot)
+    return Decision("elsewhere", words.absent(walk.b, walk.now_s), Step.CLASSIFY, walk.slot)
 
 
 def _unanswered(walk: Walk, slot: int) -> Decision:

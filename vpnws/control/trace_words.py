@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from vpnws.control.trace_ends import who_at
+from vpnws.control.trace_ends import tell_absent, who_at
 from vpnws.control.views import RECENT_S
 from vpnws.switch.drop import Drop
 from vpnws.text import one_line
@@ -52,6 +52,16 @@ class Because(NamedTuple):
 def port_of(end: End) -> str:
     """Say at which port an end is."""
     return "nobody" if end.port is None else who_at(end.port.view)
+
+
+def absent(end: End, now_s: float) -> Because:
+    """Say why an end has no port."""
+    text = tell_absent(end, now_s)
+    if end.ban is not None:
+        return Because(text, f"vpnws-ctl unban {end.ban.id}")
+    if end.gone is not None:
+        return Because(text, JOIN)
+    return Because(text, "vpnws-ctl who and vpnws-ctl ports list all that are here")
 
 
 def losses(name: str, view: PortView, reasons: frozenset[Drop]) -> tuple[str, ...]:
@@ -122,7 +132,7 @@ def too_many_macs(mac: bytes, view: PortView) -> Because:
         f"{who_at(view)} has all the {limit} MACs that it may have ({', '.join(view.macs)}), none"
         f" of them has been quiet for long, and {format_mac(mac)} is one more",
         "a station that bridges needs VPNWS_BRIDGE on in the web server; another one may get a"
-        f" higher limit: vpnws-ctl set {view.id}, or vpnws-station-limit",
+        f" higher limit: vpnws-ctl set {view.id} --stations N, or vpnws-station-limit",
     )
 
 
@@ -165,7 +175,7 @@ def storms(view: PortView) -> Because:
         f"storm limit reached: {who_at(view)} may flood {view.limits.storm_packets_per_s:,} frames"
         f" a second; {dropped:,} frames dropped in {RECENT_S:.0f} s",
         f"see what it floods: vpnws-ctl capture --port {view.id}; if it must, raise the limit:"
-        f" vpnws-ctl set {view.id}, or vpnws-storm-limit",
+        f" vpnws-ctl set {view.id} --storm-packets-per-s N, or vpnws-storm-limit",
     )
 
 
