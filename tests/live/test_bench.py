@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench import worker
+from bench import observed, worker
 from bench.attacks import __main__ as attacks
 
 if TYPE_CHECKING:
@@ -51,5 +51,23 @@ def test_attacks_are_measured_beside_a_round_without_one(
         (sample,) = row["samples"]
         assert sample["sent"] > 0
         assert 0 < sample["p50_ms"] <= sample["p99_ms"]
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(rows)
+    assert os.sched_getaffinity(0) == affinity
+
+
+def test_every_watcher_is_compared_with_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "observed.json"
+    affinity = os.sched_getaffinity(0)
+    few = ["--sizes", "64", "--sample-s", "0", "--repeats", "2", "--idle", "3"]
+    observed.main(["--json", str(file), *few])
+    rows = json.loads(file.read_text())["rows"]
+    measured = [(len(row["workers"]), row["watcher"]) for row in rows]
+    assert measured == [(workers, who) for workers in (1, 2) for who in observed.WATCHERS]
+    for row in rows:
+        assert (row["scrapes"] >= 2, row["bytes_read"] > 0) == (row["watcher"] != "nobody",) * 2
+        assert len(row["frames_per_s"]) == 2
+        assert row["ratio"]["median"] > 0
     assert len(capsys.readouterr().out.splitlines()) == 1 + len(rows)
     assert os.sched_getaffinity(0) == affinity

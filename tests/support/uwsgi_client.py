@@ -27,6 +27,11 @@ class UwsgiClient(RawClient):
 
     def ask(self, variables: Mapping[str, str], *, key: str | None = KEY) -> Response:
         """Ask for a WebSocket with `variables` besides the ones every request has."""
+        self.send_request(variables, key=key)
+        return self.read_response()
+
+    def send_request(self, variables: Mapping[str, str], *, key: str | None = None) -> None:
+        """Send what `ask` does, and read no answer."""
         sent = {
             "REQUEST_METHOD": "GET",
             "REQUEST_URI": "/",
@@ -43,7 +48,6 @@ class UwsgiClient(RawClient):
         }
         body = b"".join(_counted(name) + _counted(value) for name, value in sent.items())
         self.send_bytes(struct.pack("<BHB", 0, len(body), 0) + body)
-        return self.read_response()
 
 
 def _counted(text: str) -> bytes:

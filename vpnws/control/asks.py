@@ -27,7 +27,7 @@ from vpnws.errors import VpnwsError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAX_PORT_SERIES: Final = 200
+MAX_PORT_SERIES: Final = 100
 """Ports that have metrics of their own: those with most bytes. A metric says how many more there
 are."""
 
@@ -267,6 +267,9 @@ class Peers(Protocol):
 
     def post(self, slot: int, message: Ask[Any]) -> bool:
         """Send something that needs no answer; False if there is no room for it now."""
+
+    def let_others_run(self) -> None:
+        """Let this process do what else is ready, before the caller goes on with long work."""
 
     def serve(self, ask: type[Ask[A]], handler: Callable[[Any], A]) -> None:
         """Have `handler` answer what this process is asked. It may raise AskError."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from heapq import nlargest
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
 from prometheus_client import exposition
@@ -22,7 +22,7 @@ from vpnws.control.metrics.reading import PROCESS
 from vpnws.control.metrics.table import HISTOGRAMS, METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from prometheus_client.core import Metric as Family
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from vpnws.control.views import PortView
 
 OPENMETRICS: Final = "application/openmetrics-text"
+_END: Final = b"# EOF\n"
+"""The end of a text of OpenMetrics."""
 SERVER_METRICS: Final = (
     ("vpnws_build_info", "gauge", "version, mode", "Always 1: which version serves in which mode."),
     ("vpnws_start_time_seconds", "gauge", "", "When the server started, in Unix time."),
@@ -52,9 +54,34 @@ def get_metrics(call: Call) -> Response:
     """Answer with all metrics, as OpenMetrics or as text, whichever is asked for."""
     scrape = Scrape(call.about, call.peers.ask(MetricsAsk()))
     if OPENMETRICS in call.accept:
-        body: bytes = openmetrics.generate_latest(scrape)  # type: ignore[no-untyped-call]
-        return Response(body, openmetrics.CONTENT_TYPE_LATEST)
-    return Response(exposition.generate_latest(scrape), exposition.CONTENT_TYPE_PLAIN_0_0_4)
+        parts = _write(scrape, _as_openmetrics, call.peers.let_others_run)
+        return Response(b"".join((*parts, _END)), openmetrics.CONTENT_TYPE_LATEST)
+    parts = _write(scrape, exposition.generate_latest, call.peers.let_others_run)
+    return Response(b"".join(parts), exposition.CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _write(
+    scrape: Scrape, write: Callable[[_One], bytes], let_others_run: Callable[[], None]
+) -> Iterator[bytes]:
+    """Write one metric after the other; frames that have come meanwhile go first."""
+    for family in scrape.collect():
+        yield write(_One(family))
+        let_others_run()
+
+
+def _as_openmetrics(one: _One) -> bytes:
+    text: bytes = openmetrics.generate_latest(one)  # type: ignore[no-untyped-call]
+    return text.removesuffix(_END)
+
+
+class _One(NamedTuple):
+    """A collector of one metric, because the library writes all that a collector has at once."""
+
+    family: Family
+
+    def collect(self) -> tuple[Family]:
+        """Return the metric."""
+        return (self.family,)
 
 
 @dataclass(frozen=True, slots=True)

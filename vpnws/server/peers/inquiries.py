@@ -110,6 +110,10 @@ class Inquiries:
             tuple(self._name_of(at) for at in slots if at not in answers),
         )
 
+    def let_others_run(self) -> None:
+        """Let this process do what else is ready, before the caller goes on with long work."""
+        self._loop.let_others_run()
+
     def close(self) -> None:
         """Ask and answer nothing more."""
         self._inbox.close()
