@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -13,7 +14,7 @@ from tests.support.frames import ARP, ARP_REQUEST, arp, frame, ipv4, mac
 from tests.support.sources import ROOT
 from vpnws.control.trace_steps import DROPS_OF, QUIET, STEP_NAMES
 from vpnws.control.trace_words import LOSSES
-from vpnws.control.views import RECENT_S
+from vpnws.ctl.commands.all import COMMANDS
 from vpnws.switch.drop import Drop
 from vpnws.switch.foresight import Step
 from vpnws.wire.ethernet import BROADCAST, format_mac
@@ -563,8 +564,11 @@ class TestWords:
         of_steps = [drop for drops in DROPS_OF.values() for drop in drops]
         assert sorted(of_steps) == sorted(Drop)
 
-    def test_recent_drops_have_a_time(self) -> None:
-        assert RECENT_S == 10.0
+    def test_every_command_that_they_name_exists(self) -> None:
+        text = "".join(path.read_text() for path in ROOT.glob("vpnws/control/trace*.py"))
+        named = set(re.findall(r"vpnws-ctl ([a-z]+)", text))
+        assert named
+        assert named <= {command.name for command in COMMANDS}
 
 
 class TestNothingChanges:
