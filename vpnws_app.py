@@ -3,6 +3,7 @@
 import os
 
 from vpnws.server.gevent_loop import GeventLoop
+from vpnws.server.hooks.mule import HooksMule
 from vpnws.server.processes import Siblings
 from vpnws.server.socket_file import SocketFile
 from vpnws.server.start import start
@@ -16,3 +17,4 @@ _server = start(GeventLoop(), UwsgiApi(), linux, os.environ)
 application = Application(_server)
 mule = Mule(_server)
 watchdog = Watchdog(_server, Siblings(), SocketFile(_server.settings.socket, os.environ))
+hooks = HooksMule(_server)

@@ -19,6 +19,7 @@ from tests.fakes.station import Station
 from tests.fakes.uwsgi import GOOD_OPTIONS, FakeMaster, FakeUwsgi, ProcessEnded
 from tests.fakes.watchers import World
 from tests.fakes.wire import Wire
+from vpnws.server.hooks.mule import HooksMule
 from vpnws.server.peers import kept_claims
 from vpnws.server.start import Server, start
 from vpnws.server.uplink.mule import Mule
@@ -29,10 +30,13 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from vpnws.control.views import FindingView
     from vpnws.server.node import Node
 
 MULE: Final = 0
 """The mule's place among the processes; workers are counted from 1."""
+HOOKS_MULE: Final = 3
+"""The number that uWSGI gives the process for hooks."""
 KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
@@ -62,6 +66,8 @@ class House:
     tap: str = ""
     settings: dict[str, str] = field(default_factory=dict)
     """Other placeholders without their prefix, such as {"age": "60"}."""
+    findings: tuple[FindingView, ...] = ()
+    """What the doctor finds on the machine; another tuple takes effect at the next look."""
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -94,6 +100,7 @@ class House:
             self.start(worker)
         if self.tap:
             self.start(MULE)
+        self.start_hooks()
         self.loop.settle()
 
     def __enter__(self) -> Self:
@@ -107,6 +114,7 @@ class House:
     ) -> None:
         for number in list(self.processes):
             self.kill(number)
+        self.kill_hooks()
         for station in self.stations:
             station.stop_reading()
             station.hang_up()
@@ -116,9 +124,20 @@ class House:
 
     def start(self, number: int) -> Process:
         """Fork a worker, or the mule, from the master."""
+        process = self.processes[number] = self._fork(number, 1 if number == MULE else 0)
+        if number == MULE:
+            process.loop.spawn(Mule(process.server))
+        return process
+
+    def start_hooks(self) -> Process:
+        """Fork the process for hooks."""
+        self.hooks = process = self._fork(0, HOOKS_MULE)
+        process.loop.spawn(HooksMule(process.server, lambda *_: self.findings))
+        return process
+
+    def _fork(self, worker: int, mule: int) -> Process:
         loop = self.loop.fork()
-        is_mule = number == MULE
-        uwsgi = FakeUwsgi(self.master, loop, worker=number, mule=1 if is_mule else 0)
+        uwsgi = FakeUwsgi(self.master, loop, worker=worker, mule=mule)
         # A fork has copies of all descriptors, so that closing some closes nobody else's.
         bus = copy.copy(self.server._bus)
         bus._ends = {pair: end.dup() for pair, end in self.server._bus._ends.items()}
@@ -129,23 +148,22 @@ class House:
         ]
         server.loop, server.uwsgi, server._bus = loop, uwsgi, bus
         server._mailboxes = mailboxes
-        process = self.processes[number] = Process(loop, uwsgi, server, Application(server))
+        process = Process(loop, uwsgi, server, Application(server))
         uwsgi.fork_hook()
         gc.unfreeze()
-        if is_mule:
-            loop.spawn(Mule(server))
         return process
 
     def kill(self, number: int) -> None:
         """Let a process die at once, as by SIGKILL: the kernel closes its descriptors."""
-        process = self.processes.pop(number)
-        process.loop.kill()
-        for end in process.server._bus._ends.values():
-            end.close()
-        process.uwsgi.close_all()
+        _end(self.processes.pop(number))
         for device in list(self.devices.devices.values()) if number == MULE else []:
             if device.opened is not None:
                 device.opened.close()
+        self.loop.settle()
+
+    def kill_hooks(self) -> None:
+        """Let the process for hooks die at once."""
+        _end(self.hooks)
         self.loop.settle()
 
     def signal_mule(self, number: int) -> None:
@@ -168,6 +186,7 @@ class House:
         self.reload()
         for number in list(self.processes):
             self.kill(number)
+        self.kill_hooks()
         for end in self.server._bus._ends.values():
             end.close()
         self.master.empty_caches()
@@ -209,3 +228,11 @@ class House:
         if has_spoken and node is not None and node.links and request.status.startswith("101"):
             node.switch.networks.hear(list(node.links.values())[-1].port)
         return station
+
+
+def _end(process: Process) -> None:
+    """Let the kernel close what a process had open."""
+    process.loop.kill()
+    for end in process.server._bus._ends.values():
+        end.close()
+    process.uwsgi.close_all()

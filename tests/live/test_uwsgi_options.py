@@ -69,7 +69,9 @@ def test_no_thread_of_uwsgi_sweeps_the_cache_by_the_wall_clock() -> None:
 
 def test_few_descriptors_are_warned_of() -> None:
     with TwoWorkers({"vpnws-max-ports": "4000"}, "--max-fd=1024") as server:
-        server.wait_for_log("WARNING each worker may open 1024 files, and vpnws-max-ports = 4000")
+        server.wait_for_log(
+            "WARNING host: each worker may open 1024 files, and vpnws-max-ports = 4000"
+        )
 
 
 def test_a_cache_of_the_admins_is_no_harm_but_its_thread_is_warned_of() -> None:

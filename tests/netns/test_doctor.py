@@ -31,13 +31,16 @@ from vpnws.config import Settings
 from vpnws.doctor.examine import examine
 from vpnws.doctor.host import look
 settings = Settings(mode="bridge", tap=(("default", "vpn0"),))
-print(json.dumps([(f.name, f.severity) for f in examine(look(settings, workers=2, backlog=100))]))
+found = examine(look(settings, workers=2, backlog=100, max_fds=65536))
+print(json.dumps([(each.name, each.severity) for each in found]))
 """
 
 
 def findings(namespace: Namespace, settings: Settings = BRIDGED) -> set[tuple[str, str]]:
     """Return names and severities of what is found, as root sees it."""
-    facts = namespace.call(lambda: look(settings, workers=2, backlog=100, nginx="/nowhere"))
+    facts = namespace.call(
+        lambda: look(settings, workers=2, backlog=100, max_fds=65536, nginx="/nowhere")
+    )
     assert facts.unseen == ()
     found = {(each.name, each.severity) for each in examine(facts)}
     return {pair for pair in found if pair[0] not in UNKNOWN_ELSEWHERE}

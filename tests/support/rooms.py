@@ -19,6 +19,9 @@ ROOMS: Final = {
     "vpnws.server.uplink": (
         "The server's TAPs: made at the start, owned by the mule, joined to the switch."
     ),
+    "vpnws.server.hooks": (
+        "The process for hooks: runs the operator's commands and webhook, and looks at the host."
+    ),
     "vpnws.server.inspect": (
         "Makes views of one process's ports, FDB and queues, and does what the operator commands."
     ),

@@ -102,7 +102,7 @@ class TestSeen:
         status = Operator(house).get("status")
         assert (status["ports"], status["networks"], status["mode"]) == (2, 2, "bridge")
         assert [process["name"] for process in status["processes"]] == [
-            "worker 1", "worker 2", "worker 3", "mule",
+            "worker 1", "worker 2", "worker 3", "mule", "hooks",
         ]  # fmt: skip
 
 

@@ -170,17 +170,18 @@ class TestProcesses:
         house.kill(1)
         house.start(1)
         house.loop.advance(3.0)
-        first, second, mule = Operator(house, 2).get("processes")["items"]
-        assert [first["name"], second["name"], mule["name"]] == ["worker 1", "worker 2", "mule"]
+        first, second, mule, hooks = Operator(house, 2).get("processes")["items"]
+        named = [each["name"] for each in (first, second, mule, hooks)]
+        assert named == ["worker 1", "worker 2", "mule", "hooks"]
         assert (first["restarts"], first["joins"], first["ports"]) == (1, 0, 0)
         counts: dict[str, Any] = {name: second[name] for name in ("joins", "returns", "restarts")}
         assert counts == {"joins": 1, "returns": 1, "restarts": 0}
         assert second["refusals"] == {"500": 1}
         assert (second["events"]["join"], second["events_lost"]) == (1, 0)
-        assert min(each["beats"] for each in (first, second, mule)) >= 2
+        assert min(each["beats"] for each in (first, second, mule, hooks)) >= 2
 
     def test_a_process_that_does_not_answer_is_named(self, house: House) -> None:
         house.kill(1)
         page = Operator(house, 2).get("processes")
         assert page["missing"] == ["worker 1"]
-        assert len(page["items"]) == 2
+        assert len(page["items"]) == 3

@@ -196,6 +196,13 @@ SICK: list[tuple[str, Facts, Name, str, str]] = [
         "60000",
     ),
     ("few-files", replace(GOOD_BRIDGE, max_fds=1087), Name.FEW_FILES, "warning", "1088"),
+    (
+        "few-files-native",
+        with_setting(replace(GOOD_BRIDGE, max_fds=2111), receiver="native"),
+        Name.FEW_FILES,
+        "warning",
+        "2112",
+    ),
     ("backlog", replace(GOOD_BRIDGE, backlog=51), Name.BACKLOG, "info", "51 connections"),
     ("connections", with_nginx(connections=1023), Name.NGINX_CONNECTIONS, "warning", "2046"),
     ("one-process", with_nginx(processes=1), Name.NGINX_CONNECTIONS, "warning", "1024"),

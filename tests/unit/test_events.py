@@ -20,7 +20,6 @@ PLANNED: Final = {
     Event.UNPIN,
     Event.CAPTURE,
     Event.HOOK_FAILED,
-    Event.DOCTOR,
 }
 """Rows whose parts of the server are being built. Whoever notes one takes it off this list."""
 

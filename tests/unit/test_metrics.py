@@ -183,7 +183,7 @@ class TestValues:
         house.kill(1)
         found = samples(get(house, worker=2))
         up = {dict(labels)["process"]: value for labels, value in found["vpnws_process_up"].items()}
-        assert up == {"worker 1": 0, "worker 2": 1, "mule": 1}
+        assert up == {"worker 1": 0, "worker 2": 1, "mule": 1, "hooks": 1}
         house.start(1)
         house.loop.settle()
         restarts = samples(get(house, worker=2))["vpnws_process_restarts_total"]

@@ -12,7 +12,6 @@ from vpnws.server.preflight import (
     check_caches,
     check_engine,
     check_options,
-    descriptor_warnings,
 )
 from vpnws.server.recycling import REFUSED, WARNED, warnings
 
@@ -119,19 +118,6 @@ def test_a_handshake_that_could_not_be_read_is_foreseen(option: dict[str, str], 
     with pytest.raises(ConfigError, match=says):
         check_options(GOOD | option, Settings(), {})
     check_options(GOOD | {"buffer-size": "4096", "socket-timeout": "4"}, Settings(), {})
-
-
-@pytest.mark.parametrize(
-    ("receiver", "max_fds", "need"),
-    [("stream", 1064, 0), ("stream", 1063, 1064), ("native", 2063, 2064), ("native", 2064, 0)],
-)
-def test_too_few_descriptors_for_the_stations_are_warned_of(
-    receiver: str, max_fds: int, need: int
-) -> None:
-    settings = Settings(receiver=receiver, max_ports=3000)
-    said = descriptor_warnings(settings, 3, max_fds)
-    assert len(said) == bool(need)
-    assert all(f"needs about {need}: " in text for text in said)
 
 
 def test_what_cuts_stations_off_for_a_reason_is_warned_of() -> None:

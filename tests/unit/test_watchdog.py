@@ -162,17 +162,16 @@ def test_a_time_that_is_too_short_stops_the_start() -> None:
 def test_every_process_beats_and_a_mule_that_ends_does_not() -> None:
     with House(tap="vpn0") as house:
         first = house.server.page.pulses()
-        assert [pid for pid, _ in first] == [
-            house.processes[number].uwsgi.process_id() for number in (1, 2, MULE)
-        ]
+        processes = [*(house.processes[number] for number in (1, 2, MULE)), house.hooks]
+        assert [pid for pid, _ in first] == [each.uwsgi.process_id() for each in processes]
         house.loop.advance(5.0)
         grown = [
             now - then
             for (_, now), (_, then) in zip(house.server.page.pulses(), first, strict=True)
         ]
-        assert grown == [5, 5, 5]
+        assert grown == [5, 5, 5, 5]
         house.signal_mule(signal.SIGTERM)
-        assert [bool(pid) for pid, _ in house.server.page.pulses()] == [True, True, False]
+        assert [bool(pid) for pid, _ in house.server.page.pulses()] == [True, True, False, True]
 
 
 def test_the_pulses_are_apart_from_the_other_numbers() -> None:

@@ -16,6 +16,7 @@ from vpnws.control.views import (
     AddressView,
     DropView,
     FdbView,
+    FindingView,
     Limits,
     NetworkView,
     PortView,
@@ -231,6 +232,16 @@ class FreeAsk(Ask[Done], frozen=True, kw_only=True):
     by: str = ""
 
 
+class Findings(Struct, frozen=True):
+    """What is known to break such networks on this host, the worst first."""
+
+    items: tuple[FindingView, ...]
+
+
+class DoctorAsk(Ask[Findings], frozen=True):
+    """What is wrong with the host? Only the process for hooks looks."""
+
+
 class AskError(VpnwsError):
     """A process cannot do what it was asked to do.
 
@@ -262,7 +273,8 @@ class Peers(Protocol):
     def ask(self, ask: Ask[A], slot: int | None = None) -> Answers[A]:
         """Ask the process at `slot`, or all; let others run until they have answered.
 
-        It takes ASK_S at most. Raises AskError if a process refuses, or if there is none at `slot`.
+        It takes ASK_S at most. A process that does not serve such an ask is left out. Raises
+        AskError if a process refuses, or if there is none at `slot` that can answer.
         """
 
     def post(self, slot: int, message: Ask[Any]) -> bool:

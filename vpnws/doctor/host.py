@@ -9,9 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-import resource
 import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PROGRAM_S: Final = 2.0
+PROGRAM_S: Final = 0.5
 """The time that a program of the host has to answer; without an answer the doctor is silent about
 what it would have said."""
 MAX_OUTPUT_BYTES: Final = 8_000_000
@@ -54,11 +52,13 @@ _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _VENDORS: Final = ("sys_vendor", "product_name")
 
 
-def look(settings: Settings, *, workers: int, backlog: int, nginx: str = NGINX) -> Facts:
+def look(
+    settings: Settings, *, workers: int, backlog: int, max_fds: int, nginx: str = NGINX
+) -> Facts:
     """Return how this host is now, as far as this user may see; it raises nothing.
 
-    `workers` and `backlog` are uWSGI's. It takes some milliseconds, or PROGRAM_S for each program
-    that hangs: call it where nobody waits.
+    `workers`, `backlog` and `max_fds` are uWSGI's; `nginx` is the file of its configuration. It
+    takes some milliseconds, or PROGRAM_S for each program that hangs: call it where nobody waits.
     """
     unseen: list[str] = []
     devices = _ask(iproute.SHOW_DEVICES, iproute.read_devices, unseen) if settings.tap else None
@@ -69,7 +69,7 @@ def look(settings: Settings, *, workers: int, backlog: int, nginx: str = NGINX) 
         settings=settings,
         workers=workers,
         backlog=backlog,
-        max_fds=max_fds(),
+        max_fds=max_fds,
         devices=devices or {},
         learned=learned or {},
         sysctls={name: value for name, value in values.items() if value is not None},
@@ -78,12 +78,6 @@ def look(settings: Settings, *, workers: int, backlog: int, nginx: str = NGINX) 
         nginx=_nginx(nginx, settings),
         unseen=tuple(unseen),
     )
-
-
-def max_fds() -> int:
-    """Return how many files this process may open (RLIMIT_NOFILE, getrlimit(2))."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return limit if limit != resource.RLIM_INFINITY else sys.maxsize
 
 
 def _ask(command: Sequence[str], read: Callable[[bytes], T], unseen: list[str]) -> T | None:

@@ -24,8 +24,6 @@ MIN_VALUE_BYTES: Final = 64
 """The shortest `blocksize` of the FDB's cache."""
 MIN_REQUEST_BYTES: Final = 4096
 """The shortest `buffer-size`: uWSGI's own default."""
-SPARE_FDS: Final = 64
-"""Descriptors of a worker that are no station's: its log, its sockets, the bus, handshakes."""
 _CACHES: Final = (
     (FDB_CACHE, "the FDB", (MIN_KEY_BYTES, MIN_VALUE_BYTES)),
     (RULES_CACHE, "the operator's rules", (RULE_KEY_BYTES, MAX_RULE_BYTES)),
@@ -113,19 +111,6 @@ def check_caches(uwsgi: Uwsgi) -> None:
                 f"there is no cache {cache} that takes keys of {key_bytes} bytes and values of"
                 f" {value_bytes}, for {what}: set cache2 as uwsgi.ini does"
             )
-
-
-def descriptor_warnings(settings: Settings, workers: int, max_fds: int) -> list[str]:
-    """Return a sentence if a worker's share of stations needs more than `max_fds` descriptors."""
-    per_station = 2 if settings.receiver == "native" else 1
-    need = SPARE_FDS + per_station * settings.max_ports // max(1, workers)
-    if max_fds >= need:
-        return []
-    return [
-        f"each worker may open {max_fds} files, and vpnws-max-ports = {settings.max_ports} needs"
-        f" about {need}: stations would be lost in their handshakes; set max-fd = {need} (systemd:"
-        " LimitNOFILE)"
-    ]
 
 
 def _check_tls(options: Mapping[str, str]) -> None:

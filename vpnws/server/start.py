@@ -11,6 +11,7 @@ from vpnws.config import read_settings
 from vpnws.errors import ConfigError
 from vpnws.server import ini
 from vpnws.server.hang import MIN_HANG_AFTER_S
+from vpnws.server.hooks.checkup import examine_host, line_of
 from vpnws.server.inspect.desk import open_desk
 from vpnws.server.inspect.policies import Policies
 from vpnws.server.journal import Journal
@@ -30,7 +31,6 @@ from vpnws.server.preflight import (
     check_engine,
     check_listeners,
     check_options,
-    descriptor_warnings,
 )
 from vpnws.server.recycling import warnings
 from vpnws.server.uplink.devices import own_macs
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
     from vpnws.config import Settings
+    from vpnws.server.hooks.checkup import Doctor
     from vpnws.server.loop import Loop
     from vpnws.server.peers.kept_claims import KeptClaims
     from vpnws.server.uplink.devices import TapDevices
@@ -88,9 +89,11 @@ class Server:
         self.since_s = loop.unix_s()
         """When the server started, in Unix time."""
         self._workers = workers
-        self.page = SharedPage(slots, kept.secret if kept is not None else None)
+        self.hooks_slot = slots
+        """The place of the process for hooks, which has no switch and is not on the bus."""
+        self.page = SharedPage(slots, kept.secret if kept is not None else None, apart=1)
         self._bus = Bus(slots)
-        self._mailboxes = Mailboxes(slots)
+        self._mailboxes = Mailboxes(slots + 1)
         self.peers: Inquiries | None = None
         """Set in a process that has begun to serve."""
         self.policies: Policies | None = None
@@ -130,9 +133,17 @@ class Server:
         log_as(self.name_of(self._workers), self.settings.log)
         return self._node(self._workers)
 
+    def join_for_hooks(self) -> Inquiries:
+        """Begin to serve as the process for hooks; call it after the fork."""
+        slot = self.hooks_slot
+        log_as(self.name_of(slot), self.settings.log)
+        self.page.join(slot, self.uwsgi.process_id())
+        self.peers = Inquiries(self.loop, self.page, self._mailboxes, slot, self.name_of)
+        return self.peers
+
     def name_of(self, slot: int) -> str:
         """Return what the log calls the process at `slot`."""
-        return process_name(slot, self._workers)
+        return "hooks" if slot == self.hooks_slot else process_name(slot, self._workers)
 
     def _node(self, slot: int) -> Node:
         journal = Journal(self.name_of(slot), self.loop.unix_s)
@@ -147,12 +158,16 @@ class Server:
 
 
 def start(
-    loop: Loop, uwsgi: Uwsgi, devices: TapDevices, environment: MutableMapping[str, str]
+    loop: Loop,
+    uwsgi: Uwsgi,
+    devices: TapDevices,
+    environment: MutableMapping[str, str],
+    examine: Doctor = examine_host,
 ) -> Server:
     """Make the server from uWSGI's placeholders, and from what uwsgi.ini put into `environment`.
 
-    If a setting is wrong, log one sentence and stop uWSGI's start. If this is only a check, end the
-    process in either case.
+    If a setting is wrong, log one sentence and stop uWSGI's start. If this is only a check, log
+    what `examine` finds on the host, and end the process in either case.
     """
     never_wait(STDERR)
     options = uwsgi.options()
@@ -175,10 +190,11 @@ def start(
             # With lazy-apps this runs in a child, which the master would start again for ever.
             uwsgi.stop_all()
         sys.exit(1)
-    few_fds = descriptor_warnings(settings, uwsgi.workers(), uwsgi.max_fds())
-    for warning in [*warnings(options), *few_fds]:
+    for warning in warnings(options):
         log.warning("%s", warning)
     if ini.only_checks(environment):
+        for finding in examine(settings, uwsgi):
+            log.warning("%s", line_of(finding))
         log.info("%s", ini.CHECKED)
         # At its own end uWSGI would remove what belongs to the server that runs.
         uwsgi.end_process()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vpnws.control.api import events, macs, networks, openapi, ports, rules, server, trace
+from vpnws.control.api import doctor, events, macs, networks, openapi, ports, rules, server, trace
 from vpnws.control.calls import Call, Response, Route
 
 _SUBJECTS: Final = (
@@ -15,6 +15,7 @@ _SUBJECTS: Final = (
     *networks.ROUTES,
     *rules.ROUTES,
     *trace.ROUTES,
+    *doctor.ROUTES,
 )
 
 

@@ -31,6 +31,8 @@ _ASK: Final = b"?"
 _POST: Final = b"!"
 _ANSWER: Final = b"="
 _REFUSAL: Final = b"-"
+_SILENCE: Final = b"0"
+"""The process has nothing to do with what was asked."""
 _LAST_NUMBER: Final = 0xFFFFFFFF
 
 A = TypeVar("A")
@@ -94,19 +96,25 @@ class Inquiries:
     def ask(self, ask: Ask[A], slot: int | None = None) -> Answers[A]:
         """Ask the process at `slot`, or all; let others run until they have answered.
 
-        It takes ASK_S at most. Raises AskError if a process refuses, or if there is none at `slot`.
+        It takes ASK_S at most. A process that does not serve such an ask is left out. Raises
+        AskError if a process refuses, or if there is none at `slot` that can answer.
         """
         slots = [at for at, (pid, _) in enumerate(self._page.pulses()) if pid]
         if slot is not None and slot not in slots:
             raise AskError("there is no such process", 404)
         slots = slots if slot is None else [slot]
-        answers = {}
+        answers: dict[int, A | None] = {}
         if self.slot in slots:
-            answers[self.slot] = self._handle(ask)
+            is_served = type(ask).__name__ in self._handlers
+            answers[self.slot] = self._handle(ask) if is_served else None
         others = [other for other in slots if other != self.slot]
-        answers |= self._ask_others(ask, others) if others else {}
+        if others:
+            answers.update(self._ask_others(ask, others))
+        told = {at: answer for at, answer in sorted(answers.items()) if answer is not None}
+        if slot is not None and answers and not told:
+            raise AskError(f"{self._name_of(slot)} has nothing to do with that", 404)
         return Answers(
-            {self._name_of(at): answers[at] for at in sorted(answers)},
+            {self._name_of(at): answer for at, answer in told.items()},
             tuple(self._name_of(at) for at in slots if at not in answers),
         )
 
@@ -120,7 +128,7 @@ class Inquiries:
         for outbox in self._outboxes:
             outbox.close()
 
-    def _ask_others(self, ask: Ask[A], slots: list[int]) -> dict[int, A]:
+    def _ask_others(self, ask: Ask[Any], slots: list[int]) -> dict[int, Any]:
         if len(self._waiting) >= MAX_WAITING:
             raise AskError("too many inquiries wait for answers: try again in a second", 503)
         number = next(self._numbers) & _LAST_NUMBER
@@ -147,10 +155,12 @@ class Inquiries:
 
     def _answer(self, kind: bytes, sender: int, number: int, body: bytes) -> None:
         name, _, packed = body.partition(b"\0")
+        served = self._handlers.get(name.decode())
+        reply, payload = _SILENCE, b""
         try:
-            type_, _ = self._handler(name.decode())
-            answer = self._handle(msgspec.msgpack.decode(packed, type=type_))
-            reply, payload = _ANSWER, msgspec.msgpack.encode(answer)
+            if served is not None:
+                answer = self._handle(msgspec.msgpack.decode(packed, type=served[0]))
+                reply, payload = _ANSWER, msgspec.msgpack.encode(answer)
         except AskError as error:
             reply, payload = _REFUSAL, msgspec.msgpack.encode((str(error), error.status))
         if kind == _ASK:
@@ -159,9 +169,8 @@ class Inquiries:
                 log.error("an answer of %d bytes to %s is lost", len(payload), name.decode())
 
     def _handle(self, ask: Ask[A]) -> A:
-        _, handler = self._handler(type(ask).__name__)
         try:
-            answer: A = handler(ask)
+            answer: A = self._handlers[type(ask).__name__][1](ask)
         except AskError:
             raise
         except Exception as error:
@@ -169,17 +178,15 @@ class Inquiries:
             raise AskError(f"{type(ask).__name__} failed: see the log", 500) from error
         return answer
 
-    def _handler(self, name: str) -> tuple[type[Ask[Any]], Callable[[Any], Any]]:
-        if name not in self._handlers:
-            raise AskError(f"{self._name_of(self.slot)} does not know {name}", 404)
-        return self._handlers[name]
-
 
 def _encode(ask: Ask[Any]) -> bytes:
     return type(ask).__name__.encode() + b"\0" + msgspec.msgpack.encode(ask)
 
 
-def _read(ask: Ask[A], kind: bytes, body: bytes) -> A:
+def _read(ask: Ask[A], kind: bytes, body: bytes) -> A | None:
+    """Return an answer, None if the process does not serve such an ask. Raises AskError."""
+    if kind == _SILENCE:
+        return None
     if kind == _REFUSAL:
         sentence, status = msgspec.msgpack.decode(body, type=tuple[str, int])
         raise AskError(sentence, status)

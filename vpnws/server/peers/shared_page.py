@@ -26,16 +26,19 @@ class SharedPage:
     8-byte store is seen whole or not at all.
     """
 
-    def __init__(self, slots: int, secret: bytes | None = None) -> None:
-        """`slots` is how many processes there can be; `secret` is that of the server before."""
+    def __init__(self, slots: int, secret: bytes | None = None, *, apart: int = 0) -> None:
+        """Make room for `slots` processes with a switch, and after them for `apart` without.
+
+        `secret` is that of the server before.
+        """
         self.secret = secret or os.urandom(SECRET_BYTES)
         """Known to all processes of the server and to nobody else."""
         self.slots = slots
-        """How many processes there can be."""
+        """How many processes with a switch there can be."""
         self._epochs_bytes = slots * _EPOCH.size
         self._pulses_at = self._epochs_bytes + slots * _COUNT.size
-        self._lives_at = self._pulses_at + slots * _PULSE.size
-        self._rules_at = self._lives_at + slots * _LIVES.size
+        self._lives_at = self._pulses_at + (slots + apart) * _PULSE.size
+        self._rules_at = self._lives_at + (slots + apart) * _LIVES.size
         departures_at = self._rules_at + self._epochs_bytes
         self._departures_bytes = MAX_DEPARTURES * DEPARTURE.size
         self._memory = memoryview(mmap.mmap(-1, departures_at + slots * self._departures_bytes))
