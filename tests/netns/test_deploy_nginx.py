@@ -23,11 +23,19 @@ pytestmark = pytest.mark.netns
 
 ALICE = basic("alice", "wonderland")
 BOB = basic("bob", "builder")
-MEMBERS = {"htpasswd-blue": ["alice"], "htpasswd-red": ["bob"]}
+MEMBERS = {"htpasswd-blue": ["alice"], "htpasswd-red": ["bob"], "htpasswd-admin": ["bob"]}
 LIE = "forged"
 FORGED = [
     (name, LIE)
-    for variable in ("REMOTE_USER", "DN", "HTTPS_DN", "VPNWS_NETWORK", "REMOTE_ADDR", "HTTPS")
+    for variable in (
+        "REMOTE_USER",
+        "DN",
+        "HTTPS_DN",
+        "VPNWS_NETWORK",
+        "VPNWS_ENDPOINT",
+        "REMOTE_ADDR",
+        "HTTPS",
+    )
     for name in (variable, variable.replace("_", "-"), f"HTTP_{variable}", f"X-{variable}")
 ]
 
@@ -103,6 +111,16 @@ def test_a_password_is_needed(bed: Bed, path: str, login: tuple[str, str]) -> No
 def test_a_user_of_one_network_cannot_enter_another_by_its_url(bed: Bed) -> None:
     assert bed.status("/red", ALICE) == 401
     assert bed.status("/blue", BOB) == 401
+
+
+def test_only_operators_enter_the_control_location_and_no_station_joins_there(bed: Bed) -> None:
+    """The tell app takes everything for a station, so here is who gets in, and what is told."""
+    assert bed.status("/vpn_admin") == 401
+    assert bed.status("/vpn_admin", ALICE) == 401
+    assert bed.status("/vpn_admin/api/v1/ports", ALICE) == 401
+    told = bed.told("/vpn_admin", BOB)
+    assert (told["REMOTE_USER"], told["VPNWS_ENDPOINT"]) == ("bob", "control")
+    assert "VPNWS_ENDPOINT" not in bed.told("/vpn", ALICE)
 
 
 def test_the_app_is_told_the_checked_name_alone(bed: Bed) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import re
 import shlex
 import stat
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +20,7 @@ from tests.live.server import Station
 from tests.support.frames import mac
 from tests.support.markdown import blocks, table
 from tests.support.netns import Namespace
-from tests.support.nginx import Nginx
+from tests.support.nginx import DEPLOY_CONF, Nginx
 from tests.support.prerequisites import require, require_tap
 from tests.support.raw_client import RawClient
 from tests.support.service import ServiceError
@@ -186,25 +188,65 @@ def test_the_whole_line_becomes_the_ini(machine: Namespace) -> None:
         assert "vpn0" not in machine.ip("-br link")
 
 
-def test_the_stations_location_works_and_the_control_location_does_not(
-    machine: Namespace,
-) -> None:
-    locations = [block.text for block in BLOCKS if block.language == "nginx"]
+class Seed:
+    """Speaks vpn-ws's control protocol, as its documentation has it."""
+
+    def __init__(self, nginx: Nginx, machine: Namespace, path: str = "/vpn_admin") -> None:
+        self._nginx = nginx
+        self._machine = machine
+        self._path = path
+
+    def ask(self, query: str = "", *headers: tuple[str, str]) -> tuple[int, Any]:
+        """Return the status and the JSON of a control request."""
+        tls = self._nginx.ca.client_context()
+        with RawClient("127.0.0.1", 443, namespace=self._machine, tls=tls) as client:
+            answer = client.request(f"{self._path}{query}", headers)
+        is_json = answer.headers["content-type"] == "application/json"
+        return answer.status, json.loads(answer.body) if is_json else None
+
+    def peers(self) -> list[dict[str, Any]]:
+        """Return the peers that are listed."""
+        status, answer = self.ask()
+        assert (status, answer["status"]) == (200, "ok")
+        return list(answer["peers"])
+
+
+def test_vpn_wss_locations_work_with_the_change_that_the_page_names(machine: Namespace) -> None:
+    stations, old, new = (block.text for block in BLOCKS if block.language == "nginx")
+    mac_header = ("X-vpn-ws-MAC", "02:00:00:00:00:0a")
+    forged = [("VPNWS_ENDPOINT", "control"), ("X-VPNWS-ENDPOINT", "control")]
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         config = place / "nginx.conf"
-        # The page's own `location /vpn` takes the place of the shipped one.
-        shipped = with_locations("\n".join(locations))
-        config.write_text(shipped.replace("location = /vpn {", "location = /shipped {"))
+        # The page's own locations take the place of the shipped ones.
+        shipped = DEPLOY_CONF.read_text().replace("location = /vpn {", "location = /shipped {")
+        shipped = shipped.replace("location /vpn_admin", "location /shipped_admin")
+        old = old.replace("/vpn_admin", "/old_admin")
+        config.write_text(with_locations("\n".join((stations, old, new)), shipped))
         nginx = stack.enter_context(Nginx(machine, config=config))
         server = stack.enter_context(Uwsgi(namespace=machine, socket_path=nginx.socket_path))
-        answers = {}
-        for path in ("/vpn", "/vpn_admin"):
-            tls = nginx.ca.client_context()
-            with RawClient("127.0.0.1", 443, namespace=machine, tls=tls) as client:
-                answers[path] = client.upgrade(path).status
-        assert answers == {"/vpn": 101, "/vpn_admin": 502}
+        seed = Seed(nginx, machine)
+        client = stack.enter_context(
+            RawClient("127.0.0.1", 443, namespace=machine, tls=nginx.ca.client_context())
+        )
+        assert client.upgrade("/vpn", [mac_header, *forged]).status == 101
+        (peer,) = seed.peers()
+        assert (peer["MAC"], peer["bridge"], peer["macs"]) == ("02:00:00:00:00:0A", 0, [])
+        assert peer["ts"] == time.ctime(peer["unix"])
+        assert abs(peer["unix"] - time.time()) < 3600
+        other_site = ("Origin", "https://evil.example")
+        assert seed.ask(f"?kill={peer['id']}", other_site)[0] == 403
+        assert seed.ask(f"?kill={peer['id']}") == (200, {"status": "ok"})
+        assert client.read_close().close_code == 4001
+        assert seed.peers() == []
+        assert seed.ask(f"?kill={peer['id']}") == (404, {"status": "not found"})
+        assert Seed(nginx, machine, "/old_admin").ask()[0] == 502
         server.wait_for_log("unavailable modifier requested: 1")
+        with RawClient(
+            "127.0.0.1", 443, namespace=machine, tls=nginx.ca.client_context()
+        ) as stranger:
+            assert stranger.upgrade("/vpn_admin", [mac_header]).status == 200
+        assert seed.peers() == []
 
 
 def test_the_clients_options_are_its_options() -> None:

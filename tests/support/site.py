@@ -142,9 +142,12 @@ def add_branch(station: Namespace, branch: Namespace) -> None:
     make_bridge(station, "branch0")
 
 
-def with_locations(blocks: str) -> str:
-    """Return deploy/nginx.conf with more location blocks at the end of its server block."""
-    server, end, rest = DEPLOY_CONF.read_text().rpartition("}")
+def with_locations(blocks: str, shipped: str | None = None) -> str:
+    """Return deploy/nginx.conf with more location blocks at the end of its server block.
+
+    `shipped` is its text, if it is not to be as it is.
+    """
+    server, end, rest = (shipped or DEPLOY_CONF.read_text()).rpartition("}")
     return f"{server}\n{blocks}\n{end}{rest}"
 
 

@@ -24,6 +24,7 @@ from tests.support.sources import (
 from vpnws.client.program.exits import MEANINGS
 from vpnws.client.program.options import make_parser
 from vpnws.config import Settings, placeholder_names
+from vpnws.control.api.routes import ROUTES
 from vpnws.control.events import EVENTS, FIELDS
 from vpnws.control.metrics.scrape import SERVER_METRICS
 from vpnws.control.metrics.table import HISTOGRAMS, METRICS
@@ -143,6 +144,12 @@ def findings_of_the_doctor() -> str:
     return table(("finding", "what it means"), rows)
 
 
+def api_paths() -> str:
+    """Return the paths of the control API."""
+    rows = ((f"`{route.method} {route.path}`", route.summary) for route in ROUTES)
+    return table(("path below `api/v1/`", "what it does"), rows)
+
+
 def events() -> str:
     """Return every event with its level, its sentence and its fields."""
     rows = [
@@ -204,6 +211,7 @@ TABLES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "drops in the client": ("docs/topics/drops.md", drops_in_client),
     "findings of the doctor": ("docs/trouble.md", findings_of_the_doctor),
     "settings": ("docs/settings.md", settings),
+    "api paths": ("docs/control.md", api_paths),
     "events": ("docs/events.md", events),
     "fields of events": ("docs/events.md", event_fields),
     "metrics": ("docs/metrics.md", metrics),

@@ -229,6 +229,7 @@ class TestNginx:
             "/cert",
             "/blue",
             "/red",
+            "/vpn_admin",
         }
         assert {each.read_timeout_s for each in passes(f"http {{ {text} }}")} == {90.0}
 
