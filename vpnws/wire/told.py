@@ -116,6 +116,8 @@ def may_tell(frame: bytes, type_at: int = ADDRESSES_BYTES) -> bool:
 
 def read_told(frame: bytes) -> Told | None:
     """Return what `frame` tells of an address; None if that is nothing, or not to be believed."""
+    if not may_tell(frame):
+        return None
     headers = Headers(frame, 0, len(frame))
     source = frame[MAC_BYTES:ADDRESSES_BYTES]
     arp = read_arp(headers)
