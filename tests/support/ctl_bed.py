@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-NOW_S: Final = time.time()
+NOW_S: Final = 1_790_000_000.0
 MAC, OTHER_MAC = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
 EVIL: Final = "[red]$(id)\x1b[2J\r\n\u202e;`x`"
 """A name that is markup, a command to a shell and one to a terminal."""

@@ -12,7 +12,8 @@ from hypothesis import settings
 
 from tests.fakes.control_server import at_socket
 from tests.support.capabilities import without_capabilities
-from tests.support.ctl_bed import Bed, canned
+from tests.support.ctl_bed import NOW_S, Bed, canned
+from vpnws.ctl.reach.api import Api
 from vpnws.tap.memory import MemoryTap
 
 if TYPE_CHECKING:
@@ -63,8 +64,12 @@ def tap() -> Iterator[MemoryTap]:
 
 
 @pytest.fixture
-def ctl(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Bed]:
+def ctl(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Bed]:
     """Yield what runs vpnws-ctl against a server that knows `tests.support.ctl_bed`."""
+    # However long the tests before have taken, it is the moment of which that tells.
+    monkeypatch.setattr(Api, "now_s", lambda _: NOW_S)
     path, server = tmp_path / "ctl.sock", canned()
     with at_socket(path, server):
         yield Bed(capsys, path, server)
