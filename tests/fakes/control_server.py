@@ -9,6 +9,7 @@ import struct
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from email.utils import formatdate
 from http.client import HTTPResponse
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -161,9 +162,11 @@ class HouseWay:
         )
         if not asked.is_over:
             self.house.loop.advance(5.0)
+        # A web server adds it: the house has a clock of its own.
+        date = formatdate(self.house.loop.unix_s(), usegmt=True)
         near, far = socket.socketpair()
         with far:
-            far.sendall(_head(asked.status, asked.headers) + asked.body)
+            far.sendall(_head(asked.status, [*asked.headers, ("Date", date)]) + asked.body)
         response = HTTPResponse(near, method=request.method)
         response.begin()
         return Answer(response, near, self.shown)

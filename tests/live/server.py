@@ -17,6 +17,7 @@ from vpnws.wire.records import SUBPROTOCOL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 _numbers = itertools.count(1)
 
@@ -24,8 +25,13 @@ _numbers = itertools.count(1)
 class TwoWorkers(Uwsgi):
     """uWSGI with two workers; `station(1)` joins the first one, `station(2)` the second."""
 
-    def __init__(self, placeholders: Mapping[str, str], *arguments: str) -> None:
-        """`placeholders` are settings, `arguments` more options of uWSGI."""
+    def __init__(
+        self, placeholders: Mapping[str, str], *arguments: str, socket_path: Path | None = None
+    ) -> None:
+        """`placeholders` are settings, `arguments` more options of uWSGI.
+
+        `socket_path` is the unix socket, by default one in a directory of its own.
+        """
         self.second = free_port()
         self.receiver = placeholders.get("vpnws-receiver", "stream")
         # Socket 1 is the unix socket, which both workers serve.
@@ -36,6 +42,7 @@ class TwoWorkers(Uwsgi):
             *arguments,
             placeholders=placeholders,
             workers=2,
+            socket_path=socket_path,
         )
 
     def connect(self, worker: int = 1) -> RawClient:

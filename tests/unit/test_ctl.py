@@ -317,6 +317,11 @@ class TestChanges:
         result = ctl("kick", "1.2")
         assert (result.code, result.err) == (code, "vpnws-ctl: it?[2J cannot be\n")
 
+    def test_a_list_that_the_server_does_not_know(self, ctl: Bed) -> None:
+        del ctl.server.answers["GET bans"]
+        result = ctl("bans")
+        assert (result.code, "knows no bans: it is older" in result.err) == (Exit.UNREACHABLE, True)
+
 
 class TestHostileNames:
     def test_a_table_shows_them_as_text(self, ctl: Bed) -> None:

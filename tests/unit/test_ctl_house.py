@@ -77,6 +77,7 @@ def join(house: House, worker: int, user: str, network: str = "lan", mac: str = 
     [
         *("status", "ports", "ports --trunks", "ports ada --network lan", "ports 10.8.0.1"),
         *(f"ports {MAC} --search a", "networks --network lan --search l", "drops --recent"),
+        *("events", "events ada --name join --level info --since 1h", "bans", "limits --network x"),
         *("drops 1.1", "trace ada bob --ether arp --network lan"),
     ],
 )
@@ -116,6 +117,39 @@ def test_a_port_is_blocked_and_limited(house: House, ctl: Operator) -> None:
     ctl.done(f"set {port['id']} --stations 3 --storm-packets-per-s 0")
     (port,) = ctl.items("ports bob")
     assert (port["is_blocked"], port["limits"]["stations"]) == (False, 3)
+
+
+def test_somebody_is_banned_and_let_in_again(house: House, ctl: Operator) -> None:
+    station = join(house, 2, "bob")
+    assert ctl.done("ban bob --for 2h --reason loud").startswith("banned bob until ")
+    assert station.close_code
+    (ban,) = ctl.items("bans")
+    assert (ban["user"], ban["network"], ban["reason"]) == ("bob", "", "loud")
+    assert "1 h 59 min" in ctl.done("bans") or "2 h" in ctl.done("bans")
+    ctl.done("unban bob")
+    assert ctl.items("bans") == []
+    assert ctl.done("ban addr:10.0.0.0/8 --network lan").startswith("banned 10.0.0.0/8 until ")
+    assert len(ctl.items("bans --network lan")) == 1
+    assert ctl.items("bans --network guests") == []
+
+
+def test_a_user_has_limits_of_its_own(house: House, ctl: Operator) -> None:
+    join(house, 2, "bob")
+    assert "set stations 3 MACs for bob" in ctl.done("set bob --stations 3")
+    assert ctl.items("ports bob")[0]["limits"]["stations"] == 3
+    assert ctl.items("limits")[0]["user"] == "bob"
+    ctl.done("set bob --clear")
+    assert ctl.items("limits") == []
+
+
+def test_events_tell_what_was_done_and_by_whom(house: House, ctl: Operator) -> None:
+    join(house, 2, "bob")
+    ctl.done("kick bob")
+    names = [event["name"] for event in ctl.items("events --network lan")]
+    assert names[:1] == ["join"]
+    assert "kick" in names
+    (kick,) = ctl.items("events bob --name kick")
+    assert kick["fields"]["by"] == "root"
 
 
 def test_the_sentence_of_the_server_is_shown(house: House, ctl: Operator) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from vpnws.ctl.reach import answers
 from vpnws.ctl.reach.request import Answer, Request
-from vpnws.errors import ConnectError
+from vpnws.errors import ConnectError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,7 +68,7 @@ class Api:
     def page(self, path: str, query: Mapping[str, str] | None = None, after: str = "") -> Page:
         """Return one page of a list, that after the cursor `after`."""
         asked = {**(query or {}), "limit": str(PAGE_ITEMS), "after": after}
-        return decode(self.get(path, asked), Page)
+        return self._list(path, asked)
 
     def items(self, path: str, query: Mapping[str, str] | None = None) -> Page:
         """Return a list as one page, whatever number of pages the server makes of it."""
@@ -85,7 +85,7 @@ class Api:
 
     def whole(self, path: str) -> Page:
         """Return a short list that has no pages and takes no query."""
-        return decode(self.get(path), Page)
+        return self._list(path, {})
 
     def change(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:
         """Change something; return the answer as JSON. Raises ConnectError, ControlError."""
@@ -103,6 +103,16 @@ class Api:
             answer.close()
             raise
         return answer
+
+    def _list(self, path: str, query: Mapping[str, str]) -> Page:
+        try:
+            return decode(self.get(path, query), Page)
+        except NotFoundError as error:
+            # A list is always there, if only an empty one.
+            raise ConnectError(
+                f"{self.way.shown} knows no {path}: it is older than this program; upgrade it and"
+                " restart it"
+            ) from error
 
     def _read(self, request: Request) -> bytes:
         with closing(self.way.ask(request)) as answer:
