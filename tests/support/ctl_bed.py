@@ -162,6 +162,7 @@ def _ports(query: dict[str, str], _: object) -> object:
         if query.get("user") in (None, port.who.user)
         and query.get("network") in (None, port.network)
         and query.get("port") in (None, port.id)
+        and query.get("mac") in (None, port.announced_mac, *port.macs)
     ]
     return items(*found)
 

@@ -10,8 +10,11 @@ import pytest
 from tests.fakes.control_server import HouseWay
 from tests.fakes.house import House
 from tests.support.ctl_bed import Result
+from tests.support.frames import frame
 from vpnws.ctl.exits import Exit
 from vpnws.ctl.program import cli
+from vpnws.wire.announce import announcements
+from vpnws.wire.ethernet import BROADCAST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from tests.fakes.station import Station
 
 MAC = "02:00:00:00:00:0a"
+SENDER = bytes.fromhex(MAC.replace(":", ""))
 
 
 @pytest.fixture
@@ -78,6 +82,8 @@ def join(house: House, worker: int, user: str, network: str = "lan", mac: str = 
         *("status", "ports", "ports --trunks", "ports ada --network lan", "ports 10.8.0.1"),
         *(f"ports {MAC} --search a", "networks --network lan --search l", "drops --recent"),
         *("events", "events ada --name join --level info --since 1h", "bans", "limits --network x"),
+        *("fdb", f"fdb {MAC} --network lan", "fdb ada", "fdb 1.1 --search lan"),
+        *("who", "who 10.8.0.1 --network lan", "who ada", f"who {MAC}"),
         *("drops 1.1", "trace ada bob --ether arp --network lan"),
     ],
 )
@@ -150,6 +156,34 @@ def test_events_tell_what_was_done_and_by_whom(house: House, ctl: Operator) -> N
     assert "kick" in names
     (kick,) = ctl.items("events bob --name kick")
     assert kick["fields"]["by"] == "root"
+
+
+def test_a_mac_names_a_port_and_is_forgotten(house: House, ctl: Operator) -> None:
+    station = join(house, 2, "bob")
+    station.send(frame(BROADCAST, SENDER))
+    house.loop.settle()
+    assert ctl.items(f"fdb {MAC}")[0]["who"]["user"] == "bob"
+    assert f"MACs         {MAC}" in ctl.done(f"port {MAC}")
+    assert ctl.done(f"flush {MAC}") == "1 FDB entry flushed\n"
+    assert ctl.items(f"fdb {MAC} --search 2.") == []
+    station.send(frame(BROADCAST, SENDER))
+    house.loop.settle()
+    assert ctl.done("flush bob") == "1 FDB entry flushed\n"
+    assert ctl.done("flush --network lan").endswith("flushed\n")
+
+
+def test_a_mac_that_was_only_announced_names_a_port(house: House, ctl: Operator) -> None:
+    join(house, 2, "bob")
+    assert ctl.done(f"kick {MAC}").startswith("kicked 2.")
+
+
+def test_an_address_names_its_station(house: House, ctl: Operator) -> None:
+    station = join(house, 2, "bob")
+    station.send(*announcements(SENDER, [bytes((10, 8, 0, 7))], is_router=False))
+    house.loop.settle()
+    (entry,) = ctl.items("who 10.8.0.7")
+    assert (entry["who"]["user"], entry["mac"], entry["source"]) == ("bob", MAC, "arp")
+    assert ctl.done("kick 10.8.0.7").startswith("kicked 2.")
 
 
 def test_the_sentence_of_the_server_is_shown(house: House, ctl: Operator) -> None:

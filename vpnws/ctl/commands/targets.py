@@ -144,7 +144,10 @@ def _look_up(api: Api, target: Target, network: str) -> list[PortView]:
         port = decode(api.get(f"ports/{target.text}"), PortView)
         return [port] if not network or port.network == network else []
     if target.kind == "mac":
-        return _ports_of(api, _complete(api.items("fdb", {"mac": target.text, "network": network})))
+        query = {"mac": target.text, "network": network}
+        learned = _by_id(api, [each.port for each in api.items("fdb", query).of(FdbView)])
+        # A station that has sent nothing yet has only announced its MAC.
+        return learned or _complete(api.items("ports", query)).of(PortView)
     if target.kind == "ip":
         query = {"ip": target.text, "network": network}
         entries = _complete(api.items("addresses", query)).of(AddressView)
@@ -152,10 +155,6 @@ def _look_up(api: Api, target: Target, network: str) -> list[PortView]:
     query = {"user" if target.kind == "user" else "q": target.text, "network": network}
     ports = _complete(api.items("ports", query)).of(PortView)
     return [port for port in ports if getattr(port.who, target.kind) == target.text]
-
-
-def _ports_of(api: Api, page: Page) -> list[PortView]:
-    return _by_id(api, [entry.port for entry in page.of(FdbView)])
 
 
 def _by_id(api: Api, ids: Sequence[str]) -> list[PortView]:

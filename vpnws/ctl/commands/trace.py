@@ -31,7 +31,7 @@ def trace(call: Call) -> Exit:
     view = decode(data, TraceView)
     if call.output.as_json:
         call.output.document(data)
-    else:
+    elif "unknown" not in (view.source.kind, view.destination.kind):
         _show(call, view)
     for end in (view.source, view.destination):
         _check(end)
