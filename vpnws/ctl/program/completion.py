@@ -42,12 +42,14 @@ complete -o default -F _vpnws_ctl {program}
 """,
     "zsh": """\
 #compdef {program}
-_vpnws_ctl() {{
+compdef _{program} {program}
+_{program}() {{
     local -a found
     found=("${{(@f)$({program} {complete} -- "${{(@)words[2,CURRENT]}}" 2>/dev/null)}}")
-    [[ -n "$found" ]] && compadd -a found || _files
+    if [[ -n "$found" ]]; then compadd -a found; else _files; fi
 }}
-compdef _vpnws_ctl {program}
+# From a directory of $fpath this is the function's first call.
+[[ "$funcstack[1]" = _{program} ]] && _{program}
 """,
     "fish": """\
 function __vpnws_ctl
