@@ -160,6 +160,7 @@ def _ports(query: dict[str, str], _: object) -> object:
         port
         for port in PORTS
         if query.get("user") in (None, port.who.user)
+        and query.get("q", "") in f"{port.who} {port.device}"
         and query.get("network") in (None, port.network)
         and query.get("port") in (None, port.id)
         and query.get("mac") in (None, port.announced_mac, *port.macs)

@@ -172,6 +172,12 @@ def test_a_mac_names_a_port_and_is_forgotten(house: House, ctl: Operator) -> Non
     assert ctl.done("flush --network lan").endswith("flushed\n")
 
 
+def test_a_tap_has_the_name_of_its_device(house: House, ctl: Operator) -> None:
+    assert "device       tap9" in ctl.done("port tap9")
+    refused = ctl("kick tap9")
+    assert (refused.code, "it is a TAP" in refused.err) == (Exit.NOT_FOUND, True)
+
+
 def test_a_mac_that_was_only_announced_names_a_port(house: House, ctl: Operator) -> None:
     join(house, 2, "bob")
     assert ctl.done(f"kick {MAC}").startswith("kicked 2.")

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
+from vpnws.control.trace_target import KINDS
 from vpnws.control.views import AddressView, FdbView, PortView, Who
 from vpnws.ctl.reach.api import Api, Page, decode
 from vpnws.ctl.show import words
@@ -17,8 +18,6 @@ from vpnws.wire.ethernet import format_mac, parse_mac
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-KINDS: Final = ("port", "user", "mac", "ip", "dn", "addr")
-"""What can stand before a target and a colon, to say what it is."""
 FORMS: Final = "a port's id (2.7), a user, a MAC or an IP address; PREFIX:TEXT says which"
 MAX_CANDIDATES: Final = 20
 """So many candidates are listed when a target means several."""
@@ -152,9 +151,9 @@ def _look_up(api: Api, target: Target, network: str) -> list[PortView]:
         query = {"ip": target.text, "network": network}
         entries = _complete(api.items("addresses", query)).of(AddressView)
         return _by_id(api, [entry.port for entry in entries if entry.ip == target.text])
-    query = {"user" if target.kind == "user" else "q": target.text, "network": network}
-    ports = _complete(api.items("ports", query)).of(PortView)
-    return [port for port in ports if getattr(port.who, target.kind) == target.text]
+    ports = _complete(api.items("ports", {"q": target.text, "network": network})).of(PortView)
+    named = [port for port in ports if getattr(port.who, target.kind) == target.text]
+    return named or [port for port in ports if port.device == target.text]
 
 
 def _by_id(api: Api, ids: Sequence[str]) -> list[PortView]:
