@@ -71,11 +71,11 @@ CHANGES = {
     ),
     "unban eve": ("DELETE bans/b1", None),
     "unban b1": ("DELETE bans/b1", None),
-    f"pin {MAC}": ("POST pins", {"network": "lan", "mac": MAC, "user": "alice"}),
-    "pin 10.8.0.7 bob": ("POST pins", {"network": "lan", "mac": MAC, "user": "bob"}),
+    f"pin {MAC}": ("POST pins", {"network": "lan", "mac": MAC, "user": "alice", "dn": ""}),
+    "pin 10.8.0.7 bob": ("POST pins", {"network": "lan", "mac": MAC, "user": "bob", "dn": ""}),
     "pin 02:00:00:00:00:0f bob --network x": (
         "POST pins",
-        {"network": "x", "mac": "02:00:00:00:00:0f", "user": "bob"},
+        {"network": "x", "mac": "02:00:00:00:00:0f", "user": "bob", "dn": ""},
     ),
     f"unpin {MAC}": ("DELETE pins/p1", None),
     "set 1.2 --storm-packets-per-s 50 --egress-bytes 0": (

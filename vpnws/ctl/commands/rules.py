@@ -13,6 +13,7 @@ from vpnws.ctl.commands.targets import (
     FORMS,
     describe,
     find_identity,
+    find_owner,
     identity_body,
     one_port,
     read_target,
@@ -57,7 +58,8 @@ def pin(call: Call) -> Exit:
     if target.kind not in ("mac", "ip"):
         raise ConfigError(f"{target.said} is not a MAC or an IP address: pin MAC [OWNER]")
     network, mac, owner = _where_and_whose(call)
-    data = call.api.change("POST", "pins", {"network": network, "mac": mac, **identity_body(owner)})
+    whose = {"user": owner.user, "dn": owner.dn}
+    data = call.api.change("POST", "pins", {"network": network, "mac": mac, **whose})
     if call.output.as_json:
         show_changes(call, [data])
     else:
@@ -110,7 +112,7 @@ def _where_and_whose(call: Call) -> tuple[str, str, Who]:
     """Return network, MAC and owner of what to pin. Raises NotFoundError, AmbiguousError."""
     target = read_target(call.options.target)
     if target.kind == "mac" and call.options.owner and call.network:
-        owner = find_identity(call.api, read_target(call.options.owner), call.network)
+        owner = find_owner(call.api, read_target(call.options.owner), call.network)
         return call.network, target.text, owner
     found = mac_entries(call, target)
     if len(found) > 1:
@@ -120,10 +122,10 @@ def _where_and_whose(call: Call) -> tuple[str, str, Who]:
         )
     ((network, mac, entry),) = found
     if call.options.owner:
-        return network, mac, find_identity(call.api, read_target(call.options.owner), network)
+        return network, mac, find_owner(call.api, read_target(call.options.owner), network)
     if not entry.who.user and not entry.who.dn:
         raise ConfigError(f"{mac} has no owner with a user or a DN: name one behind the MAC")
-    return network, mac, Who(user=entry.who.user, dn="" if entry.who.user else entry.who.dn)
+    return network, mac, entry.who
 
 
 def _told(wanted: dict[str, int]) -> str:

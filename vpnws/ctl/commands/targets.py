@@ -114,16 +114,38 @@ def find_identity(api: Api, target: Target, network: str = "") -> Who:
     """
     if target.kind in ("user", "dn", "addr"):
         return Who(**{target.kind: target.text})
-    found = {_identity_of(port.who): port for port in find_ports(api, target, network)}
-    if len(found) > 1:
-        raise AmbiguousError(
-            f"{target.said} means {len(found)} stations: name one by its user",
-            tuple(describe(port) for port in list(found.values())[:MAX_CANDIDATES]),
-        )
-    (who,) = found
+    who = _identity_of(_one_name(target, find_ports(api, target, network)))
     if who == Who():
         raise NotFoundError(f"{target.said} has neither user nor DN nor address: name one yourself")
     return who
+
+
+def find_owner(api: Api, target: Target, network: str = "") -> Who:
+    """Return the whole name, user and DN, of whom `target` means.
+
+    A user or a DN that is away is taken as it is. Raises NotFoundError, AmbiguousError.
+    """
+    try:
+        who = _one_name(target, find_ports(api, target, network))
+    except NotFoundError:
+        if target.kind not in ("user", "dn"):
+            raise
+        who = Who(**{target.kind: target.text})
+    if not who.user and not who.dn:
+        raise NotFoundError(f"{target.said} has neither user nor DN: name the owner")
+    return who
+
+
+def _one_name(target: Target, ports: Sequence[PortView]) -> Who:
+    """Return what all of `ports` are called. Raises AmbiguousError."""
+    found = {(port.who.user, port.who.dn, port.who.addr): port for port in ports}
+    names = {(user, dn) for user, dn, _ in found}
+    if len(names) > 1 or (names == {("", "")} and len(found) > 1):
+        raise AmbiguousError(
+            f"{target.said} means {len(found)} stations: name one by its user or its port",
+            tuple(describe(port) for port in list(found.values())[:MAX_CANDIDATES]),
+        )
+    return ports[0].who
 
 
 def identity_body(who: Who) -> dict[str, str]:
