@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 HTML = "text/html"
 
 
-def status_of(path: Path) -> str:
+def status_of(path: Path, answer_s: float = 5.0) -> str:
     """Return what is said when `path` cannot be used."""
     with pytest.raises(ConnectError) as caught:
-        UnixWay(path, "me", answer_s=0.05).ask(request.Request("api/v1/status"))
+        UnixWay(path, "me", answer_s=answer_s).ask(request.Request("api/v1/status"))
     return str(caught.value)
 
 
@@ -85,7 +85,8 @@ class TestSocket:
 
     def test_a_server_that_hangs(self, tmp_path: Path) -> None:
         with answering(tmp_path / "s", None):
-            assert "said nothing for 0 s: it hangs or is overloaded" in status_of(tmp_path / "s")
+            said = status_of(tmp_path / "s", answer_s=0.05)
+        assert "said nothing for 0 s: it hangs or is overloaded" in said
 
     @pytest.mark.parametrize("data", [b"", b"SSH-2.0-OpenSSH\r\n", b"\x00\x01\x02"])
     def test_a_server_of_something_else(self, tmp_path: Path, data: bytes) -> None:

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
     from tests.support.ctl_bed import Bed
 
-WORDS_S = 0.3
-"""How long the last words of a server are waited for here."""
-
 
 class TestTerminal:
     def test_a_narrow_terminal_leaves_columns_out_and_says_which(self, ctl: Bed) -> None:
@@ -140,10 +137,12 @@ class TestCapture:
             if has_last_words:
                 assert ctl.server.environs[-1]["connection"].recv(1) == b""
                 yield last
-            is_over.wait(10)
+            else:
+                is_over.wait(10)
 
         ctl.server.answers["GET capture"] = lambda *_: Reply(stream(), kind=PCAPNG)
-        code = f"from vpnws.ctl.commands import capture; capture.LAST_WORDS_S = {WORDS_S};"
+        words_s = 10 if has_last_words else 0.2
+        code = f"from vpnws.ctl.commands import capture; capture.LAST_WORDS_S = {words_s};"
         run = "from vpnws.ctl.program.cli import main; import sys; sys.exit(main())"
         process = subprocess.Popen(
             [

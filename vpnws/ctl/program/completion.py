@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 COMPLETE: Final = "complete"
 """The hidden command that the scripts call; the words of the line follow it."""
-ANSWER_S: Final = 1.0
+ANSWER_S: Final = 2.0
 """A server that takes longer gives no words: somebody waits at the keyboard."""
 MAX_WORDS: Final = 1000
 """No more words than this are offered."""
