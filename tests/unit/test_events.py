@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 RESERVED: Final = {"time", "process", "level", "event", "message"}
 """What every line of a JSON log has besides."""
 PLANNED: Final = {
-    Event.PIN,
-    Event.UNPIN,
     Event.CAPTURE,
     Event.HOOK_FAILED,
 }

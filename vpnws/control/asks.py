@@ -13,9 +13,7 @@ from vpnws.control.paging import DEFAULT_LIMIT, Filter, Rows, Text
 from vpnws.control.rules import Rule
 from vpnws.control.trace_facts import EndsFacts, WayFacts
 from vpnws.control.views import (
-    AddressView,
     DropView,
-    FdbView,
     FindingView,
     Limits,
     NetworkView,
@@ -201,35 +199,6 @@ class RuleList(Struct, frozen=True):
 
 class RulesAsk(Ask[RuleList], frozen=True):
     """Which rules hold?"""
-
-
-class FdbAsk(Ask[Rows[FdbView]], frozen=True, kw_only=True):
-    """Which MACs does this process have, and which has it reserved?"""
-
-    filter: Filter = Filter()
-
-
-class AddressesAsk(Ask[Rows[AddressView]], frozen=True, kw_only=True):
-    """Which IP addresses has this process heard on its ports?"""
-
-    filter: Filter = Filter()
-
-
-class FlushAsk(Ask[Done], frozen=True, kw_only=True):
-    """Forget where MACs are: one, or all of a port of this process, or all of a network."""
-
-    network: str = ""
-    mac: str = ""
-    port: str = ""
-    by: str = ""
-
-
-class FreeAsk(Ask[Done], frozen=True, kw_only=True):
-    """Free a MAC that is reserved for a name whose station is away."""
-
-    network: str
-    mac: str
-    by: str = ""
 
 
 class Findings(Struct, frozen=True):

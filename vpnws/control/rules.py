@@ -1,4 +1,4 @@
-"""Rules that an operator makes for identities: bans, and limits for the ports that they get."""
+"""Rules that an operator makes for identities: bans, limits for their ports, and pinned MACs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class RuleError(VpnwsError):
     """A rule names nobody, or an address that is none; the text says what to name."""
 
 
-class Rule(Struct, frozen=True, kw_only=True):
+class Rule(Struct, frozen=True, kw_only=True, tag="rule"):
     """What holds for every station that fits; an empty field fits all."""
 
     user: str = ""
@@ -38,8 +38,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     def id(self) -> str:
         """Name the rule; another one for the same identity takes its place."""
         kind = "ban" if self.limits is None else "limits"
-        whom = "\0".join((kind, self.user, self.dn, self.addr, self.network))
-        return blake2b(whom.encode(errors="replace"), digest_size=ID_BYTES).hexdigest()
+        return _id(kind, self.user, self.dn, self.addr, self.network)
 
     def fits(self, who: Who, network: str) -> bool:
         """Return whether the rule holds for a station of `who` in `network`."""
@@ -59,6 +58,26 @@ class Rule(Struct, frozen=True, kw_only=True):
                 ip_network(self.addr, strict=False)
         except ValueError as error:
             raise RuleError(f"addr is not an address or a network: {error}") from error
+
+
+class Pin(Struct, frozen=True, kw_only=True, tag="pin"):
+    """A MAC that belongs to one identity until it is unpinned."""
+
+    network: str
+    mac: str
+    user: str = ""
+    dn: str = ""
+    by: str = ""
+
+    @property
+    def id(self) -> str:
+        """Name the pin: there is one for each MAC of a network."""
+        return _id("pin", self.network, self.mac)
+
+
+def _id(*words: str) -> str:
+    text = "\0".join(words).encode(errors="replace")
+    return blake2b(text, digest_size=ID_BYTES).hexdigest()
 
 
 def _is_within(address: str, network: str) -> bool:

@@ -252,6 +252,8 @@ class PinView(Struct, frozen=True, kw_only=True):
     mac: str
     user: str = ""
     dn: str = ""
+    by: str = ""
+    """Who said so, as far as the web server knows."""
 
 
 class FindingView(Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from vpnws.server import ini
 from vpnws.server.hang import MIN_HANG_AFTER_S
 from vpnws.server.hooks.checkup import examine_host, line_of
 from vpnws.server.inspect.desk import open_desk
+from vpnws.server.inspect.pins import write_pins
 from vpnws.server.inspect.policies import Policies
 from vpnws.server.journal import Journal
 from vpnws.server.log import STDERR, log_as, never_wait
@@ -109,7 +110,9 @@ class Server:
             fdb.reserve(network, mac, OWN)
         if kept is not None:
             fdb.reserve_claims(kept.claims)
-            self._rules(0).restore(kept.rules)
+            rules = self._rules(0)
+            rules.restore(kept.rules)
+            write_pins(fdb, rules)
 
     def keep_claims(self, node: Node) -> None:
         """Write down for the next server named stations' claims and the operator's rules."""
@@ -149,8 +152,9 @@ class Server:
         journal = Journal(self.name_of(slot), self.loop.unix_s)
         node = Node(self.loop, self.uwsgi, self.settings, self.page, self._bus, slot, journal)
         self.peers = Inquiries(self.loop, self.page, self._mailboxes, slot, self.name_of)
-        self.policies = Policies(node, self._rules(slot))
-        open_desk(self.peers, node, self.policies, self.name_of(slot))
+        rules = self._rules(slot)
+        self.policies = Policies(node, rules)
+        open_desk(self.peers, node, self.policies, rules, self.name_of(slot))
         return node
 
     def _rules(self, slot: int) -> SharedRules:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from vpnws.switch.entry import Entry, LocalPort
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from vpnws.switch.location import Location
     from vpnws.switch.port import AccessPort
@@ -55,6 +55,12 @@ class KnownMacs:
         """Return the MACs learned on `port`."""
         local = self._local_ports.get(port.id)
         return frozenset(local.stations if local is not None else ())
+
+    def here(self) -> Iterator[tuple[bytes, AccessPort]]:
+        """Yield each MAC of this process's ports, with its port."""
+        for mac, entry in self.entries.items():
+            if entry.local is not None:
+                yield mac, entry.local.port
 
     def port_here(self, mac: bytes) -> AccessPort | None:
         """Return the port of this process that has `mac`; None if none has."""

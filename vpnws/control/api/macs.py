@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from vpnws.control.asks import AddressesAsk, FdbAsk, FlushAsk, FreeAsk
 from vpnws.control.calls import Call, CallError, Route
+from vpnws.control.mac_asks import AddressesAsk, FdbAsk, FlushAsk, FreeAsk
 from vpnws.control.macs import address_key, check_mac, fdb_key
 from vpnws.control.paging import Filter, Page, Text, merge_pages
 from vpnws.control.ports import command

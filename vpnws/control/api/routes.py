@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from vpnws.control.api import doctor, events, macs, networks, openapi, ports, rules, server, trace
+from vpnws.control.api import (
+    doctor,
+    events,
+    macs,
+    networks,
+    openapi,
+    pins,
+    ports,
+    rules,
+    server,
+    trace,
+)
 from vpnws.control.calls import Call, Response, Route
 
 _SUBJECTS: Final = (
@@ -12,6 +23,7 @@ _SUBJECTS: Final = (
     *ports.ROUTES,
     *events.ROUTES,
     *macs.ROUTES,
+    *pins.ROUTES,
     *networks.ROUTES,
     *rules.ROUTES,
     *trace.ROUTES,

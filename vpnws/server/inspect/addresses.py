@@ -19,7 +19,7 @@ from vpnws.wire.ethernet import format_mac
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vpnws.control.asks import AddressesAsk
+    from vpnws.control.mac_asks import AddressesAsk
     from vpnws.control.views import FieldValue
     from vpnws.server.node import Node
     from vpnws.switch.addresses import Address, News

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vpnws.control import asks
+from vpnws.control import asks, mac_asks
 from vpnws.server.inspect.addresses import AddressViews
 from vpnws.server.inspect.commands import Commands
 from vpnws.server.inspect.drops import DropViews
@@ -13,6 +13,7 @@ from vpnws.server.inspect.fdb import FdbViews
 from vpnws.server.inspect.flushing import Flushing
 from vpnws.server.inspect.live import LiveViews
 from vpnws.server.inspect.networks import NetworkViews
+from vpnws.server.inspect.pins import Pins
 from vpnws.server.inspect.ports import PortViews
 from vpnws.server.inspect.processes import ProcessViews
 from vpnws.server.inspect.search import Search
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
     from vpnws.control.asks import Peers
     from vpnws.server.inspect.policies import Policies
     from vpnws.server.node import Node
+    from vpnws.server.peers.shared_rules import SharedRules
 
 
-def open_desk(peers: Peers, node: Node, policies: Policies, process: str) -> None:
+def open_desk(
+    peers: Peers, node: Node, policies: Policies, rules: SharedRules, process: str
+) -> None:
     """Have what `node` has and does be seen and commanded; `process` is its name."""
     ports = PortViews(node, process)
     commands = Commands(node)
@@ -47,8 +51,11 @@ def open_desk(peers: Peers, node: Node, policies: Policies, process: str) -> Non
     peers.serve(asks.MakeRuleAsk, policies.make)
     peers.serve(asks.RemoveRuleAsk, policies.remove)
     peers.serve(asks.RulesAsk, policies.list_rules)
-    flushing = Flushing(node)
-    peers.serve(asks.FdbAsk, FdbViews(node, process).list)
-    peers.serve(asks.AddressesAsk, AddressViews(node).list)
-    peers.serve(asks.FlushAsk, flushing.flush)
-    peers.serve(asks.FreeAsk, flushing.free)
+    flushing, pins = Flushing(node), Pins(node, rules)
+    peers.serve(mac_asks.PinAsk, pins.make)
+    peers.serve(mac_asks.UnpinAsk, pins.remove)
+    peers.serve(mac_asks.PinsAsk, pins.list)
+    peers.serve(mac_asks.FdbAsk, FdbViews(node, rules, process).list)
+    peers.serve(mac_asks.AddressesAsk, AddressViews(node).list)
+    peers.serve(mac_asks.FlushAsk, flushing.flush)
+    peers.serve(mac_asks.FreeAsk, flushing.free)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
@@ -14,11 +15,15 @@ from vpnws.switch.guard.claims import OWN
 from vpnws.wire.ethernet import format_mac, parse_mac
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from vpnws.control.asks import FdbAsk
+    from vpnws.control.mac_asks import FdbAsk
+    from vpnws.control.rules import Pin
+    from vpnws.control.views import FdbKind
     from vpnws.server.node import Node
     from vpnws.server.peers.reserved import ReservedMac
+    from vpnws.server.peers.shared_rules import SharedRules
+    from vpnws.switch.location import Location
     from vpnws.switch.networks import Network
     from vpnws.switch.port import AccessPort
 
@@ -28,9 +33,10 @@ NOBODY: Final = Who()
 class FdbViews:
     """The MACs of one process, as control sees them."""
 
-    def __init__(self, node: Node, process: str) -> None:
-        """`process` is the name of the process that `node` serves."""
+    def __init__(self, node: Node, rules: SharedRules, process: str) -> None:
+        """`rules` has the pins; `process` is the name of the process that `node` serves."""
         self._node = node
+        self._rules = rules
         self._process = process
 
     def list(self, ask: FdbAsk) -> Rows[FdbView]:
@@ -46,31 +52,41 @@ class FdbViews:
     def _views(self, wanted: Filter, start: Key) -> Iterator[FdbView]:
         """Make views one by one, in the order of `fdb_key`, of what stands after `start`."""
         networks = {network.name: network for network in self._node.switch.networks}
-        reserved: dict[str, dict[bytes, ReservedMac]] = {}
-        for each in self._node.shared.reserved:
-            reserved.setdefault(each.network, {})[each.mac] = each
-        owners = self._owners() if reserved else {}
+        away = self._away()
         mac, ip = wanted_mac(wanted), wanted_ip(wanted)
-        for name in sorted({*networks, *reserved}):
+        for name in sorted({*networks, *away}):
             if wanted.network not in ("", name) or (start and name < str(start[0])):
                 continue
-            network = networks.get(name)
-            own = network.fdb.known.entries if network is not None else {}
-            away = reserved.get(name, {})
-            macs = {one for one, entry in own.items() if entry.local is not None}.union(away)
+            network, views = networks.get(name), away.get(name, {})
+            macs = set(views)
+            if network is not None:
+                macs.update(one for one, _port in network.fdb.known.here())
             if mac is not None:
                 macs &= {mac}
             if ip is not None:
-                macs &= (
-                    {each.mac for each in network.addresses if each.ip == ip} if network else set()
-                )
+                addresses = network.addresses if network is not None else ()
+                macs &= {each.mac for each in addresses if each.ip == ip}
             for one in sorted(macs):
                 if is_after((name, format_mac(one)), start):
-                    view = self._learned(network, one) if network is not None else None
-                    if view is None and one in away:
-                        view = self._reserved(away[one], owners.get((name, one), NOBODY))
+                    learned = self._learned(network, one) if network is not None else None
+                    view = learned or (views[one]() if one in views else None)
                     if view is not None:
                         yield view
+
+    def _away(self) -> dict[str, dict[bytes, Callable[[], FdbView | None]]]:
+        """Return what makes the views of MACs whose owners are away, by network and MAC."""
+        away: dict[str, dict[bytes, Callable[[], FdbView | None]]] = {}
+        reserved = list(self._node.shared.reserved)
+        owners = self._owners() if reserved else {}
+        for each in reserved:
+            who = owners.get((each.network, each.mac), NOBODY)
+            away.setdefault(each.network, {})[each.mac] = partial(self._reserved, each, who)
+        # All processes know all pins: one of them shows those that are nowhere.
+        for pin in self._rules.pins() if self._node.slot == 0 else ():
+            mac = parse_mac(pin.mac)
+            if mac is not None:
+                away.setdefault(pin.network, {})[mac] = partial(self._pinned, pin, mac)
+        return away
 
     def _learned(self, network: Network, mac: bytes) -> FdbView | None:
         """Return the view of a MAC on a port of this process; None if it is elsewhere since."""
@@ -84,7 +100,7 @@ class FdbViews:
         return FdbView(
             network=network.name,
             mac=format_mac(mac),
-            kind="own" if port.claim_on(mac) == OWN else "learned",
+            kind=_kind_of(port, mac, there),
             port=short_name(node.slot, port.id),
             process=self._process,
             who=who_at(node, port),
@@ -107,6 +123,14 @@ class FdbViews:
             until_s=loop.unix_s() + (there.until_s - loop.now()),
         )
 
+    def _pinned(self, pin: Pin, mac: bytes) -> FdbView | None:
+        """Return the view of a pinned MAC, unless it is somewhere."""
+        there = self._node.switch.locate(pin.network, mac)
+        if there is None or there.is_somewhere:
+            return None
+        who = Who(user=pin.user, dn=pin.dn)
+        return FdbView(network=pin.network, mac=pin.mac, kind="pinned", who=who)
+
     def _owners(self) -> dict[tuple[str, bytes], Who]:
         """Return whose the MACs were of stations that have left, by network and MAC."""
         return {
@@ -115,6 +139,12 @@ class FdbViews:
             if gone.identity is not None
             for mac in gone.macs
         }
+
+
+def _kind_of(port: AccessPort, mac: bytes, there: Location | None) -> FdbKind:
+    if there is not None and there.is_pinned:
+        return "pinned"
+    return "own" if port.claim_on(mac) == OWN else "learned"
 
 
 def wanted_mac(wanted: Filter) -> bytes | None:

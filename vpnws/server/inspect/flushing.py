@@ -15,7 +15,7 @@ from vpnws.wire.ethernet import parse_mac
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vpnws.control.asks import FlushAsk, FreeAsk
+    from vpnws.control.mac_asks import FlushAsk, FreeAsk
     from vpnws.control.views import FieldValue
     from vpnws.server.node import Node
     from vpnws.switch.networks import Network
@@ -75,8 +75,7 @@ class Flushing:
             return
         for network in networks:
             if network.name == ask.network:
-                known = network.fdb.known
-                all_here = [mac for mac in known.entries if known.port_here(mac) is not None]
+                all_here = [mac for mac, _port in network.fdb.known.here()]
                 yield network, [_read_mac(ask.mac)] if ask.mac else all_here
 
     def _of_port(self, name: str) -> tuple[Network, list[bytes]]:
