@@ -10,12 +10,20 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.live.server import TwoWorkers, reach
+from tests.support.ca import password_line
+from tests.support.markdown import blocks
+from tests.support.plain_nginx import PlainNginx
+from tests.support.prerequisites import require
+from tests.support.prometheus import Prometheus
 from tests.support.promtool import check_metrics
+from tests.support.raw_client import RawClient
+from tests.support.sources import ROOT
 from tests.support.uwsgi_client import UwsgiClient
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from tests.live.server import Station
 
@@ -104,6 +112,51 @@ def test_counters_are_true_while_a_worker_is_killed() -> None:
             after = samples(scrape(server))
         check_growth(last, after)
         assert total(after, frames, process="worker 1", direction="in") >= FRAMES
+
+
+def test_a_real_prometheus_reads_them_as_the_page_says(tmp_path: Path) -> None:
+    require("nginx", "openssl", "prometheus")
+    users, password = tmp_path / "htpasswd-metrics", tmp_path / "vpnws.password"
+    users.write_text(password_line("prometheus", "s3cret"))
+    password.write_text("s3cret")
+    page = (ROOT / "docs/metrics.md").read_text()
+    location, config = (block.text for block in blocks(page) if block.language in ("nginx", "yaml"))
+    with TwoWorkers({}) as server, server.station(1) as a, server.station(2) as b:
+        reach(a, b)
+        location = put(location, "/etc/nginx/vpnws/htpasswd-metrics", str(users))
+        location = put(location, "/run/vpnws/vpnws.sock", str(server.socket_path))
+        with PlainNginx(server.socket_path, location) as nginx:
+            for old, new in (
+                ("/etc/prometheus/vpnws-rules.yml", str(ROOT / "deploy/prometheus-rules.yml")),
+                ("/etc/prometheus/vpnws.password", str(password)),
+                ("scheme: https", "scheme: http"),
+                ("vpn.example.org", f"127.0.0.1:{nginx.port}"),
+            ):
+                config = put(config, old, new)
+            with Prometheus(f"global: {{scrape_interval: 1s}}\n{config}") as prometheus:
+                wait_for(lambda: prometheus.query("vpnws_process_up"), 20, "the first scrape")
+                assert prometheus.query('up{job="vpnws"}') == [1]
+                assert prometheus.query("sum(vpnws_process_up)") == [2]
+                assert prometheus.query("sum(vpnws_joins_total)") == [2]
+                assert prometheus.query("count(vpnws_port_frames_total)") == [4]
+                assert {rule["health"] for rule in prometheus.rules()} <= {"ok", "unknown"}
+                assert len(prometheus.rules()) >= 10
+            with UwsgiClient(server.socket_path) as station:
+                answer = station.ask({"PATH_INFO": "/vpn_metrics/metrics"}, key=None)
+                assert answer.status == 400, "only the location grants it"
+            assert status_of(nginx.port, "/vpn_metrics/metrics") == 401
+
+
+def status_of(port: int, path: str) -> int:
+    """Return what nginx answers to whoever has no password."""
+    with RawClient("127.0.0.1", port) as client:
+        return client.request(path).status
+
+
+def put(text: str, old: str, new: str) -> str:
+    """Replace what a page has by what there is here."""
+    assert text.count(old) == 1
+    return text.replace(old, new)
 
 
 def kill_and_scrape(server: TwoWorkers, first: Samples) -> Samples:

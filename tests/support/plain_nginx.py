@@ -50,6 +50,7 @@ http {{
             uwsgi_param VPNWS_ENDPOINT control;
             uwsgi_pass  unix:{socket};
         }}
+        {locations}
     }}
 }}
 """
@@ -60,9 +61,10 @@ class PlainNginx(Service):
 
     name = "nginx"
 
-    def __init__(self, uwsgi_socket: Path) -> None:
-        """Plan one that passes requests on to `uwsgi_socket`."""
+    def __init__(self, uwsgi_socket: Path, locations: str = "") -> None:
+        """Plan one that passes requests on to `uwsgi_socket`, with more `locations`."""
         super().__init__()
+        self._locations = locations
         self.port = free_port()
         self._uwsgi_socket = uwsgi_socket
 
@@ -76,6 +78,7 @@ class PlainNginx(Service):
             port=self.port,
             socket=self._uwsgi_socket,
             control=CONTROL,
+            locations=self._locations,
         )
         (self.directory / "nginx.conf").write_text(text)
 
