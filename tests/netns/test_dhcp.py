@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
+import subprocess
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +16,7 @@ from tests.support.markdown import blocks, commands
 from tests.support.prerequisites import require, require_tap
 from tests.support.routing import MODES_PAGE
 from tests.support.service import Service
-from tests.support.site import HTTP, RouterSite
+from tests.support.site import BRIDGE_ADDRESS, HTTP, RouterSite
 from tests.support.vpn import TAP
 from tests.support.waiting import wait_for
 
@@ -91,7 +94,7 @@ def test_a_whole_class_that_asks_at_once_gets_its_leases(here: Path) -> None:
                 assert each.log_text().count("discover") <= 3
 
 
-def test_a_lease_is_renewed_and_given_up(here: Path) -> None:
+def test_a_lease_is_renewed_and_given_up_and_the_switch_hears_it(here: Path) -> None:
     with RouterSite(1) as site:
         site.wait_for_uplink()
         site.client(site.lan.stations[0], HTTP)
@@ -101,10 +104,56 @@ def test_a_lease_is_renewed_and_given_up(here: Path) -> None:
             # udhcpc renews at this signal as it does at half of the lease's time.
             asking.process.send_signal(signal.SIGUSR1)
             asking.wait_for_log(OBTAINED, 2)
-            has_address = partial(addressed, site.lan.stations[0])
+            station = site.lan.stations[0]
+            has_address = partial(addressed, station)
             assert has_address()
+            (leased,) = re.findall(
+                r"inet (10\.8\.0\.\d+)", station.ip(f"-4 address show dev {TAP}")
+            )
+            mac = mac_of(station, TAP)
+            assert who(site)[leased][:2] == (mac, "dhcp")
+            hears_arp_and_nd(site, mac, leased)
             asking.process.send_signal(signal.SIGUSR2)
             wait_for(lambda: not has_address(), 5, "the address to be given up")
+            wait_for(lambda: leased not in who(site), 5, "the switch to forget it")
+
+
+def hears_arp_and_nd(site: RouterSite, mac: str, leased: str) -> None:
+    """See that the switch hears both ends of a ping, over IPv4 and over IPv6."""
+    station = site.lan.stations[0]
+    station.run(f"ping -c 1 -W 2 {BRIDGE_ADDRESS}")
+    gateway = mac_of(site.lan.server, "vpn0")
+    assert who(site)[leased][0] == mac
+    assert who(site)[BRIDGE_ADDRESS][:2] == (gateway, "arp")
+    local, router = (
+        link_local(each, name) for each, name in ((station, TAP), (site.lan.server, "vpn0"))
+    )
+    station.run(f"ping -6 -c 1 -W 2 {router}%{TAP}")
+    there = who(site)
+    assert (there[local][:2], there[router][:2]) == ((mac, "nd"), (gateway, "nd"))
+    ports = {there[address][2] for address in (local, leased)}
+    assert len(ports) == 1
+    assert ports != {there[router][2]}
+
+
+def who(site: RouterSite) -> dict[str, tuple[str, str, str]]:
+    """Return what vpnws-ctl says of who has which address: its MAC, how it was heard, its port."""
+    command = [sys.executable, "-m", "vpnws.ctl", "--socket", str(site.uwsgi.socket_path)]
+    done = subprocess.run([*command, "who", "--json"], check=True, capture_output=True, text=True)
+    rows = json.loads(done.stdout)["items"]
+    return {row["ip"]: (row["mac"], row["source"], row["port"]) for row in rows}
+
+
+def mac_of(namespace: Namespace, device: str) -> str:
+    """Return the MAC of a device."""
+    (mac,) = re.findall(r"link/ether (\S+)", namespace.ip(f"link show dev {device}"))
+    return str(mac)
+
+
+def link_local(namespace: Namespace, device: str) -> str:
+    """Return the IPv6 address that a device has made itself."""
+    shown = namespace.ip(f"-6 address show dev {device} scope link")
+    return str(re.findall(r"inet6 (fe80\S+)/", shown)[0])
 
 
 def addressed(station: Namespace) -> bool:
