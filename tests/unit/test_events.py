@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 RESERVED: Final = {"time", "process", "level", "event", "message"}
 """What every line of a JSON log has besides."""
 PLANNED: Final = {
-    Event.CAPTURE,
     Event.HOOK_FAILED,
 }
 """Rows whose parts of the server are being built. Whoever notes one takes it off this list."""

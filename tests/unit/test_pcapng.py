@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import struct
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.captures import statistics, tshark
 from tests.support.frames import frame, ipv4, mac, udp
 from vpnws.control import pcapng
 from vpnws.control.pcapng import MAX_TEXT_BYTES, Direction, Packet, PcapngWriter
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 NOW_S = 1_700_000_000.25
 ANNA, BOB = ("2.7", "network=blue user=anna"), ("1.9", "network=blue user=bob")
 """Ports, and what is said of them."""
-STATISTICS, RECEIVED, LOST = 5, 4, 5
 HOSTILE = "\"'; $(reboot) <script>\n\0\u202e\udcff" + "é" * MAX_TEXT_BYTES
 
 
@@ -40,31 +39,6 @@ def packet(
         comment=comment,
         lost=lost,
     )
-
-
-def tshark(capture: bytes, *fields: str) -> list[list[str]]:
-    """Return these fields of each frame, as tshark reads them from a pipe."""
-    arguments = [word for field in fields for word in ("-e", field)]
-    command = ["tshark", "-n", "-r", "-", "-T", "fields", *arguments]
-    done = subprocess.run(command, input=capture, capture_output=True, check=True, timeout=60)
-    return [line.split("\t") for line in done.stdout.decode().splitlines()]
-
-
-def statistics(capture: bytes) -> list[dict[int, int]]:
-    """Return the options of each statistics block, as numbers."""
-    found = []
-    while capture:
-        kind, size = struct.unpack_from("<II", capture)
-        assert capture[size - 4 : size] == capture[4:8]
-        if kind == STATISTICS:
-            options, rest = {}, capture[20 : size - 4]
-            while rest[:2] != bytes(2):
-                code, length = struct.unpack_from("<HH", rest)
-                options[code] = int.from_bytes(rest[4 : 4 + length], "little")
-                rest = rest[4 + length + -length % 4 :]
-            found.append(options)
-        capture = capture[size:]
-    return found
 
 
 class TestTwoPorts:
@@ -126,7 +100,7 @@ class TestTwoPorts:
         assert "Number of stat entries = 1" in told
 
     def test_the_statistics_count_what_was_lost(self, capture: bytes) -> None:
-        assert [(each[RECEIVED], each[LOST]) for each in statistics(capture)] == [(2, 0), (8, 7)]
+        assert statistics(capture) == [(2, 0), (8, 7)]
 
     def test_tcpdump_reads_it_from_a_pipe(self, capture: bytes) -> None:
         told = subprocess.run(

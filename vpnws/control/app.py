@@ -20,6 +20,7 @@ from vpnws.control.calls import (
     Route,
     to_json,
 )
+from vpnws.control.captures import Captures
 from vpnws.control.crosssite import check_token, make_token, refuse_other_sites, refuse_unclear
 from vpnws.control.metrics.scrape import get_metrics
 from vpnws.control.page.serve import find_page
@@ -28,9 +29,9 @@ from vpnws.control.reading import read_body, read_query
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from vpnws.control.about import About
     from vpnws.control.asks import Peers
     from vpnws.control.caller import Caller
-    from vpnws.control.calls import About
 
 API: Final = "/api/v1/"
 METRICS: Final = "/metrics"
@@ -60,6 +61,7 @@ class ControlApp:
         self._secret = secret
         self._open_caller = open_caller
         self._live = LiveHub(peers, about)
+        self._captures = Captures(peers, about)
 
     def __call__(
         self, environ: Mapping[str, Any], start_response: StartResponse
@@ -79,6 +81,7 @@ class ControlApp:
             self._about,
             self._open_caller,
             self._live,
+            self._captures,
             by=by,
             token=make_token(self._secret, by),
             accept=environ.get("HTTP_ACCEPT", ""),

@@ -12,8 +12,10 @@ from msgspec import Struct
 from vpnws.errors import VpnwsError
 
 if TYPE_CHECKING:
+    from vpnws.control.about import About
     from vpnws.control.asks import Peers
     from vpnws.control.caller import Caller
+    from vpnws.control.captures import Captures
 
 MAX_BODY_BYTES: Final = 65536
 """A longer body of a request is refused."""
@@ -68,18 +70,6 @@ class Live(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class About:
-    """What control knows of the server that it belongs to."""
-
-    version: str
-    mode: str
-    since_s: float
-    """When the server started, in Unix time."""
-    unix_s: Callable[[], float]
-    """Returns the Unix time."""
-
-
-@dataclass(frozen=True, slots=True)
 class Call:
     """One request, read and judged."""
 
@@ -88,6 +78,7 @@ class Call:
     open_caller: Callable[[], Caller]
     """Returns who asks, for a stream to watch. Raises OSError if that has gone already."""
     live: Live
+    captures: Captures
     path: dict[str, str] = field(default_factory=dict)
     """The parts of the path that a route names, such as `id`."""
     query: Any = None

@@ -78,6 +78,7 @@ FIELDS: Final[dict[str, str]] = {
     "limits": "The new limits.",
     "hook": "The setting or the URL that failed.",
     "check": "What was looked at.",
+    "lost": "Copies of frames that a capture has lost.",
     "by": "Who asked for it, as far as the web server knows.",
 }
 """Every field that an event can have, and what it means. A field that is empty is left out."""
@@ -193,8 +194,8 @@ EVENTS: Final[dict[Event, EventKind]] = {
     ),
     Event.CAPTURE: EventKind(
         "info",
-        "An operator began to capture frames.",
-        ("port", "network", "mac", "seconds", "by"),
+        "An operator began to capture frames, or such a capture has ended.",
+        ("port", "network", "mac", "seconds", "count", "lost", "by"),
     ),
     Event.UPLINK_UP: EventKind(
         "info",

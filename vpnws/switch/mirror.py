@@ -102,19 +102,22 @@ class Copy(NamedTuple):
 class Mirror:
     """The copies of one process for one who looks at them, until they are taken."""
 
-    __slots__ = ("_copies", "_on_copies", "_size_bytes", "lost", "wanted")
+    __slots__ = ("_copies", "_on_copies", "_size_bytes", "lost", "seen", "wanted")
 
     def __init__(self, wanted: MirrorFilter, on_copies: Callable[[], object]) -> None:
         """Copy what `wanted` matches; call `on_copies` when the first copy waits."""
         self.wanted = wanted
+        self.seen = 0
+        """Frames that matched, in all."""
         self.lost = 0
-        """Copies that found no room, in all."""
+        """Those of them whose copies found no room."""
         self._on_copies = on_copies
         self._copies: deque[Copy] = deque()
         self._size_bytes = 0
 
     def add(self, copy: Copy) -> bool:
         """Keep `copy`; count it as lost and return False if there is no room."""
+        self.seen += 1
         size_bytes = self._size_bytes + COPY_BYTES + len(copy.data)
         if len(self._copies) >= MAX_MIRROR_FRAMES or size_bytes > MAX_MIRROR_BYTES:
             self.lost += 1

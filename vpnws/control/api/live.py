@@ -23,9 +23,9 @@ from vpnws.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from vpnws.control.about import About
     from vpnws.control.asks import Answers, LiveRows, Peers
     from vpnws.control.caller import Caller
-    from vpnws.control.calls import About
     from vpnws.control.event_pages import Mark
     from vpnws.control.views import EventView
 

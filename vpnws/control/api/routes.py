@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from vpnws.control.api import (
+    capture,
     doctor,
     events,
     macs,
@@ -28,6 +29,7 @@ _SUBJECTS: Final = (
     *rules.ROUTES,
     *trace.ROUTES,
     *doctor.ROUTES,
+    *capture.ROUTES,
 )
 
 

@@ -13,8 +13,9 @@ from vpnws.control.views import StatusView
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from vpnws.control.about import About
     from vpnws.control.asks import ProcessStatus
-    from vpnws.control.calls import About, Call
+    from vpnws.control.calls import Call
 
 
 class TokenView(Struct, frozen=True):

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric as Family
 
+    from vpnws.control.about import About
     from vpnws.control.asks import Answers, ProcessMetrics
-    from vpnws.control.calls import About, Call
+    from vpnws.control.calls import Call
     from vpnws.control.metrics.reading import Metric
     from vpnws.control.views import PortView
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vpnws.control import asks, mac_asks
+from vpnws.control import asks, capture_asks, mac_asks
 from vpnws.server.inspect.addresses import AddressViews
 from vpnws.server.inspect.commands import Commands
 from vpnws.server.inspect.drops import DropViews
@@ -12,6 +12,7 @@ from vpnws.server.inspect.events import EventViews
 from vpnws.server.inspect.fdb import FdbViews
 from vpnws.server.inspect.flushing import Flushing
 from vpnws.server.inspect.live import LiveViews
+from vpnws.server.inspect.mirroring import Mirroring
 from vpnws.server.inspect.networks import NetworkViews
 from vpnws.server.inspect.pins import Pins
 from vpnws.server.inspect.ports import PortViews
@@ -59,3 +60,7 @@ def open_desk(
     peers.serve(mac_asks.AddressesAsk, AddressViews(node).list)
     peers.serve(mac_asks.FlushAsk, flushing.flush)
     peers.serve(mac_asks.FreeAsk, flushing.free)
+    mirroring = Mirroring(node, peers, process)
+    peers.serve(capture_asks.MirrorAsk, mirroring.mirror)
+    peers.serve(capture_asks.MirrorEndAsk, mirroring.end)
+    peers.serve(capture_asks.CaptureNoteAsk, mirroring.note)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ASK_S: Final = 1.0
 """A process that has not answered after this time counts as missing."""
 MAX_PARTS: Final = 512
-"""Parts of one answer; a longer one is not sent."""
+"""Parts of one message; a longer answer is not sent."""
 MAX_WAITING: Final = 256
 """Inquiries of one process that wait for answers; a further one is refused."""
 _HEAD: Final = struct.Struct("!cBIHH")
@@ -80,6 +80,8 @@ class Inquiries:
         self._handlers: dict[str, tuple[type[Ask[Any]], Callable[[Any], Any]]] = {}
         """By the names of the types of asks."""
         self._waiting: dict[int, _Waiting] = {}
+        self._begun: dict[int, list[bytes]] = {}
+        """The parts that have come of a message, by the slot of its sender."""
         self._numbers = itertools.count(1)
         mine, outside = mailboxes.open(slot)
         self._outboxes = [Outbox(loop, end) for end in outside]
@@ -90,8 +92,12 @@ class Inquiries:
         self._handlers[ask.__name__] = ask, handler
 
     def post(self, slot: int, message: Ask[Any]) -> bool:
-        """Send something that needs no answer; False if there is no room for it now."""
-        return self._outboxes[slot].send(_parts(_POST, self.slot, 0, _encode(message)))
+        """Send something that needs no answer; False if there is no room for it now.
+
+        There is room while nothing else waits to be sent there: what is asked goes first.
+        """
+        outbox = self._outboxes[slot]
+        return outbox.is_clear and outbox.send(_parts(_POST, self.slot, 0, _encode(message)))
 
     def ask(self, ask: Ask[A], slot: int | None = None) -> Answers[A]:
         """Ask the process at `slot`, or all; let others run until they have answered.
@@ -149,9 +155,23 @@ class Inquiries:
         kind, sender, number, index, count = _HEAD.unpack_from(part)
         body = part[_HEAD.size :]
         if kind in (_ASK, _POST):
-            self._answer(kind, sender, number, body)
+            whole = self._join(sender, index, count, body)
+            if whole is not None:
+                self._answer(kind, sender, number, whole)
         elif (waiting := self._waiting.get(number)) is not None:
             waiting.add(sender, kind, body, is_last=index + 1 == count)
+
+    def _join(self, sender: int, index: int, count: int, body: bytes) -> bytes | None:
+        """Return a message once its last part has come; its parts come in a row."""
+        if count == 1 or count > MAX_PARTS:
+            return body if count == 1 else None
+        parts = self._begun.setdefault(sender, [])
+        if index == 0:
+            parts.clear()
+        if index == len(parts):
+            # Else the process that sent the first parts has died.
+            parts.append(body)
+        return b"".join(self._begun.pop(sender)) if len(parts) == count else None
 
     def _answer(self, kind: bytes, sender: int, number: int, body: bytes) -> None:
         name, _, packed = body.partition(b"\0")

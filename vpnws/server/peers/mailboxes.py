@@ -73,6 +73,11 @@ class Outbox:
         self._size_bytes = 0
         self._writer: Watcher | None = None
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether nothing waits for the mailbox to have room."""
+        return not self._parts
+
     def send(self, parts: Sequence[bytes]) -> bool:
         """Send the parts of one message, now or when there is room; False if too much waits."""
         size_bytes = sum(map(len, parts))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from vpnws import __version__
+from vpnws.control.about import About
 from vpnws.control.app import ControlApp
-from vpnws.control.calls import About
 from vpnws.errors import RightsError
 from vpnws.server.web.caller import WebCaller
 from vpnws.server.web.identity import read_identity, text_of
