@@ -208,7 +208,7 @@ class TestItsEnd:
         house.processes[3].loop.reload()
         house.loop.advance(SOON_S)
         assert request.is_over
-        assert statistics(request.body) == [(1, 0)]
+        assert statistics(request.body)[:2] == [(0, 0), (1, 0)]
         assert watched(house) == 0
 
     def test_a_process_that_dies_leaves_no_mirror_on(
@@ -238,6 +238,15 @@ class TestItsEnd:
         assert request.is_over
         assert request.status.startswith("200")
         assert watched(house) == 0
+
+
+class TestASilentOne:
+    def test_says_something_all_the_same(self, house: House, operator: Operator) -> None:
+        request = capture(operator)
+        begun = len(request.body)
+        house.loop.advance(40.0)
+        assert statistics(request.body[begun:]) == [(0, 0)] * 2
+        assert tshark(request.body, "frame.len") == []
 
 
 class TestBounds:

@@ -32,6 +32,11 @@ RENEW_EVERY_S: Final = 1.5
 """The processes are asked to go on this often, so a mirror outlives an ask that gets lost."""
 
 
+BEAT_EVERY_S: Final = 15.0
+"""Something is sent at least this often, for web servers that end a silent stream (nginx after a
+minute), and to notice a caller that has gone."""
+
+
 class Captures:
     """The captures that one process streams."""
 
@@ -92,13 +97,14 @@ class CaptureStream:
         self._by = by
         self._on_close: Callable[[CaptureStream], None] | None = on_close
         self._recording = Recording(wanted.snap, about.unix_s())
-        self._until_s = self._renew_s = caller.now()
+        self._until_s = self._renew_s = self._beat_s = caller.now()
         self._is_over = True
 
     def begin(self, seconds: float) -> None:
         """Have all processes mirror. Raises AskError."""
         now = self._caller.now()
         self._until_s, self._renew_s = now + seconds, now + RENEW_EVERY_S
+        self._beat_s = now + BEAT_EVERY_S
         try:
             answers = self._peers.ask(self._ask)
         except AskError:
@@ -150,6 +156,9 @@ class CaptureStream:
         elif now >= self._renew_s:
             self._renew_s = now + RENEW_EVERY_S
             self._try(self._ask)
+            if now >= self._beat_s:
+                self._beat_s = now + BEAT_EVERY_S
+                self._recording.beat(self._about.unix_s())
 
     def _end(self) -> None:
         """End the mirrors, and write what they have seen and lost."""

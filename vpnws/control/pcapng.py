@@ -127,17 +127,21 @@ class PcapngWriter:
 
     def end(self, now_s: float) -> bytes:
         """Return the statistics of every interface: how many frames, and how many copies lost."""
-        began, ended = _TIME.pack(*_time(self._began_s)), _TIME.pack(*_time(now_s))
-        return b"".join(
-            _block(
-                _STATISTICS,
-                _STATISTICS_FIELDS.pack(number, *_time(now_s)),
-                _option(_STATISTICS_BEGAN, began),
-                _option(_STATISTICS_ENDED, ended),
-                _option(_STATISTICS_RECEIVED, _COUNT.pack(interface.packets + interface.lost)),
-                _option(_STATISTICS_LOST, _COUNT.pack(interface.lost)),
-            )
-            for number, interface in enumerate(self._interfaces)
+        return b"".join(self._statistics(number, now_s) for number in range(len(self._interfaces)))
+
+    def statistics(self, port: str, now_s: float) -> bytes:
+        """Return the statistics of one port's interface so far; they may come again."""
+        return self._statistics(self._number_of(port), now_s)
+
+    def _statistics(self, number: int, now_s: float) -> bytes:
+        interface = self._interfaces[number]
+        return _block(
+            _STATISTICS,
+            _STATISTICS_FIELDS.pack(number, *_time(now_s)),
+            _option(_STATISTICS_BEGAN, _TIME.pack(*_time(self._began_s))),
+            _option(_STATISTICS_ENDED, _TIME.pack(*_time(now_s))),
+            _option(_STATISTICS_RECEIVED, _COUNT.pack(interface.packets + interface.lost)),
+            _option(_STATISTICS_LOST, _COUNT.pack(interface.lost)),
         )
 
     def _number_of(self, port: str) -> int:

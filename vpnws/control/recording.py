@@ -16,8 +16,8 @@ MAX_RECORDING_BYTES: Final = 4 * 1024 * 1024
 """What waits to be read of one capture; further copies are lost and counted."""
 MAX_CHUNK_BYTES: Final = 128 * 1024
 """What is read of a capture at once; one block more may come."""
-LOST_PORT: Final = "lost"
-"""The interface that counts the lost copies of which no later frame of their port tells."""
+SWITCH: Final = "switch"
+"""The first interface. It counts the lost copies of which no later frame of their port tells."""
 
 
 class Recording:
@@ -46,6 +46,12 @@ class Recording:
     def begin(self, version: str, comment: str) -> None:
         """Write what a capture begins with."""
         self._put(self._writer.begin(version, comment))
+        # tcpdump says nothing before it knows an interface.
+        self._put(self._writer.add_port(SWITCH, "copies lost that no frame tells of"))
+
+    def beat(self, now_s: float) -> None:
+        """Write something that says nothing new, so that nobody takes the stream for dead."""
+        self._put(self._writer.statistics(SWITCH, now_s))
 
     def add(self, post: CopiesPost) -> None:
         """Write copies; those that find no room are lost."""
@@ -65,9 +71,7 @@ class Recording:
             self._writer.lose(port, count)
         self._untold.clear()
         lost = sum(max(0, count - self._told[process]) for process, count in seen.items())
-        if lost:
-            self._put(self._writer.add_port(LOST_PORT, "copies lost that no frame tells of"))
-            self._writer.lose(LOST_PORT, lost)
+        self._writer.lose(SWITCH, lost)
         self._put(self._writer.end(now_s))
 
     def read(self) -> bytes:
