@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from vpnws.errors import CapacityError
 from vpnws.switch.port import AccessPort
 from vpnws.wire import trunk
+from vpnws.wire.ethernet import ADDRESSES_BYTES
 from vpnws.wire.records import MAX_FRAME_BYTES
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ MAX_MIRRORS: Final = 4
 MAX_MIRROR_FRAMES: Final = 4096
 """Copies that wait in one mirror; further ones are lost and counted."""
 MAX_MIRROR_BYTES: Final = 4 * 1024 * 1024
-"""The same in bytes: each copy counts as what is kept of its frame, and as COPY_BYTES."""
+"""The same in bytes; one copy more may come. Each counts as what is kept of its frame, and as
+COPY_BYTES."""
 COPY_BYTES: Final = 256
 """A waiting copy counts this much besides the bytes of its frame."""
 MAX_SNAP_BYTES: Final = MAX_FRAME_BYTES
@@ -73,12 +75,12 @@ class MirrorFilter:
         """Return whether frames of `port` that are not dropped may match."""
         return not self.dropped_only and (self.port_id is not None or isinstance(port, AccessPort))
 
-    def matches(self, frame: bytes, network: str, direction: Direction) -> bool:
-        """Return whether a frame of a port that this filter concerns matches."""
+    def matches(self, addresses: bytes, network: str, direction: Direction) -> bool:
+        """Return whether frames with these addresses match, at a port that this concerns."""
         return (
             (self.direction is None or self.direction is direction)
             and (self.network is None or self.network == network)
-            and (self.mac is None or self.mac in (frame[:6], frame[6:12]))
+            and (self.mac is None or self.mac in (addresses[:6], addresses[6:]))
         )
 
 
@@ -115,18 +117,23 @@ class Mirror:
         self._copies: deque[Copy] = deque()
         self._size_bytes = 0
 
-    def add(self, copy: Copy) -> bool:
-        """Keep `copy`; count it as lost and return False if there is no room."""
+    @property
+    def is_full(self) -> bool:
+        """Whether a further copy would be lost."""
+        return len(self._copies) >= MAX_MIRROR_FRAMES or self._size_bytes >= MAX_MIRROR_BYTES
+
+    def add(self, copy: Copy) -> None:
+        """Keep `copy`, for which there is room."""
         self.seen += 1
-        size_bytes = self._size_bytes + COPY_BYTES + len(copy.data)
-        if len(self._copies) >= MAX_MIRROR_FRAMES or size_bytes > MAX_MIRROR_BYTES:
-            self.lost += 1
-            return False
-        self._size_bytes = size_bytes
+        self._size_bytes += COPY_BYTES + len(copy.data)
         self._copies.append(copy)
         if len(self._copies) == 1:
             self._on_copies()
-        return True
+
+    def lose(self) -> None:
+        """Count a frame for whose copy there is no room."""
+        self.seen += 1
+        self.lost += 1
 
     def take(self, max_bytes: int) -> list[Copy]:
         """Take the oldest copies, at most `max_bytes` of them but at least one, if any waits."""
@@ -189,20 +196,45 @@ class _View:
         self._port_id = port.id
         self._lost = 0
 
-    def see(
-        self, frame: bytes, network: str, direction: Direction, reason: Drop | None, now: float
-    ) -> None:
-        """Copy a frame, if the mirror wants it."""
+    def wants(self, sight: _Sight) -> bool:
+        """Return whether the mirror wants these frames."""
+        is_shown = sight.reason is not None or self.has_passing
         wanted = self._mirror.wanted
-        if reason is None and not self.has_passing:
+        return is_shown and wanted.matches(sight.addresses, sight.network, sight.direction)
+
+    def copy(self, frame: bytes, sight: _Sight) -> None:
+        """Copy one of the frames that the mirror wants, or count it as lost."""
+        mirror = self._mirror
+        if mirror.is_full:
+            mirror.lose()
+            self._lost += 1
             return
-        if not wanted.matches(frame, network, direction):
-            return
-        data = frame[: wanted.snap_bytes]
-        copy = Copy(
-            self._port_id, network, direction, reason, now, len(frame), data, lost=self._lost
+        lost, self._lost = self._lost, 0
+        mirror.add(
+            Copy(
+                self._port_id,
+                sight.network,
+                sight.direction,
+                sight.reason,
+                sight.now,
+                len(frame),
+                frame[: mirror.wanted.snap_bytes],
+                lost,
+            )
         )
-        self._lost = 0 if self._mirror.add(copy) else self._lost + 1
+
+
+class _Sight(NamedTuple):
+    """What is seen of frames that pass a port together: all but their bytes."""
+
+    addresses: bytes
+    network: str
+    direction: Direction
+    reason: Drop | None
+    now: float
+
+
+_NOTHING: Final = _Sight(b"", "", Direction.OUT, None, 0.0)
 
 
 class PortWitness:
@@ -223,21 +255,28 @@ class PortWitness:
         if reason is None and not self._has_passing:
             return
         network = self._network or trunk.decode_label(train.label)[2]
-        for frame in train.frames():
-            self._see(frame, network, Direction.IN, reason, now)
+        sight = _Sight(train.addresses, network, Direction.IN, reason, now)
+        views = [view for view in self._views if view.wants(sight)]
+        for frame in train.frames() if views else ():
+            for view in views:
+                view.copy(frame, sight)
 
     def left(self, items: Iterable[bytes], now: float, reason: Drop | None = None) -> None:
         """See items that have left the queue to be written, or are dropped for `reason`."""
         if reason is None and not self._has_passing:
             return
-        frame_at = self._format.frame_at
+        frame_at, network = self._format.frame_at, self._network
+        sight, views = _NOTHING, list[_View]()
         for item in items:
-            network = self._network or trunk.decode_label(trunk.label_of(item))[2]
-            for part in self._format.split(item):
-                self._see(part[frame_at(part) :], network, Direction.OUT, reason, now)
-
-    def _see(
-        self, frame: bytes, network: str, direction: Direction, reason: Drop | None, now: float
-    ) -> None:
-        for view in self._views:
-            view.see(frame, network, direction, reason, now)
+            at = frame_at(item)
+            # All frames of an item have the same addresses, and often the next item has them too.
+            addresses = item[at : at + ADDRESSES_BYTES]
+            if addresses != sight.addresses or not self._network:
+                if not self._network:
+                    network = trunk.decode_label(trunk.label_of(item))[2]
+                sight = _Sight(addresses, network, Direction.OUT, reason, now)
+                views = [view for view in self._views if view.wants(sight)]
+            for part in self._format.split(item) if views else ():
+                frame = part[frame_at(part) :]
+                for view in views:
+                    view.copy(frame, sight)
