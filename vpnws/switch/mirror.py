@@ -130,10 +130,10 @@ class Mirror:
         if len(self._copies) == 1:
             self._on_copies()
 
-    def lose(self) -> None:
-        """Count a frame for whose copy there is no room."""
-        self.seen += 1
-        self.lost += 1
+    def lose(self, frames: int) -> None:
+        """Count frames for whose copies there is no room."""
+        self.seen += frames
+        self.lost += frames
 
     def take(self, max_bytes: int) -> list[Copy]:
         """Take the oldest copies, at most `max_bytes` of them but at least one, if any waits."""
@@ -202,12 +202,21 @@ class _View:
         wanted = self._mirror.wanted
         return is_shown and wanted.matches(sight.addresses, sight.network, sight.direction)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether a further copy would be lost."""
+        return self._mirror.is_full
+
+    def lose(self, frames: int) -> None:
+        """Count frames that the mirror wants and has no room for."""
+        self._lost += frames
+        self._mirror.lose(frames)
+
     def copy(self, frame: bytes, sight: _Sight) -> None:
         """Copy one of the frames that the mirror wants, or count it as lost."""
         mirror = self._mirror
         if mirror.is_full:
-            mirror.lose()
-            self._lost += 1
+            self.lose(1)
             return
         lost, self._lost = self._lost, 0
         mirror.add(
@@ -257,6 +266,10 @@ class PortWitness:
         network = self._network or trunk.decode_label(train.label)[2]
         sight = _Sight(train.addresses, network, Direction.IN, reason, now)
         views = [view for view in self._views if view.wants(sight)]
+        if views and all(view.is_full for view in views):
+            for view in views:
+                view.lose(train.count)
+            return
         for frame in train.frames() if views else ():
             for view in views:
                 view.copy(frame, sight)

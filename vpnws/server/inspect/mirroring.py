@@ -12,7 +12,7 @@ from vpnws.errors import CapacityError
 from vpnws.server.inspect.ports import trunk_name
 from vpnws.server.naming import short_name
 from vpnws.server.port.describe import describe_identity
-from vpnws.switch.mirror import Direction, MirrorFilter
+from vpnws.switch.mirror import COPY_BYTES, Direction, MirrorFilter
 from vpnws.text import log_value
 from vpnws.wire.ethernet import parse_mac
 
@@ -32,9 +32,10 @@ LOOK_EVERY_S: Final = 1.0
 """A process looks for mirrors that have to end this often."""
 SEND_EVERY_S: Final = 0.02
 """Copies wait this long for others that share a message with them, and for room in a mailbox."""
-MAX_SEND_BYTES: Final = 256 * 1024
-"""Copies that one mirror sends at once, SEND_EVERY_S after the ones before. A mirror that gets more
-than that loses copies."""
+MAX_SEND_BYTES: Final = 64 * 1024
+"""Copies that one mirror sends at once, each with COPY_BYTES besides its frame."""
+SEND_SHARE: Final = 0.1
+"""A mirror sends for at most this part of a process's time; one that gets more loses copies."""
 MAX_POST_BYTES: Final = 48 * 1024
 """Copies share a message of at most about this length; a longer copy goes alone."""
 MAX_DESCRIBED: Final = 4096
@@ -139,8 +140,10 @@ class _Sender:
 
     def _send(self) -> None:
         self._timer = None
+        began_s = self._loop.now()
         if not self._send_some(MAX_SEND_BYTES):
-            self.send_soon()
+            rest_s = (self._loop.now() - began_s) * (1 / SEND_SHARE - 1)
+            self._timer = self._loop.after(max(SEND_EVERY_S, rest_s), self._send)
 
     def _send_some(self, max_bytes: float) -> bool:
         """Send messages until `max_bytes` are sent, or there is no room; True if none waits."""
@@ -152,7 +155,7 @@ class _Sender:
                 self._unsent = self._packer.pack(self._id, copies, self._described)
             if not self._post(self._slot, self._unsent):
                 return False
-            max_bytes -= sum(len(copy.data) for copy in self._unsent.copies)
+            max_bytes -= sum(COPY_BYTES + len(copy.data) for copy in self._unsent.copies)
             self._unsent = None
         return False
 
