@@ -34,6 +34,7 @@ Samples = dict[tuple[str, Labels], float]
 HOSTILE: Final = 'eve"} 1\nvpnws_joins_total{process="x"} 9\n# <script>$(reboot)'
 CONTROL: Final = {"VPNWS_ENDPOINT": "control", "HTTP_UPGRADE": "", "HTTP_CONNECTION": ""}
 FRAMES: Final = 200
+UP: Final = "vpnws_process_up"
 KILLED_S: Final = 10.0
 """A generous bound for what the master does at once: start another worker."""
 
@@ -92,7 +93,8 @@ def test_counters_are_true_while_a_worker_is_killed() -> None:
         text = scrape(server)
         check_metrics(text)
         first = samples(text)
-        assert total(first, "vpnws_process_up") == 2
+        up = {dict(labels)["process"]: at for (name, labels), at in first.items() if name == UP}
+        assert up == {"worker 1": 1, "worker 2": 1, "hooks": 1}
         assert total(first, "vpnws_network_stations", network="blue") == 2
         frames = "vpnws_network_frames_total"
         assert total(first, frames, network="default", direction="in") >= FRAMES
@@ -136,7 +138,7 @@ def test_a_real_prometheus_reads_them_as_the_page_says(tmp_path: Path) -> None:
             with Prometheus(f"global: {{scrape_interval: 1s}}\n{config}") as prometheus:
                 wait_for(lambda: prometheus.query("vpnws_process_up"), 20, "the first scrape")
                 assert prometheus.query('up{job="vpnws"}') == [1]
-                assert prometheus.query("sum(vpnws_process_up)") == [2]
+                assert prometheus.query("sum(vpnws_process_up)") == [3], "workers and hooks"
                 assert prometheus.query("sum(vpnws_joins_total)") == [2]
                 assert prometheus.query("count(vpnws_port_frames_total)") == [4]
                 assert {rule["health"] for rule in prometheus.rules()} <= {"ok", "unknown"}
