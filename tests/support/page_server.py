@@ -209,6 +209,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.refuse(self.page.script.stream_status, "A process did not answer: try again.")
             return
         self.begin("text/event-stream")
+        self.write(b"retry: 50\n\n")
         stream = self.page.open_stream()
         while message := stream.get():
             self.write(message)

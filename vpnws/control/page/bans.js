@@ -4,8 +4,6 @@ import { banName } from "./actions.js";
 import { byId, make, Parts, setText } from "./dom.js";
 import * as format from "./format.js";
 
-const MAX_BANS = 1_000;
-
 export class BanList {
   constructor(model, api, actions) {
     this.model = model;
@@ -15,7 +13,7 @@ export class BanList {
 
   /** Ask for the bans and show them; if they cannot be had, the list stays as it is. */
   async load() {
-    const { items } = await this.api.get("bans", { limit: MAX_BANS });
+    const { items } = await this.api.get("bans");
     byId("bans").hidden = items.length === 0;
     this.parts.show(items, (ban) => ban.id, (part, ban) => {
       setText(part.text, wordsOf(ban, this.model.status?.now_s ?? Date.now() / 1000));

@@ -2,10 +2,13 @@
 
 import { byId, make, setText } from "./dom.js";
 
+/** The longest text that the API takes for a reason. */
+const MAX_TEXT = 100;
+
 /** A field of a dialog, with its label and perhaps a hint; `value()` is what the person has given. */
-export function textField(name, label, { hint = "", required = false, placeholder = "" } = {}) {
+export function textField(name, label, { hint = "" } = {}) {
   const input = make("input", {
-    type: "text", id: `ask-${name}`, name, maxlength: 200, autocomplete: "off", required, placeholder,
+    type: "text", id: `ask-${name}`, name, maxlength: MAX_TEXT, autocomplete: "off",
   });
   return field(name, label, input, () => input.value.trim(), hint);
 }

@@ -23,8 +23,9 @@ const LISTS_EVERY_MS = 30_000;
 const MAX_ADDRESSES = 1_000;
 /** How many of the events before the page was opened it shows. */
 const EVENTS_BEFORE = 100;
-/** What is said of changes comes with the next state, and lists a moment after it. */
+/** After a change, and after these events, the lists are asked for again: a moment later, and once. */
 const AFTER_CHANGE_MS = 500;
+const EVENTS_OF_LISTS = new Set(["address", "ban", "unban"]);
 
 class Page {
   constructor() {
@@ -48,7 +49,7 @@ class Page {
     ];
     this.stream = new Stream(this.api, {
       state: (state) => this.takeState(state),
-      event: (event) => this.events.take(event),
+      event: (event) => this.takeEvent(event),
       health: (health) => this.status.showHealth(health),
     });
     addEventListener("keydown", (event) => this.key(event));
@@ -68,6 +69,13 @@ class Page {
     this.show();
     if (isFirst) {
       this.load();
+    }
+  }
+
+  takeEvent(event) {
+    this.events.take(event);
+    if (EVENTS_OF_LISTS.has(event.name)) {
+      this.loadSoon();
     }
   }
 
@@ -93,17 +101,23 @@ class Page {
   }
 
   loadSoon() {
-    setTimeout(() => this.load(), AFTER_CHANGE_MS);
+    this.loading ??= setTimeout(() => {
+      this.loading = null;
+      this.load();
+    }, AFTER_CHANGE_MS);
   }
 
   async loadAddresses() {
     const { items } = await this.api.get("addresses", { limit: MAX_ADDRESSES });
     this.model.takeAddresses(items);
+    if (this.model.status) {
+      this.show();
+    }
   }
 
   /** Events from before the stream began, or while it was away; those shown already are ignored. */
   async loadEvents() {
-    const { items } = await this.api.get("events", { limit: EVENTS_BEFORE });
+    const { items } = await this.api.get("events", { limit: EVENTS_BEFORE, last: true });
     items.forEach((event) => this.events.take(event));
   }
 

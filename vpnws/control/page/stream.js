@@ -70,12 +70,12 @@ export class Stream {
   }
 
   stateOf(ageMs) {
-    if (ageMs !== null && ageMs < STALE_MS) {
-      return "live";
-    }
     if (this.reason) {
       return "refused";
     }
-    return ageMs === null ? "connecting" : "old";
+    if (ageMs === null) {
+      return "connecting";
+    }
+    return ageMs < STALE_MS ? "live" : "old";
   }
 }
