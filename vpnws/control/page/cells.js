@@ -64,7 +64,7 @@ export class Tile extends Cell {
   }
 
   show(port, bright) {
-    const room = Math.floor((this.width - 28 - port.id.length * 6.5) / 6.8);
+    const room = Math.floor((this.width - 28 - port.id.length * 6.5) / 7.6);
     setText(this.name, short(port.name, room));
     setText(this.port, port.id);
     setText(this.figures, tileWords(port));

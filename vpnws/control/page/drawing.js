@@ -158,14 +158,20 @@ function portsOf(model, process) {
 }
 
 function processesOf(model) {
-  const names = new Set(model.status.processes.map((process) => process.name));
+  // A process without a port, such as the one of the hooks, has no switch to draw.
+  const workers = model.status.processes.map((process) => process.name).filter(isWorker);
+  const names = new Set(workers);
   for (const port of model.ports.values()) {
     names.add(port.view.process);
   }
   const sorted = Array.from(names).sort((a, b) => {
-    return b.startsWith("worker") - a.startsWith("worker") || a.localeCompare(b, "en", { numeric: true });
+    return isWorker(b) - isWorker(a) || a.localeCompare(b, "en", { numeric: true });
   });
   return sorted.map((name) => processOf(model, name));
+}
+
+function isWorker(name) {
+  return name.startsWith("worker");
 }
 
 function processOf(model, name) {

@@ -2,7 +2,7 @@
 
 /** Up to so many ports have a tile with a name; more are lamps, as on the front of a switch. */
 export const MAX_TILES = 36;
-const MIN_BAND_WIDTH = 232;
+const MIN_BAND_WIDTH = 204;
 const BUS = 26;
 const GAP = 12;
 const PAD = 10;

@@ -102,7 +102,9 @@ function figuresOf(model) {
   const { status } = model;
   const networks = Array.from(model.networks.values());
   const total = (read) => networks.reduce((sum, network) => sum + read(network), 0);
-  const drops = total((network) => network.recentDrops);
+  const trunks = Array.from(model.ports.values()).filter((port) => port.view.kind === "trunk");
+  const onTrunks = trunks.reduce((sum, port) => sum + port.recentDrops, 0);
+  const drops = total((network) => network.recentDrops) + onTrunks;
   return [
     ["Ports", format.count(status.ports)],
     ["Networks", format.count(status.networks)],

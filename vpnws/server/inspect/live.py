@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from vpnws.control.asks import LiveRows, NetworksAsk, PortsAsk, StatusAsk
 from vpnws.control.paging import Filter
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from vpnws.server.inspect.networks import NetworkViews
     from vpnws.server.inspect.ports import PortViews
     from vpnws.server.inspect.processes import ProcessViews
+
+MAX_TRUNKS_SHOWN: Final = 8
+"""The live stream leaves the trunks out where a process has more: api/v1/ports lists them."""
 
 
 class LiveViews:
@@ -36,6 +39,11 @@ class LiveViews:
         return LiveRows(
             status=self._processes.status(StatusAsk()),
             networks=self._networks.list(NetworksAsk(limit=ask.networks_limit)),
-            ports=self._ports.list(PortsAsk(filter=Filter(limit=ask.ports_limit))),
+            ports=self._ports.list(
+                PortsAsk(
+                    filter=Filter(limit=ask.ports_limit),
+                    has_trunks=self._ports.count_trunks() <= MAX_TRUNKS_SHOWN,
+                )
+            ),
             events=self._events.list(ask.events),
         )

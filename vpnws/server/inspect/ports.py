@@ -53,6 +53,10 @@ class PortViews:
         link = self._node.links.get(port.id)
         return self._tap(port) if link is None else self._station(link)
 
+    def count_trunks(self) -> int:
+        """Return how many trunks the process has."""
+        return len(self._node.switch.trunks)
+
     def _views(self, *, has_trunks: bool) -> Iterator[PortView]:
         """Make views one by one, in the order of `port_key`."""
         node = self._node
