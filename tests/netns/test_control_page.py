@@ -29,29 +29,18 @@ HOSTILE: Final = "<img src=x onerror=globalThis.pwned=1>"
 STATIONS: Final = ("ann", "bob", "cat", HOSTILE)
 OPERATOR: Final = "olga"
 PASSWORD: Final = "a-password"
-CONTROL: Final = """
-location /vpn_admin {
-    auth_basic "Operators only";
-    auth_basic_user_file vpnws/htpasswd-operators;
-    include uwsgi_params;
-    uwsgi_param REMOTE_USER $remote_user;
-    uwsgi_param VPNWS_ENDPOINT control;
-    uwsgi_pass vpnws;
-}
-"""
 MEGABITS: Final = re.compile(r"^\d+(\.\d)? Mbit/s$")
 
 
 class PageSite(BridgeSite):
-    """A bridge with four stations, an operator's desk and the control location."""
+    """A bridge with four stations, an operator's desk, and deploy/nginx.conf."""
 
     def prepare(self) -> None:
         """Have nginx know the stations and the operator by name."""
         super().prepare()
         users = dict.fromkeys((*STATIONS, OPERATOR), PASSWORD)
-        config = self.directory / "nginx.conf"
-        members = {"htpasswd": STATIONS, "htpasswd-operators": [OPERATOR]}
-        self.nginx = Nginx(self.lan.server, config=config, users=users, members=members)
+        members = {"htpasswd": STATIONS, "htpasswd-admin": [OPERATOR]}
+        self.nginx = Nginx(self.lan.server, users=users, members=members)
 
     def join_as(self, index: int, user: str) -> Client:
         """Start a station's client under a user's name."""
@@ -63,7 +52,7 @@ def test_an_operator_sees_and_steers_a_real_switch(tmp_path: Path) -> None:
     require_root()
     require_tap()
     require("nginx", "chromium", "iperf3", "ping")
-    with PageSite(len(STATIONS) + 1, locations=CONTROL) as site:
+    with PageSite(len(STATIONS) + 1) as site:
         clients = [site.join_as(index, user) for index, user in enumerate(STATIONS)]
         site.wait_until_reachable(0, 1)
         site.wait_until_reachable(2, 3)
