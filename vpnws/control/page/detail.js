@@ -121,7 +121,7 @@ function factsOf(port, nowS) {
     ["Role", view.role],
     ["May send to", view.allow === null ? "" : view.allow.join(", ") || "nobody"],
     ["Offload", offloadOf(view)],
-    ["Here for", `${format.span(nowS - view.since_s)}, since ${format.moment(view.since_s)}`],
+    ["Here for", view.since_s ? `${format.span(nowS - view.since_s)}, since ${format.moment(view.since_s)}` : ""],
     ["Last heard", view.heard_s ? `${format.shortSpan(nowS - view.heard_s)} ago` : ""],
     ["Came in", trafficOf(view.traffic.rx_bytes, view.traffic.rx_frames)],
     ["Went out", trafficOf(view.traffic.tx_bytes, view.traffic.tx_frames)],

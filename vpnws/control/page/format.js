@@ -90,7 +90,7 @@ export function moment(timeS) {
 /** Return what a person calls a port: its user, DN, device or MAC, whichever it has first. */
 export function portName(view) {
   if (view.kind === "trunk") {
-    return `trunk to ${view.device}`;
+    return view.device ? `trunk to ${view.device}` : `trunk ${view.id}`;
   }
   if (view.kind === "tap") {
     return `TAP ${view.device}`;

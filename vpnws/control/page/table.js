@@ -32,7 +32,7 @@ const COLUMNS = [
   },
   {
     key: "since", title: "Here for",
-    text: (port, nowS) => format.shortSpan(nowS - port.view.since_s),
+    text: (port, nowS) => (port.view.since_s ? format.shortSpan(nowS - port.view.since_s) : ""),
     value: (port) => -port.view.since_s,
   },
 ];
