@@ -208,6 +208,20 @@ class TestHouse:
             assert moved["mac"] == format_mac(mac(1))
             first.hang_up()
 
+    def test_a_process_that_was_killed_is_told_by_the_one_after_it(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with House() as house:
+            house.server.page.note_kill(1)
+            house.kill(2)
+            caplog.clear()
+            told = house.start(2).node.journal.after(0)
+            assert [event.name for event in told] == ["process_up", "process_hung"]
+            assert told[1].fields == {"peer": "worker 2", "count": 1}
+            house.kill(2)
+            assert [event.name for event in house.start(2).node.journal.after(0)] == ["process_up"]
+            assert not any("hung" in message for message in caplog.messages)
+
     def test_every_field_is_in_the_table(self) -> None:
         """A run in which much happens: joins, drops, refusals, moves, ends."""
         with House(settings={"station-limit": "2"}) as house:

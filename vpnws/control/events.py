@@ -221,7 +221,7 @@ EVENTS: Final[dict[Event, EventKind]] = {
     Event.PROCESS_HUNG: EventKind(
         "error",
         "A process did nothing for `vpnws-hang-after`, so the watchdog kills it; `count` is how"
-        " many were killed so far.",
+        " many were killed so far. Over the API, the process that comes after it tells of this.",
         ("peer", "pid", "seconds", "state", "count"),
     ),
     Event.HOOK_FAILED: EventKind(

@@ -78,6 +78,10 @@ class Journal:
             log.log(_LEVELS[kind.level], "%s", text, extra=extra)
         self._keep(event, text, told)
 
+    def keep(self, event: Event, text: str, **fields: FieldValue) -> None:
+        """Do as `note`, for an event that another process has logged already."""
+        self._keep(event, text, dict(clean(fields)))
+
     def after(self, seq: int) -> list[EventView]:
         """Return the events that came after number `seq` and are kept, the oldest first."""
         newest_first = (

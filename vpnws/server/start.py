@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from vpnws import __version__
 from vpnws.config import read_settings
+from vpnws.control.events import Event
 from vpnws.errors import ConfigError
 from vpnws.server import ini
 from vpnws.server.hang import MIN_HANG_AFTER_S
@@ -155,7 +156,15 @@ class Server:
         rules = self._rules(slot)
         self.policies = Policies(node, rules)
         open_desk(self.peers, node, self.policies, rules, self.name_of(slot))
+        self._tell_kills(journal, slot)
         return node
+
+    def _tell_kills(self, journal: Journal, slot: int) -> None:
+        """Keep as an event what the watchdog, which is not on the bus, has logged."""
+        kills, name = self.page.take_kills(slot), self.name_of(slot)
+        if kills:
+            text = f"{name} hung and was killed by the watchdog; this is the one after it"
+            journal.keep(Event.PROCESS_HUNG, text, peer=name, count=kills)
 
     def _rules(self, slot: int) -> SharedRules:
         return SharedRules(self.loop, self.uwsgi, self.page, slot)

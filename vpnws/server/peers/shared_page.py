@@ -11,7 +11,9 @@ SECRET_BYTES: Final = 16
 _EPOCH: Final = struct.Struct("@Q")
 _COUNT: Final = struct.Struct("@Q")
 _PULSE: Final = struct.Struct("@QQ")
-_LIVES: Final = struct.Struct("@QQ")
+_LIVES: Final = struct.Struct("@QQQ")
+"""Of one slot: processes that began there, those that were killed, and of how many of these the
+process after them has told."""
 MAX_DEPARTURES: Final = 1024
 """Stations that have left one process and are remembered, so that each process knows those who come
 back; a further one puts the oldest out, and counts as new when it comes."""
@@ -83,8 +85,18 @@ class SharedPage:
 
     def lives(self, slot: int) -> tuple[int, int]:
         """Return how many processes have begun at `slot`, and how many of them were killed."""
-        starts, kills = _LIVES.unpack_from(self._memory, self._lives_at + slot * _LIVES.size)
+        starts, kills, _ = _LIVES.unpack_from(self._memory, self._lives_at + slot * _LIVES.size)
         return starts, kills
+
+    def take_kills(self, slot: int) -> int:
+        """Return how many processes at `slot`, the caller's own, were killed since the last call.
+
+        The watchdog, which kills them, has no part in control: who comes next tells of it there.
+        """
+        at = self._lives_at + slot * _LIVES.size
+        _, kills, told = _LIVES.unpack_from(self._memory, at)
+        _COUNT.pack_into(self._memory, at + 2 * _COUNT.size, kills)
+        return int(kills - told)
 
     def _count_life(self, slot: int, index: int) -> None:
         self._count_on(self._lives_at + slot * _LIVES.size + index * _COUNT.size)
