@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
@@ -12,7 +13,8 @@ from tests.fakes.uwsgi import GOOD_OPTIONS, FakeMaster, FakeUwsgi, ProcessEnded
 from vpnws import __version__
 from vpnws.config import Settings
 from vpnws.errors import ConfigError
-from vpnws.server.ini import CHECK, CHECKED, RELOADS, has_started
+from vpnws.server.ini import CHECK, CHECKED, RELOADS, has_started, log_form
+from vpnws.server.log import say
 from vpnws.server.peers.bus import MAX_SLOTS
 from vpnws.server.start import Server, start
 
@@ -61,6 +63,51 @@ class TestGoodOptions:
         bed.environment[RELOADS] = "2"
         bed.start()
         assert has_started(bed.environment)
+
+
+class TestJsonLog:
+    """With vpnws-log = json, what a start says is JSON, also before it knows its settings."""
+
+    def lines(self, capfd: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
+        """Return the lines of the log."""
+        return [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+
+    def test_a_start(self, capfd: pytest.CaptureFixture[str]) -> None:
+        bed = Bed(log="json")
+        bed.start()
+        (ready,) = self.lines(capfd)
+        assert (ready["process"], ready["level"]) == ("start", "info")
+        assert ready["message"].startswith(f"vpnws {__version__} is ready")
+
+    def test_a_setting_that_is_wrong(self, capfd: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit):
+            Bed(log="json", age="soon").start()
+        (error,) = self.lines(capfd)
+        assert error["level"] == "critical"
+        assert error["message"].startswith("cannot start: vpnws-age = ")
+
+    def test_a_form_that_there_is_not(self, capfd: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit):
+            Bed(log="xml").start()
+        said = capfd.readouterr().err
+        assert "CRITICAL cannot start: vpnws-log = 'xml' is not one of text, json" in said
+
+    def test_a_check_is_read_by_a_person(self, capfd: pytest.CaptureFixture[str]) -> None:
+        bed = Bed(log="json")
+        bed.environment[CHECK] = "1"
+        with pytest.raises(ProcessEnded):
+            bed.start()
+        assert capfd.readouterr().err.rstrip().endswith(f"vpnws[start] INFO {CHECKED}")
+
+    @pytest.mark.parametrize("form", ["json", "text"])
+    def test_a_program_of_the_start(self, form: str, capfd: pytest.CaptureFixture[str]) -> None:
+        """It has only what uwsgi.ini has put into the environment."""
+        say("cannot start: no", log_form({"VPNWS_INI_LOG": form}, {}))
+        said = capfd.readouterr().err
+        if form == "json":
+            assert json.loads(said)["message"] == "cannot start: no"
+        else:
+            assert said == "vpnws: cannot start: no\n"
 
 
 class TestBadOptions:
