@@ -208,11 +208,12 @@ def test_whole_frames_in_any_order_end_as_the_oracle_says(wire: list[bytes]) -> 
     stream = b"".join(wire)
     ours, oracle = we_read([stream]), Oracle()
     oracle.read(stream)
-    if oracle.error == "incomplete fragmented message":
+    judged = oracle.reading()
+    # A text before it that is not UTF-8 has ended the stream already.
+    if oracle.error == "incomplete fragmented message" and judged.code == PROTOCOL_ERROR:
         assert ours.by_peer
-        assert oracle.reading().code == PROTOCOL_ERROR
     else:
-        assert ours == oracle.reading()
+        assert ours == judged
 
 
 @many
