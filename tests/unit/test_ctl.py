@@ -196,6 +196,10 @@ class TestLooks:
         assert re.search(r"> +7 Egress +worker 2 +decides", result.out)
         assert result.out.endswith("alice does not reach bob.\ndo: unblock port 2.7\n")
 
+    def test_a_trace_is_of_a_frame_of_any_length(self, ctl: Bed) -> None:
+        ctl("trace", "alice", "bob", "--size", "9014")
+        assert ctl.server.asked[0][1] == {"from": "alice", "to": "bob", "size": "9014"}
+
     def test_a_trace_of_nobody_and_of_several(self, ctl: Bed) -> None:
         nobody = EndView(asked="bop", kind="unknown", text="Nobody.", near=("bob",))
         answer(ctl, "trace", answer=msgspec.structs.replace(TRACE, destination=nobody))

@@ -25,6 +25,7 @@ def trace(call: Call) -> Exit:
         "from": call.options.source,
         "to": call.options.destination,
         "ether": call.options.ether,
+        "size": call.options.size,
         "network": call.network,
     }
     data = call.api.get("trace", query)
@@ -99,6 +100,12 @@ def _add_trace(parser: argparse.ArgumentParser) -> None:
         help="what the frame carries: arp, ipv4, ipv6, nd or an EtherType such as 0x88cc"
         " (default: ipv4)",
     )
+    parser.add_argument(
+        "--size",
+        metavar="BYTES",
+        default="",
+        help="how long the frame is, without FCS (default: 60)",
+    )
     add_network(parser)
 
 
@@ -107,6 +114,8 @@ _EXAMPLES: Final = """\
       can they talk, and if not, which step decides and what to do about it
   vpnws-ctl trace 10.8.0.2 10.8.0.3 --ether arp
       the question before every answer: is ARP let through?
+  vpnws-ctl trace alice bob --size 9014
+      is a frame of an MTU of 9000 let through?
 """
 COMMANDS: Final = (
     Command(
