@@ -302,6 +302,16 @@ class TestLearn:
         assert decides(view) == ("dropped", "mac_taken", 4, "worker 2")
         assert "a station that is away, for another 50 s" in view["text"]
 
+    def test_a_mac_that_is_pinned_to_one_who_is_away(self, house: House) -> None:
+        join(house, 1, "eve", EVE)
+        pin = {"network": "default", "mac": format_mac(ADA), "user": "ada"}
+        Operator(house).change("POST", "pins", pin)
+        join(house, 2, "bob", ADA)
+        view = trace(house, "bob", "eve")
+        assert decides(view) == ("dropped", "mac_taken", 4, "worker 2")
+        assert "belongs to an identity that it is pinned to, which is away" in view["text"]
+        assert "vpnws-ctl pins" in view["remedy"]
+
     def test_a_newer_station_of_the_same_user(self, house: House) -> None:
         join(house, 1, "ada", ADA)
         join(house, 1, "eve", EVE)

@@ -70,6 +70,8 @@ class PlaceFacts(Struct, frozen=True, kw_only=True):
     """own (the server's), name (of a user or DN), nobody."""
     is_same_name: bool
     """Whether it belongs to the name of the station that sends."""
+    is_pinned: bool = False
+    """Whether the operator has pinned it to that name."""
     rival: str = ""
     """The port that wants it too, and waits for the holder's answer."""
     left_s: float = 0.0

@@ -141,6 +141,8 @@ def mac_is_taken(mac: bytes, place: PlaceFacts | None, holder: PortView | None) 
     text = f"{format_mac(mac)} belongs to {_holder(place, holder)}"
     if place is not None and place.whose == "own":
         return Because(text, "give the station another MAC (--mac)")
+    if place is not None and place.is_pinned:
+        return Because(text, "give the station another MAC (--mac), or unpin it: vpnws-ctl pins")
     if place is not None and not place.port:
         return Because(text, "wait until then, or give the station another MAC (--mac)")
     end = f", or end the other one: vpnws-ctl kick {place.port}" if place is not None else ""
@@ -269,6 +271,8 @@ def _holder(place: PlaceFacts | None, holder: PortView | None) -> str:
         return "another port"
     if place.whose == "own":
         return "the server itself (a TAP, its bridge, or vpnws-pinned-macs)"
+    if place.is_pinned and not place.port:
+        return "an identity that it is pinned to, which is away"
     if not place.port:
         return f"a station that is away, for another {max(1.0, place.left_s):.0f} s"
     at = f"port {place.port}" if holder is None else who_at(holder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from vpnws.control.asks import AskError
@@ -99,8 +100,9 @@ class Traces:
             port=short_name(there.slot, there.port_id) if there.is_somewhere else "",
             whose={OWN: _OWN, ANONYMOUS: _NOBODY}.get(there.claim, _NAME),
             is_same_name=there.claim == claim != ANONYMOUS,
+            is_pinned=there.is_pinned,
             rival=rival,
-            left_s=0.0 if there.is_somewhere or there.claim == OWN else left_s,
+            left_s=0.0 if left_s == inf else left_s,
         )
 
     def _holder(self, ask: WayAsk, network: str) -> PortView | None:
