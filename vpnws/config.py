@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
+from vpnws.declare import choice, for_ini, number, parse, parsed_by, switched
 from vpnws.errors import ConfigError
-from vpnws.values import parse_addresses, parse_listen, parse_macs, parse_taps
+from vpnws.values import (
+    parse_addresses,
+    parse_listen,
+    parse_macs,
+    parse_taps,
+    parse_webhook,
+    parse_words,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from ipaddress import IPv4Network, IPv6Network
 
 PREFIX: Final = "vpnws-"
@@ -19,68 +27,36 @@ _CLOSE: Final = 0.8
 _UNIT_SUFFIXES: Final = {"s": "_s", "bytes": "_bytes"}
 
 
-def _number(default: int, low: int, high: int, unit: str, sentence: str) -> Any:
-    return field(
-        default=default,
-        metadata={"low": low, "high": high, "unit": unit, "sentence": sentence},
-    )
-
-
-def _choice(default: str, choices: tuple[str, ...], sentence: str) -> Any:
-    return field(default=default, metadata={"choices": choices, "unit": "", "sentence": sentence})
-
-
-def _parse_switch(text: str) -> bool:
-    if text not in ("on", "off"):
-        raise ValueError("on or off")
-    return text == "on"
-
-
-def _switched(default: bool, sentence: str) -> Any:
-    return field(
-        default=default, metadata={"parse": _parse_switch, "unit": "", "sentence": sentence}
-    )
-
-
-def _parsed_by(default: Any, parse: Callable[[str], Any], sentence: str) -> Any:
-    return field(default=default, metadata={"parse": parse, "unit": "", "sentence": sentence})
-
-
-def _for_ini(default: str, sentence: str) -> Any:
-    """Declare a setting that only uwsgi.ini itself reads."""
-    return field(default=default, metadata={"unit": "", "sentence": sentence})
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The server's settings; a placeholder's name is `vpnws-` and the field without its unit."""
 
-    receiver: str = _choice(
+    receiver: str = choice(
         "stream",
         ("stream", "native"),
         "What cuts a station's bytes into frames: our decoder, or uWSGI's own (`native`), which a"
         " hostile station can crash; use that only for trusted stations.",
     )
-    max_ports: int = _number(
+    max_ports: int = number(
         1024, 1, 1_000_000, "", "Most stations at once on all workers; one more gets 503."
     )
-    max_networks: int = _number(
+    max_networks: int = number(
         64, 1, 4096, "", "Most networks with a station at once, in one worker; more get 503."
     )
-    max_frame_bytes: int = _number(
+    max_frame_bytes: int = number(
         65535, 1514, 65535, "bytes", "Longest Ethernet frame, header included, without FCS."
     )
-    dead_after_s: int = _number(
+    dead_after_s: int = number(
         75, 2, 86400, "s", "A station that sends nothing at all for this long is closed."
     )
-    ping_every_s: int = _number(
+    ping_every_s: int = number(
         25,
         1,
         43200,
         "s",
         "A station that has sent nothing for this long is pinged, once per period.",
     )
-    hang_after_s: int = _number(
+    hang_after_s: int = number(
         8,
         0,
         3600,
@@ -88,51 +64,80 @@ class Settings:
         "A worker or mule that does nothing for this long is killed, so that its stations come back"
         " on others; 0 is never, for a debugger.",
     )
-    age_s: int = _number(
+    age_s: int = number(
         300, 10, 1_000_000, "s", "A MAC not seen for this long is forgotten (IEEE 802.1Q 8.8.3)."
     )
-    fdb_items: int = _number(
+    fdb_items: int = number(
         16384, 16, 10_000_000, "", "Most MACs in the FDB that all workers share (one stays free)."
     )
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = _parsed_by(
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = parsed_by(
         (),
         parse_addresses,
         "Addresses of the web servers on http-socket whose X-Forwarded-For, X-Forwarded-User and"
         " X-Forwarded-DN are believed; all others are not.",
     )
-    mode: str = _choice(
+    mode: str = choice(
         "switch",
         ("switch", "bridge", "router"),
         "switch: stations reach each other; bridge: they also reach what is behind the TAPs;"
         " router: they reach only what is behind the TAPs.",
     )
-    tap: tuple[tuple[str, str], ...] = _parsed_by(
+    tap: tuple[tuple[str, str], ...] = parsed_by(
         (),
         parse_taps,
         "The server's TAPs, for bridge and router: vpn0, or blue:vpn-blue red:vpn-red.",
     )
-    pinned_macs: tuple[tuple[str, bytes], ...] = _parsed_by(
+    pinned_macs: tuple[tuple[str, bytes], ...] = parsed_by(
         (),
         parse_macs,
         "MACs behind the TAPs that no station can ever have, such as that of the LAN's gateway:"
         " 02:00:00:00:00:01, or blue:02:00:00:00:00:01 in another network.",
     )
-    exec: str = _for_ini(
+    exec: str = for_ini(
         "",
         "Commands for a shell, run before privileges are dropped when a TAP is up, with VPNWS_TAP,"
         " VPNWS_NETWORK and VPNWS_MAC; several with `;`. A failure stops the start.",
     )
-    exec_down: str = _for_ini("", "Commands run at the stop, as the user that uWSGI runs as.")
-    no_broadcast: bool = _switched(False, "Drop every broadcast frame, ARP and DHCP included.")
-    no_multicast: bool = _switched(False, "Drop every multicast frame, IPv6 ND included.")
-    bridge_limit: int = _number(
+    exec_down: str = for_ini("", "Commands run at the stop, as the user that uWSGI runs as.")
+    on_connect: str = for_ini(
+        "",
+        "Commands for a shell, run when a station has joined, with VPNWS_USER and the like"
+        " (docs/hooks.md).",
+    )
+    on_disconnect: str = for_ini("", "The same when a station's connection has ended.")
+    on_learn: str = for_ini("", "The same when a MAC was first seen on a port.")
+    on_connect_may_refuse: bool = switched(
+        False,
+        "Run vpnws-on-connect before a station joins: with exit code 1 it is refused, and it waits"
+        " until then.",
+    )
+    hook_timeout_s: int = number(
+        10, 1, 300, "s", "Commands of a hook that take longer are killed, and count as failed."
+    )
+    webhook: str = parsed_by(
+        "", parse_webhook, "A URL, http or https, that events are posted to as JSON."
+    )
+    webhook_events: tuple[str, ...] = parsed_by(
+        (),
+        parse_words,
+        "The names of the events that are posted; if empty, all but learn and address.",
+    )
+    webhook_secret_file: str = for_ini(
+        "", "A file with the secret that signs what is posted (X-vpnws-signature)."
+    )
+    webhook_ca: str = for_ini(
+        "", "A file with the authorities that may have signed the webhook's certificate."
+    )
+    no_broadcast: bool = switched(False, "Drop every broadcast frame, ARP and DHCP included.")
+    no_multicast: bool = switched(False, "Drop every multicast frame, IPv6 ND included.")
+    bridge_limit: int = number(
         256, 2, 65536, "", "Most MACs learned on the port of a station that may bridge."
     )
-    uplink_limit: int = _number(4096, 1, 1_000_000, "", "Most MACs learned behind one TAP.")
-    station_limit: int = _number(
+    uplink_limit: int = number(4096, 1, 1_000_000, "", "Most MACs learned behind one TAP.")
+    station_limit: int = number(
         1, 1, 65536, "", "Most MACs learned on one port; frames from one more are dropped."
     )
-    storm_limit: int = _number(
+    storm_limit: int = number(
         2000,
         0,
         10_000_000,
@@ -140,29 +145,29 @@ class Settings:
         "Broadcast, multicast and unknown unicast frames per second that one station may send"
         " before more are dropped; 0 is no limit.",
     )
-    offload: bool = _switched(
+    offload: bool = switched(
         True,
         "Let frames of up to 64 KiB cross between stations and TAPs that can take them"
         " (vpnws.offload.1), which makes TCP several times faster. Stations that cannot, or that"
         " have --no-offload, get ordinary frames.",
     )
-    egress_limit_bytes: int = _number(
+    egress_limit_bytes: int = number(
         1_000_000, 65_536, 1 << 30, "bytes", "Memory of a station's egress queue."
     )
-    trunk_limit_bytes: int = _number(
+    trunk_limit_bytes: int = number(
         2_000_000,
         65_536,
         1 << 30,
         "bytes",
         "Memory of a queue toward another worker's process.",
     )
-    log: str = _choice(
+    log: str = choice(
         "text",
         ("text", "json"),
         "The form of vpnws's log: text, or one JSON object a line (docs/events.md).",
     )
-    socket: str = _for_ini("", "Where uwsgi.ini listens for nginx: a unix socket's path.")
-    http: str = _parsed_by(
+    socket: str = for_ini("", "Where uwsgi.ini listens for nginx: a unix socket's path.")
+    http: str = parsed_by(
         "", parse_listen, "Where uwsgi.ini listens for plain HTTP: address:port; if empty, nowhere."
     )
 
@@ -183,7 +188,7 @@ def read_settings(options: Mapping[str, str]) -> Settings:
     values: dict[str, Any] = {}
     for name, text in options.items():
         if name in known:
-            values[known[name]] = _parsed(name, text.strip(), by_name[known[name]])
+            values[known[name]] = parse(name, text.strip(), by_name[known[name]])
         else:
             _check_meant(name, text, known)
     settings = Settings(**values)
@@ -244,6 +249,7 @@ def _check_together(settings: Settings) -> None:
             f" vpnws-tap is {'set' if settings.tap else 'not set'}: a switch has none, a bridge and"
             " a router need one"
         )
+    _check_hooks(settings)
     if settings.exec and not settings.tap:
         raise ConfigError(
             "vpnws-exec is set and vpnws-tap is not: it runs when a TAP is up, so it would never"
@@ -256,23 +262,14 @@ def _spelt(item: Any) -> str:
     return name.replace("_", "-")
 
 
-def _parsed(name: str, text: str, item: Any) -> object:
-    meta = item.metadata
-    if "parse" in meta:
-        try:
-            return meta["parse"](text)
-        except ValueError as error:
-            raise ConfigError(f"{name} = {text!r} is not {error}") from error
-    if "choices" in meta:
-        if text not in meta["choices"]:
-            raise ConfigError(f"{name} = {text!r} is not one of {', '.join(meta['choices'])}")
-        return text
-    if "low" not in meta:
-        return text
-    unit = f" {meta['unit']}" if meta["unit"] else ""
-    allowed = f"a whole number from {meta['low']} to {meta['high']}{unit}"
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise ConfigError(f"{name} = {text!r} is not {allowed}")
-    if not meta["low"] <= int(text) <= meta["high"]:
-        raise ConfigError(f"{name} = {text} is out of range: it must be {allowed}")
-    return int(text)
+def _check_hooks(settings: Settings) -> None:
+    if settings.on_connect_may_refuse and not settings.on_connect:
+        raise ConfigError(
+            "vpnws-on-connect-may-refuse is on and vpnws-on-connect is not set: nothing would ever"
+            " refuse; set it too"
+        )
+    for name in ("webhook_events", "webhook_secret_file", "webhook_ca"):
+        if getattr(settings, name) and not settings.webhook:
+            raise ConfigError(
+                f"{PREFIX}{name.replace('_', '-')} is set and vpnws-webhook is not: set the URL"
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
+from urllib.parse import urlsplit
 
 from vpnws.errors import ConfigError
 
@@ -92,3 +93,20 @@ def is_network_name(text: str) -> bool:
     """Return whether `text` can name a network: 1 to 32 of letters, digits, dots, `-` and `_`."""
     plain = text.replace("-", "").replace("_", "").replace(".", "")
     return len(text) <= MAX_NETWORK_NAME_BYTES and plain.isascii() and plain.isalnum()
+
+
+def parse_words(text: str) -> tuple[str, ...]:
+    """Read words with spaces or commas between them."""
+    return tuple(text.replace(",", " ").split())
+
+
+def parse_webhook(text: str) -> str:
+    """Check that `text` is empty or a URL that can be posted to. Raises ValueError."""
+    try:
+        url = urlsplit(text)
+        is_good = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        is_good = False
+    if text and (not is_good or url.username is not None or not text.isprintable() or " " in text):
+        raise ValueError("a URL like https://host/path, without a name and password in it")
+    return text

@@ -69,6 +69,9 @@ class House:
     findings: tuple[FindingView, ...] = ()
     """What the doctor finds on the machine; another tuple takes effect at the next look."""
 
+    hooks_with: dict[str, Any] = field(default_factory=dict)
+    """What the process for hooks gets instead of threads, a shell and a web server."""
+
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         self.loop = ManualLoop(World(shuffler=self.random))
@@ -132,7 +135,7 @@ class House:
     def start_hooks(self) -> Process:
         """Fork the process for hooks."""
         self.hooks = process = self._fork(0, HOOKS_MULE)
-        process.loop.spawn(HooksMule(process.server, lambda *_: self.findings))
+        process.loop.spawn(HooksMule(process.server, lambda *_: self.findings, **self.hooks_with))
         return process
 
     def _fork(self, worker: int, mule: int) -> Process:

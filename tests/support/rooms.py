@@ -71,6 +71,7 @@ ROOMS: Final = {
     "vpnws.config": (
         "Every setting of the server, once: its name, unit, default, range and what it is for."
     ),
+    "vpnws.declare": "How a setting is declared, kind by kind, and read from its text.",
     "vpnws.values": "Reads the values of settings that are more than a number or a choice.",
     "vpnws.errors": (
         "The errors that vpnws raises on purpose, each with a sentence for the person who must act."
@@ -97,7 +98,7 @@ LAYERS: Final = (
     ("vpnws.wire",),
     ("vpnws.https",),
     ("vpnws.config",),
-    ("vpnws.values",),
+    ("vpnws.values", "vpnws.declare"),
     ("vpnws.errors", "vpnws.sizes", "vpnws.text", "vpnws"),
 )
 """From top to bottom: a module imports from its own layer and from those under it."""

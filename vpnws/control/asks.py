@@ -14,7 +14,6 @@ from vpnws.control.rules import Rule
 from vpnws.control.trace_facts import EndsFacts, WayFacts
 from vpnws.control.views import (
     DropView,
-    FindingView,
     Limits,
     NetworkView,
     PortView,
@@ -199,16 +198,6 @@ class RuleList(Struct, frozen=True):
 
 class RulesAsk(Ask[RuleList], frozen=True):
     """Which rules hold?"""
-
-
-class Findings(Struct, frozen=True):
-    """What is known to break such networks on this host, the worst first."""
-
-    items: tuple[FindingView, ...]
-
-
-class DoctorAsk(Ask[Findings], frozen=True):
-    """What is wrong with the host? Only the process for hooks looks."""
 
 
 class AskError(VpnwsError):

@@ -13,6 +13,7 @@ from vpnws.errors import ConfigError
 from vpnws.server import ini
 from vpnws.server.hang import MIN_HANG_AFTER_S
 from vpnws.server.hooks.checkup import examine_host, line_of
+from vpnws.server.hooks.teller import tell_hooks, wanted_events
 from vpnws.server.inspect.desk import open_desk
 from vpnws.server.inspect.pins import write_pins
 from vpnws.server.inspect.policies import Policies
@@ -83,6 +84,7 @@ class Server:
                 f"vpnws-hang-after = {settings.hang_after_s} is too short: processes"
                 f" beat once a second; set {MIN_HANG_AFTER_S} or more, or 0 for never"
             )
+        wanted_events(settings)
         self.loop = loop
         self.uwsgi = uwsgi
         self.devices = devices
@@ -156,6 +158,7 @@ class Server:
         rules = self._rules(slot)
         self.policies = Policies(node, rules)
         open_desk(self.peers, node, self.policies, rules, self.name_of(slot))
+        tell_hooks(self.settings, self.peers, journal, self.hooks_slot)
         self._tell_kills(journal, slot)
         return node
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from vpnws.control.asks import DoctorAsk
 from vpnws.control.calls import Call, CallError, Route
+from vpnws.control.hook_asks import DoctorAsk
 from vpnws.control.paging import Page
 from vpnws.control.views import FindingView
 
 if TYPE_CHECKING:
-    from vpnws.control.asks import Answers, Findings
+    from vpnws.control.asks import Answers
+    from vpnws.control.hook_asks import Findings
 
 
 def examine(call: Call) -> Page[FindingView]:

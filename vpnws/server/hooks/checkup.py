@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from vpnws.control.asks import Findings
 from vpnws.control.events import Event
+from vpnws.control.hook_asks import Findings
 from vpnws.doctor.examine import examine
 from vpnws.doctor.host import look
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vpnws.config import Settings
-    from vpnws.control.asks import DoctorAsk
+    from vpnws.control.hook_asks import DoctorAsk
     from vpnws.control.views import FindingView
     from vpnws.server.journal import Journal
     from vpnws.server.loop import Loop

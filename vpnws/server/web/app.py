@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from websockets.utils import accept_key
 
 from vpnws.errors import CapacityError, RightsError, UpgradeError
+from vpnws.server.hooks.permits import make_permits
 from vpnws.server.port.describe import describe_identity
 from vpnws.server.port.receiver import receive_native, receive_stream
 from vpnws.server.web.endpoint import ControlEndpoint, is_control
@@ -26,6 +27,7 @@ from vpnws.text import MAX_SENTENCE_CHARACTERS, one_line
 from vpnws.wire.websocket import PONG_HEADER
 
 if TYPE_CHECKING:
+    from vpnws.server.hooks.permits import Permits
     from vpnws.server.journal import Note
     from vpnws.server.node import Node
     from vpnws.server.port.session import Session
@@ -51,6 +53,7 @@ class Application:
         self._uwsgi = server.uwsgi
         self._node: Node | None = None
         self._control: ControlEndpoint | None = None
+        self._permits: Permits | None = None
         self._refusals = Refusals()
         self._uwsgi.on_fork(self._begin)
         self._uwsgi.on_exit(self._end)
@@ -78,6 +81,7 @@ class Application:
         if self._uwsgi.worker_id():
             self._node = self._server.worker_node(self._uwsgi.worker_id())
             self._control = ControlEndpoint(self._server)
+            self._permits = make_permits(self._server)
             # The garbage collector need not look again at what lives as long as the process.
             gc.freeze()
             self._log_ticker = self._loop.every(LOOK_EVERY_S, self._note_refusals)
@@ -124,6 +128,8 @@ class Application:
         if policies is not None:
             policies.check(session)
         node.check_room(session)
+        if self._permits is not None:
+            self._permits.ask(session)
         try:
             answer(session.subprotocol)
             connection = self._uwsgi.own_connection()
