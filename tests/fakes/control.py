@@ -50,6 +50,10 @@ class Operator:
             "wsgi.input": io.BytesIO(text),
             **headers,
         }
+        return self.pass_on(environ)
+
+    def pass_on(self, environ: dict[str, Any]) -> Request:
+        """Let the worker begin to serve a request as it is; return the request."""
         process = self.house.processes[self.worker]
         # Where nobody reads it, `body` of the request has the answer too.
         wire = self.wire or Wire(self.house.loop, room_bytes=ROOM_BYTES, max_write_bytes=ROOM_BYTES)
@@ -61,11 +65,15 @@ class Operator:
         self, method: str, path: str, body: object = None, *, query: str = "", **headers: str
     ) -> tuple[int, Any]:
         """Send a request, wait for its answer and return its status and what its JSON says."""
-        request = self.begin(method, path, body, query=query, **headers)
+        request = self.finish(self.begin(method, path, body, query=query, **headers))
+        return int(request.status[:3]), json.loads(request.body)
+
+    def finish(self, request: Request) -> Request:
+        """Wait until a request is answered; return it."""
         if not request.is_over:
             self.house.loop.advance(5.0)
         assert request.is_over, "the request goes on"
-        return int(request.status[:3]), json.loads(request.body)
+        return request
 
     def get(self, path: str, query: str = "") -> Any:
         """Return what a page of the API says."""
