@@ -80,6 +80,13 @@ class TestSeen:
         items = Operator(house, 3).get("ports", query)["items"]
         assert [port["who"]["user"] for port in items] == users
 
+    def test_a_trunk_says_where_it_leads(self, house: House) -> None:
+        trunks = Operator(house, 1).get("ports", "trunks=true")["items"]
+        led = {port["id"]: port["device"] for port in trunks if port["kind"] == "trunk"}
+        assert led["1.t2"] == "worker 2"
+        assert led["4.t1"] == "worker 1"
+        assert led["1.t4"] == "mule"
+
     def test_a_process_that_hangs_is_named_and_the_others_are_shown(self, house: House) -> None:
         join(house, 1, "ada")
         join(house, 2, "bob")

@@ -77,8 +77,9 @@ def at_terminal(
     plain = {name: text for name, text in os.environ.items() if name != "NO_COLOR"}
     program = [sys.executable, "-m", "vpnws.ctl", "--socket", str(ctl.socket), *words]
     process = subprocess.Popen(
-        # Ctrl-C is a signal only to those whose controlling terminal this is.
-        ["setsid", "--ctty", *program],
+        # Ctrl-C is a signal only to those whose controlling terminal this is, and who heed it: a
+        # shell's background jobs do not.
+        ["setsid", "--ctty", "env", "--default-signal=INT", *program],
         stdin=far,
         stdout=far,
         stderr=far,

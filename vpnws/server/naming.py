@@ -60,9 +60,13 @@ class PortNames:
             f"port {name} of the TAP in network {network}", {"port": name, "network": network}
         )
 
+    def peer(self, slot: int) -> str:
+        """Return what the log calls the process at `slot`."""
+        return process_name(slot, self._workers)
+
     def trunk(self, slot: int) -> Subject:
         """Return what the log calls the trunk to the process at `slot`."""
         return Subject(
             f"the trunk from process {self._slot + 1} to {slot + 1}",
-            {"peer": process_name(slot, self._workers)},
+            {"peer": self.peer(slot)},
         )

@@ -78,6 +78,7 @@ class Node:
         self.loop = loop
         self.settings = settings
         self.slot = slot
+        self.since_s = loop.now()
         self.journal = journal
         self.links: dict[int, Link] = {}
         self._page = page
@@ -95,9 +96,9 @@ class Node:
             no_multicast=settings.no_multicast,
             on_waiting=self._flood_later,
         )
-        self._names = PortNames(slot, uwsgi.workers(), self.switch)
+        self.names = PortNames(slot, uwsgi.workers(), self.switch)
         self.reports = Reports(self.switch, short_name, journal)
-        self.stations = StationLog(journal, loop, self._names, self.links)
+        self.stations = StationLog(journal, loop, self.names, self.links)
         self.switch.networks.on_learn = self.stations.learned
         self.tally = Tally(page, slot, TICK_S, loop.now())
         self.uplinks: dict[AccessPort, float] = {}
@@ -273,9 +274,9 @@ class Node:
         look = self.reports.look
         for link in list(self.links.values()):
             may_tell = partial(self.stations.may_tell, link, Event.DROPS)
-            for notice in look(link.port, partial(self._names.station, link), now, may_tell):
+            for notice in look(link.port, partial(self.names.station, link), now, may_tell):
                 link.notify(notice, now)
         for port in self.uplinks:
-            look(port, partial(self._names.uplink, port), now)
+            look(port, partial(self.names.uplink, port), now)
         for slot, trunk in self.switch.trunks.items():
-            look(trunk, partial(self._names.trunk, slot), now)
+            look(trunk, partial(self.names.trunk, slot), now)

@@ -62,7 +62,13 @@ class PortViews:
         node = self._node
         trunks = sorted(node.switch.trunks.items()) if has_trunks else []
         for slot, trunk in trunks:
-            yield self._view(trunk, kind="trunk", id=trunk_name(node.slot, slot))
+            yield self._view(
+                trunk,
+                kind="trunk",
+                id=trunk_name(node.slot, slot),
+                device=node.names.peer(slot),
+                since_s=self._unix_s(node.since_s),
+            )
         links = {link.port.id: link for link in node.links.values()}
         uplinks = {port.id: port for port in node.uplinks}
         for port_id in sorted(chain(links, uplinks), key=number_of):
