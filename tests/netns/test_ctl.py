@@ -128,6 +128,11 @@ def test_every_command_does_what_it_says(bed: Bed) -> None:
     assert bed.items("ports", "bob")[0]["limits"]["egress_bytes"] == 100000
     assert "1 FDB entry flushed" in bed.ctl("flush", str(bob.header[1]))
 
+    bob.send()
+    assert f"pinned {bob.header[1]} in network default to bob" in bed.far("pin", bob.header[1])
+    bed.ctl("unpin", "bob")
+    assert bed.items("pins") == []
+
     bed.far("kick", "bob", "--reason", "bye")
     bed.ctl("kick", "alice")
     wait_for(lambda: bed.items("ports") == [], 5.0, "both to be gone")

@@ -172,6 +172,20 @@ def test_a_mac_names_a_port_and_is_forgotten(house: House, ctl: Operator) -> Non
     assert ctl.done("flush --network lan").endswith("flushed\n")
 
 
+def test_a_mac_is_pinned_to_whoever_has_it(house: House, ctl: Operator) -> None:
+    station = join(house, 2, "bob")
+    station.send(frame(BROADCAST, SENDER))
+    house.loop.settle()
+    assert ctl.done(f"pin {MAC}").startswith(f"pinned {MAC} in network lan to bob (unpin ")
+    (pin,) = ctl.items("pins")
+    assert (pin["mac"], pin["user"], pin["network"]) == (MAC, "bob", "lan")
+    assert ctl.done("pin 02:00:00:00:00:0f ada --network guests").startswith("pinned 02:")
+    assert len(ctl.items("pins --network guests")) == 1
+    ctl.done(f"unpin {MAC}")
+    ctl.done("unpin ada")
+    assert ctl.items("pins") == []
+
+
 def test_a_tap_has_the_name_of_its_device(house: House, ctl: Operator) -> None:
     assert "device       tap9" in ctl.done("port tap9")
     refused = ctl("kick tap9")
