@@ -157,6 +157,8 @@ class TestWhatIsInIt:
         ("query", "seen"),
         [
             ("port=2.1", ["out at 2.1"]),
+            # The trunk to the second process has the same number.
+            ("port=1.1", ["in at 1.1"]),
             ("port=1.t2", ["out at 1.t2"]),
             ("direction=in", ["in at 1.1"]),
             ("mac=02-00-00-00-00-01&network=lan&direction=in", ["in at 1.1"]),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from vpnws.server.port.describe import Subject, describe_briefly
+from vpnws.switch.port import Trunk
 
 if TYPE_CHECKING:
     from vpnws.server.port.link import Link
     from vpnws.switch.forwarding import Switch
-    from vpnws.switch.port import AccessPort
+    from vpnws.switch.port import AccessPort, Port
 
 NUMBER_BITS: Final = 32
 """The low bits of a port's id are its number; the others are its process's id."""
@@ -21,8 +22,21 @@ def number_of(port_id: int) -> int:
 
 
 def short_name(slot: int, port_id: int) -> str:
-    """Return a port's short name: its process, from 1, and its number."""
+    """Return the short name of a station's or a TAP's port: its process, from 1, and its number.
+
+    A trunk has another one (`trunk_name`): its id is a slot, and may equal the number of a port.
+    """
     return f"{slot + 1}.{number_of(port_id)}"
+
+
+def trunk_name(slot: int, other: int) -> str:
+    """Return the name of the trunk from the process at `slot` to another one's."""
+    return f"{slot + 1}.t{other + 1}"
+
+
+def name_of(slot: int, port: Port) -> str:
+    """Return the name of any port of the process at `slot`. No two of them share one."""
+    return trunk_name(slot, port.id) if isinstance(port, Trunk) else short_name(slot, port.id)
 
 
 def process_name(slot: int, workers: int) -> str:

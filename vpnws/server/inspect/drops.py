@@ -8,8 +8,8 @@ from vpnws.control.asks import AskError
 from vpnws.control.paging import Filter, Rows, decode_cursor, is_after, take_rows
 from vpnws.control.ports import drop_key
 from vpnws.control.views import DropView, Who
-from vpnws.server.inspect.ports import trunk_name, who_of
-from vpnws.server.naming import number_of, short_name
+from vpnws.server.inspect.ports import who_of
+from vpnws.server.naming import number_of, short_name, trunk_name
 from vpnws.server.reports import kind_of
 from vpnws.switch.port import AccessPort
 from vpnws.wire.ethernet import format_mac

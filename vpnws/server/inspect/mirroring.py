@@ -9,8 +9,7 @@ from vpnws.control.asks import AskError, Done
 from vpnws.control.capture_asks import CopiesPost, CopyView, MirrorEnd
 from vpnws.control.events import Event
 from vpnws.errors import CapacityError
-from vpnws.server.inspect.ports import trunk_name
-from vpnws.server.naming import short_name
+from vpnws.server.naming import name_of, short_name, trunk_name
 from vpnws.server.port.describe import describe_identity
 from vpnws.switch.mirror import COPY_BYTES, Direction, MirrorFilter
 from vpnws.text import log_value
@@ -233,10 +232,5 @@ def _read_filter(wanted: CaptureFilter, node: Node) -> MirrorFilter | None:
 
 def _find(name: str, node: Node) -> Port | None:
     """Return the port, the TAP or the trunk with this name."""
-    named = {trunk_name(node.slot, slot): trunk for slot, trunk in node.switch.trunks.items()}
-    if name in named:
-        return named[name]
-    for port in node.switch.networks.ports():
-        if short_name(node.slot, port.id) == name:
-            return port
-    return None
+    ports = node.switch.networks.ports()
+    return next((port for port in ports if name_of(node.slot, port) == name), None)

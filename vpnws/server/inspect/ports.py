@@ -9,7 +9,7 @@ from vpnws.control.asks import AskError
 from vpnws.control.paging import Filter, Rows, decode_cursor, is_after, take_rows
 from vpnws.control.ports import port_key
 from vpnws.control.views import Limits, PortView, Traffic, Who
-from vpnws.server.naming import number_of, short_name
+from vpnws.server.naming import number_of, short_name, trunk_name
 from vpnws.switch.guard.blocking import role_of
 from vpnws.wire.ethernet import format_mac
 
@@ -161,11 +161,6 @@ def fits(port: PortView, wanted: Filter) -> bool:
         and (not wanted.mac or wanted.mac.lower() in (port.announced_mac, *port.macs))
         and (not wanted.q or _contains(port, wanted.q.lower()))
     )
-
-
-def trunk_name(slot: int, other: int) -> str:
-    """Return the id of the trunk from the process at `slot` to another one's."""
-    return f"{slot + 1}.t{other + 1}"
 
 
 def by_name(drops: Mapping[Drop, int]) -> dict[str, int]:
