@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from vpnws.ctl.program.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.netns
 
@@ -80,7 +82,7 @@ def _said(words: list[str], code: Exit) -> str:
 
 @pytest.fixture(scope="module")
 def bed() -> Iterator[Bed]:
-    require("nginx", "uwsgi")
+    require("nginx", "tcpdump", "uwsgi")
     require_root()
     with (
         Lan(1) as lan,
@@ -96,7 +98,7 @@ def port_of(bed: Bed, user: str) -> str:
     return str(bed.items("ports", user)[0]["id"])
 
 
-def test_every_command_does_what_it_says(bed: Bed) -> None:
+def test_every_command_does_what_it_says(bed: Bed, tmp_path: Path) -> None:
     alice, bob = bed.join(1, "alice", 1), bed.join(2, "bob", 2)
     ports = {user: port_of(bed, user) for user in ("alice", "bob")}
     assert (ports["alice"][:2], ports["bob"][:2]) == ("1.", "2.")
@@ -132,6 +134,8 @@ def test_every_command_does_what_it_says(bed: Bed) -> None:
     assert f"pinned {bob.header[1]} in network default to bob" in bed.far("pin", bob.header[1])
     bed.ctl("unpin", "bob")
     assert bed.items("pins") == []
+    for user, station in (("alice", alice), ("bob", bob)):
+        capture(bed, user, station, tmp_path / f"{user}.pcapng")
 
     bed.far("kick", "bob", "--reason", "bye")
     bed.ctl("kick", "alice")
@@ -144,6 +148,32 @@ def test_every_command_does_what_it_says(bed: Bed) -> None:
     bed.far("unban", "alice")
     kicks = bed.items("events", "--name", "kick")
     assert [event["fields"]["by"] for event in kicks] == [OPERATOR, "root"]
+
+
+def capture(bed: Bed, user: str, station: Station, file: Path) -> None:
+    """Capture a station's frames until Ctrl-C; tcpdump reads them, and no others."""
+    program = [sys.executable, "-m", "vpnws.ctl", "--socket", str(bed.server.socket_path)]
+    with subprocess.Popen(
+        [*program, "capture", "--port", user, "-w", str(file)],
+        cwd=REPOSITORY,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+
+        def has_a_frame() -> bool:
+            station.send()
+            return file.exists() and station.mac in file.read_bytes()
+
+        try:
+            wait_for(has_a_frame, 10.0, "a captured frame")
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=10)
+        finally:
+            process.kill()
+    assert (process.returncode, "no copy lost" in said) == (Exit.DONE, True), said
+    shown = run(["tcpdump", "-enr", str(file)]).stdout.splitlines()
+    assert shown
+    assert all(str(station.header[1]) in line for line in shown), shown
 
 
 def test_what_stands_in_the_way_has_its_own_exit_code(bed: Bed) -> None:
