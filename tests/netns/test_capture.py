@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +18,7 @@ from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from tests.support.netns import Namespace
@@ -40,6 +41,12 @@ def capturing(nginx: PlainNginx, query: str, file: Path) -> Iterator[subprocess.
             curl.kill()
 
 
+def ports(nginx: PlainNginx) -> dict[str, str]:
+    """Return the id of each port by its address or device."""
+    _, answer = nginx.get("api/v1/ports")
+    return {item.get("device") or item["who"]["addr"]: item["id"] for item in answer["items"]}
+
+
 def send_lldp(station: Namespace) -> None:
     """Send from a station's TAP what no bridge forwards (802.1Q 8.6.3)."""
     with raw_socket(station, TAP) as end:
@@ -50,6 +57,10 @@ def seen(file: Path) -> set[tuple[str, ...]]:
     """Return (user or device, comment, ICMP type) of each frame so far."""
     rows = tshark(file.read_bytes(), *FIELDS)
     return {(words_of(row[0]), row[1].replace(" at ", " ").split()[0], row[2]) for row in rows}
+
+
+def wait_until_seen(ways: AbstractSet[tuple[str, ...]], file: Path) -> None:
+    wait_for(lambda: ways <= seen(file), 10, f"the pings in {file.name}")
 
 
 def words_of(description: str) -> str:
@@ -64,7 +75,7 @@ def test_a_ping_and_a_dropped_frame_are_captured_as_they_pass(tmp_path: Path) ->
     require("nginx", "tcpdump", "tshark", "capinfos", "curl", "ping")
     with BridgeSite() as site, PlainNginx(site.uwsgi.socket_path) as nginx:
         site.wait_for_uplink()
-        site.join_all()
+        clients = site.join_all()
         site.wait_until_reachable(0, 1)
         first = site.lan.stations[0]
         everything, drops = tmp_path / "all.pcapng", tmp_path / "drops.pcapng"
@@ -78,7 +89,7 @@ def test_a_ping_and_a_dropped_frame_are_captured_as_they_pass(tmp_path: Path) ->
                 *((one, "in", "8"), (two, "out", "8"), (two, "in", "0"), (one, "out", "0")),
                 *(("vpn0", "out", "8"), ("vpn0", "in", "0")),
             }
-            wait_for(lambda: ways <= seen(everything), 10, "the pings in the capture")
+            wait_until_seen(ways, everything)
             wait_for(lambda: b"reserved" in drops.read_bytes(), 10, "the dropped frame")
 
         log = site.uwsgi.log_text
@@ -97,6 +108,23 @@ def test_a_ping_and_a_dropped_frame_are_captured_as_they_pass(tmp_path: Path) ->
             timeout=60,
         )
         assert b"ICMP echo request" in shown.stdout
+
+        with ExitStack() as stack:
+            files = {name: tmp_path / f"{port}.pcapng" for name, port in ports(nginx).items()}
+            assert files.keys() == {one, two, "vpn0"}
+            curls = {
+                name: stack.enter_context(capturing(nginx, f"port={file.stem}", file))
+                for name, file in files.items()
+            }
+            for address in (site.address(1), HOST_ADDRESS):
+                assert ping(first, address, count=1).received == 1
+            for name, file in files.items():
+                wait_until_seen({way for way in ways if way[0] == name}, file)
+                assert {way[0] for way in seen(file)} == {name}
+            clients[1].stop()
+            # Its port goes, and the capture of it ends by itself.
+            assert curls[two].wait(10) == 0
+            assert curls[one].poll() is None
 
         timed = tmp_path / "timed.pcapng"
         with capturing(nginx, "seconds=1&direction=in", timed) as curl:

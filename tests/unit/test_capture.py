@@ -17,6 +17,7 @@ from tests.support.captures import comments, statistics, tshark
 from tests.support.frames import frame, mac
 from vpnws.control.captures import MAX_CAPTURES
 from vpnws.control.recording import MAX_RECORDING_BYTES
+from vpnws.ctl.commands.blocks import Blocks
 from vpnws.server.inspect.mirroring import LEASE_S
 from vpnws.wire.ethernet import BROADCAST, ZERO
 
@@ -232,6 +233,36 @@ class TestItsEnd:
         house.loop.advance(3.0)
         join(house, 1).send(frame(BROADCAST, FIRST))
         assert comments(end(house, request)) == ["in at 1.1"]
+
+    def test_when_its_port_has_gone(
+        self, house: House, operator: Operator, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "vpnws")
+        one = join(house, 1)
+        requests = [capture(operator, "port=1.1"), capture(operator, "direction=in")]
+        one.send(frame(BROADCAST, FIRST))
+        house.loop.advance(SOON_S)
+        one.hang_up()
+        house.loop.advance(3.0)
+        assert [request.is_over for request in requests] == [True, False]
+        assert comments(requests[0].body) == ["in at 1.1"]
+        blocks = Blocks()
+        blocks.feed(requests[0].body)
+        assert (blocks.frames, blocks.comment) == (1, "port 1.1 has gone")
+        ended = "capture ended: port 1.1 has gone, 1 frames, 0 copies lost by=root"
+        assert caplog.messages.count(ended) == 1
+
+    def test_a_port_with_the_same_name_is_another_one(
+        self, house: House, operator: Operator
+    ) -> None:
+        join(house, 1)
+        request = capture(operator, "port=1.1")
+        house.kill(1)
+        house.start(1)
+        join(house, 1, "bob").send(frame(BROADCAST, FIRST))
+        house.loop.advance(3.0)
+        assert request.is_over
+        assert comments(request.body) == []
 
     def test_a_head_begins_nothing_that_stays(self, house: House, operator: Operator) -> None:
         join(house, 1)

@@ -116,7 +116,16 @@ class TestCapture:
         assert file.read_bytes() == whole
         assert ctl.server.asked[-1][1] == {"port": "1.2", "dropped": "1", "seconds": "60"}
         told = ctl("--json", "capture", "-w", str(file))
-        assert json.loads(told.out) == {"frames": 2, "lost": 7}
+        assert json.loads(told.out) == {"frames": 2, "lost": 7, "reason": ""}
+
+    def test_it_says_why_the_server_ended_it(self, ctl: Bed, tmp_path: Path) -> None:
+        whole = section() + statistics(0, b"port 1.2 has\ngone") + statistics(0)
+        ctl.server.answers["GET capture"] = Reply(whole, kind=PCAPNG)
+        result = ctl("capture", "-w", str(tmp_path / "x.pcapng"))
+        assert (result.code, result.err) == (
+            Exit.DONE,
+            "vpnws-ctl: 0 frames captured, no copy lost; port 1.2 has?gone\n",
+        )
 
     def test_a_stream_that_is_cut_off_ends_with_a_whole_block(
         self, ctl: Bed, tmp_path: Path
@@ -191,5 +200,7 @@ def packet(lost: int = 0) -> bytes:
     return block(6, fields + data + bytes(2) + struct.pack("<HHQ", 4, 8, lost) + bytes(4))
 
 
-def statistics(lost: int) -> bytes:
-    return block(5, bytes(12) + struct.pack("<HHQ", 5, 8, lost) + bytes(4))
+def statistics(lost: int, comment: bytes = b"") -> bytes:
+    padded = comment + bytes(-len(comment) % 4)
+    said = struct.pack("<HH", 1, len(comment)) + padded if comment else b""
+    return block(5, bytes(12) + said + struct.pack("<HHQ", 5, 8, lost) + bytes(4))

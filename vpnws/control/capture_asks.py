@@ -29,17 +29,25 @@ class CaptureFilter(Struct, frozen=True, kw_only=True):
     """How much of each frame to keep, in bytes."""
 
 
-class MirrorAsk(Ask[Done], frozen=True, kw_only=True):
-    """Begin to copy frames for a capture, or go on: without this, a mirror ends after LEASE_S.
+class Mirrored(Struct, frozen=True, kw_only=True):
+    """What one process copies for a capture."""
 
-    The answer counts 1 if there is something to copy at this process.
-    """
+    is_here: bool = False
+    """Whether there is something to copy: that is not so if the port is elsewhere, or has gone."""
+    port_id: int | None = None
+    """The id of the filter's port; no other port gets it, as it may get the name."""
+
+
+class MirrorAsk(Ask[Mirrored], frozen=True, kw_only=True):
+    """Begin to copy frames for a capture, or go on: without this, a mirror ends after LEASE_S."""
 
     id: str
     """The capture's."""
     slot: int
     """The process that the copies are for."""
     filter: CaptureFilter
+    port_id: int | None = None
+    """The id of the filter's port, once it is known."""
 
 
 class MirrorEnd(Struct, frozen=True, kw_only=True):

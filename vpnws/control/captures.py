@@ -10,6 +10,8 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Final, TypeVar
 
+import msgspec
+
 from vpnws.control.asks import AskError, Done
 from vpnws.control.capture_asks import CaptureNoteAsk, CopiesPost, MirrorAsk, MirrorEndAsk
 from vpnws.control.recording import Recording
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from vpnws.control.about import About
     from vpnws.control.asks import Answers, Ask, Peers
     from vpnws.control.caller import Caller
-    from vpnws.control.capture_asks import CaptureFilter, MirrorEnd
+    from vpnws.control.capture_asks import CaptureFilter, Mirrored, MirrorEnd
     from vpnws.control.views import FieldValue
 
 A = TypeVar("A")
@@ -110,8 +112,8 @@ class CaptureStream:
         except AskError:
             self._try(MirrorEndAsk(id=self.id))
             raise
-        port = self._ask.filter.port
-        if not answers.missing and not any(done.count for done in answers.by_process.values()):
+        if not self._goes_on(answers):
+            port = self._ask.filter.port
             raise AskError(f"there is no port {port}: it has gone, or there was none", 404)
         self._is_over = False
         words = _in_words(self._ask.filter)
@@ -154,23 +156,39 @@ class CaptureStream:
         if caller.is_gone or caller.must_end or now >= self._until_s:
             self._end()
         elif now >= self._renew_s:
-            self._renew_s = now + RENEW_EVERY_S
-            self._try(self._ask)
-            if now >= self._beat_s:
-                self._beat_s = now + BEAT_EVERY_S
-                self._recording.beat(self._about.unix_s())
+            self._renew(now)
 
-    def _end(self) -> None:
-        """End the mirrors, and write what they have seen and lost."""
+    def _renew(self, now: float) -> None:
+        """Have the mirrors go on; end the capture if its port has gone."""
+        answers = self._try(self._ask)
+        if answers is not None and not self._goes_on(answers):
+            self._end(f"port {self._ask.filter.port} has gone")
+            return
+        self._renew_s = now + RENEW_EVERY_S
+        if now >= self._beat_s:
+            self._beat_s = now + BEAT_EVERY_S
+            self._recording.beat(self._about.unix_s())
+
+    def _goes_on(self, answers: Answers[Mirrored]) -> bool:
+        """Return whether some process has what is wanted, as far as is known; note which port."""
+        here = [mirrored for mirrored in answers.by_process.values() if mirrored.is_here]
+        if here and self._ask.port_id is None:
+            self._ask = msgspec.structs.replace(self._ask, port_id=here[0].port_id)
+        return bool(here or answers.missing)
+
+    def _end(self, reason: str = "") -> None:
+        """End the mirrors, and write what they have seen and lost; and why, if that is a reason."""
         if self._is_over:
             return
         self._is_over = True
         ended: Answers[MirrorEnd] | None = self._try(MirrorEndAsk(id=self.id))
         seen = ended.by_process if ended is not None else {}
         recording = self._recording
-        recording.end({name: end.seen for name, end in seen.items()}, self._about.unix_s())
-        text = f"capture ended: {recording.frames} frames, {recording.lost} copies lost"
-        self._note(text, count=recording.frames, lost=recording.lost)
+        counts = {name: end.seen for name, end in seen.items()}
+        recording.end(counts, self._about.unix_s(), reason)
+        told = ", ".join(filter(None, (reason, f"{recording.frames} frames")))
+        text = f"capture ended: {told}, {recording.lost} copies lost"
+        self._note(text, count=recording.frames, lost=recording.lost, reason=reason)
 
     def _try(self, ask: Ask[A]) -> Answers[A] | None:
         """Ask all processes; None if one of them refuses."""

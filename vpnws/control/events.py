@@ -195,7 +195,7 @@ EVENTS: Final[dict[Event, EventKind]] = {
     Event.CAPTURE: EventKind(
         "info",
         "An operator began to capture frames, or such a capture has ended.",
-        ("port", "network", "mac", "seconds", "count", "lost", "by"),
+        ("port", "network", "mac", "seconds", "count", "lost", "reason", "by"),
     ),
     Event.UPLINK_UP: EventKind(
         "info",

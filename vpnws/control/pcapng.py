@@ -125,19 +125,26 @@ class PcapngWriter:
         """Count copies of frames of `port` that no block can tell of, because none followed."""
         self._interfaces[self._number_of(port)].lost += lost
 
-    def end(self, now_s: float) -> bytes:
-        """Return the statistics of every interface: how many frames, and how many copies lost."""
-        return b"".join(self._statistics(number, now_s) for number in range(len(self._interfaces)))
+    def end(self, now_s: float, comment: str = "") -> bytes:
+        """Return the statistics of every interface: how many frames, and how many copies lost.
+
+        The first have `comment`, if there is one.
+        """
+        numbers = range(1, len(self._interfaces))
+        first = self._statistics(0, now_s, comment)
+        return b"".join((first, *(self._statistics(number, now_s) for number in numbers)))
 
     def statistics(self, port: str, now_s: float) -> bytes:
         """Return the statistics of one port's interface so far; they may come again."""
         return self._statistics(self._number_of(port), now_s)
 
-    def _statistics(self, number: int, now_s: float) -> bytes:
+    def _statistics(self, number: int, now_s: float, comment: str = "") -> bytes:
         interface = self._interfaces[number]
+        comments = (_text(_COMMENT, comment),) if comment else ()
         return _block(
             _STATISTICS,
             _STATISTICS_FIELDS.pack(number, *_time(now_s)),
+            *comments,
             _option(_STATISTICS_BEGAN, _TIME.pack(*_time(self._began_s))),
             _option(_STATISTICS_ENDED, _TIME.pack(*_time(now_s))),
             _option(_STATISTICS_RECEIVED, _COUNT.pack(interface.packets + interface.lost)),

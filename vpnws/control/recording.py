@@ -65,14 +65,17 @@ class Recording:
                 lost = copy.lost + self._untold.pop(copy.port, 0)
                 self._put(self._writer.add_packet(copy.port, _packet(copy, lost)))
 
-    def end(self, seen: Mapping[str, int], now_s: float) -> None:
-        """Write the statistics; `seen` is how many frames each process was to copy, in all."""
+    def end(self, seen: Mapping[str, int], now_s: float, comment: str = "") -> None:
+        """Write the statistics, with a comment perhaps.
+
+        `seen` is how many frames each process was to copy, in all.
+        """
         for port, count in self._untold.items():
             self._writer.lose(port, count)
         self._untold.clear()
         lost = sum(max(0, count - self._told[process]) for process, count in seen.items())
         self._writer.lose(SWITCH, lost)
-        self._put(self._writer.end(now_s))
+        self._put(self._writer.end(now_s, comment))
 
     def read(self) -> bytes:
         """Take the next part of the capture; empty if nothing waits."""

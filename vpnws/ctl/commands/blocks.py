@@ -26,10 +26,12 @@ _MIN_SECTION_BYTES: Final = 28
 _STATISTICS_FIXED_BYTES: Final = 12
 _PACKET_FIXED_BYTES: Final = 20
 _OPTION_END: Final = 0
+_OPTION_COMMENT: Final = 1
 _OPTION_DROPPED_BEFORE: Final = 4
 """epb_dropcount: what its interface has lost since the packet before."""
 _OPTION_DROPPED: Final = 5
 """isb_ifdrop: what the interface lost for want of room."""
+_COUNT_BYTES: Final = 8
 Order: TypeAlias = Literal["<", ">"]
 
 
@@ -39,6 +41,8 @@ class Blocks:
     def __init__(self) -> None:
         """Nothing has come yet."""
         self.frames = 0
+        self.comment = ""
+        """What the last statistics with a comment say: why the capture ended."""
         self._lost: dict[int, int] = {}
         self._order: Order = "<"
         self._rest = bytearray()
@@ -85,8 +89,11 @@ class Blocks:
         (interface,) = struct.unpack_from(f"{self._order}I", block, 8)
         if kind == _STATISTICS:
             # Statistics count from the beginning, packets from the one before.
-            lost = self._number(block[8 + fixed : -4], _OPTION_DROPPED)
+            options = block[8 + fixed : -4]
+            lost = self._number(options, _OPTION_DROPPED)
             self._lost[interface] = max(lost, self._lost.get(interface, 0))
+            comment = self._option(options, _OPTION_COMMENT)
+            self.comment = comment.decode(errors="replace") or self.comment
             return
         self.frames += 1
         (length,) = struct.unpack_from(f"{self._order}I", block, 20)
@@ -95,15 +102,20 @@ class Blocks:
 
     def _number(self, options: memoryview, wanted: int) -> int:
         """Return the number that an option of a block has, 0 if it is not there."""
+        value = self._option(options, wanted)
+        return int(struct.unpack(f"{self._order}Q", value)[0]) if len(value) == _COUNT_BYTES else 0
+
+    def _option(self, options: memoryview, wanted: int) -> bytes:
+        """Return the value of the first such option of a block, empty if it is not there."""
         at = 0
         while at + 4 <= len(options):
             code, length = struct.unpack_from(f"{self._order}HH", options, at)
             if code == _OPTION_END:
                 break
-            if code == wanted and length == 8 and at + 12 <= len(options):
-                return int(struct.unpack_from(f"{self._order}Q", options, at + 4)[0])
+            if code == wanted:
+                return bytes(options[at + 4 : at + 4 + length])
             at += 4 + length + -length % 4
-        return 0
+        return b""
 
 
 def _order_of(magic: bytes) -> Order:

@@ -17,6 +17,7 @@ from vpnws.ctl.commands.targets import one_port, read_target
 from vpnws.ctl.commands.values import duration_s
 from vpnws.ctl.exits import Exit
 from vpnws.errors import ConfigError, ControlError
+from vpnws.text import one_line
 from vpnws.wire.ethernet import format_mac, parse_mac
 
 if TYPE_CHECKING:
@@ -47,10 +48,12 @@ def capture(call: Call) -> Exit:
         stack.enter_context(_ended_by_signals(answer))
         _copy(answer, blocks, out, file)
     if call.output.as_json and file is not None:
-        call.output.document(msgspec.json.encode({"frames": blocks.frames, "lost": blocks.lost}))
+        told = {"frames": blocks.frames, "lost": blocks.lost, "reason": blocks.comment}
+        call.output.document(msgspec.json.encode(told))
     else:
         lost = f", {blocks.lost:,} copies lost (the mirror was full)" if blocks.lost else ""
-        call.output.remark(f"{blocks.frames:,} frames captured{lost or ', no copy lost'}")
+        reason = f"; {one_line(blocks.comment)}" if blocks.comment else ""
+        call.output.remark(f"{blocks.frames:,} frames captured{lost or ', no copy lost'}{reason}")
     return Exit.DONE
 
 

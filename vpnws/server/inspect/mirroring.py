@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from vpnws.control.asks import AskError, Done
-from vpnws.control.capture_asks import CopiesPost, CopyView, MirrorEnd
+from vpnws.control.capture_asks import CopiesPost, CopyView, Mirrored, MirrorEnd
 from vpnws.control.events import Event
 from vpnws.errors import CapacityError
 from vpnws.server.naming import name_of, short_name, trunk_name
@@ -53,15 +53,15 @@ class Mirroring:
         self._senders: dict[str, _Sender] = {}
         self._ticker: Watcher | None = None
 
-    def mirror(self, ask: MirrorAsk) -> Done:
+    def mirror(self, ask: MirrorAsk) -> Mirrored:
         """Begin to copy frames, or go on for LEASE_S. Raises AskError if there are too many."""
-        sender = self._senders.get(ask.id)
-        if sender is None:
-            sender = self._begin(ask)
-        if sender is None:
-            return Done(0)
+        port = _find(ask, self._node) if ask.filter.port else None
+        port_id = port.id if port is not None else None
+        if ask.filter.port and port is None:
+            return Mirrored()
+        sender = self._senders.get(ask.id) or self._begin(ask, port_id)
         sender.lease_until_s = self._loop.now() + LEASE_S
-        return Done(1)
+        return Mirrored(is_here=True, port_id=port_id)
 
     def end(self, ask: MirrorEndAsk) -> MirrorEnd:
         """End a mirror; tell how many frames it has seen."""
@@ -73,10 +73,8 @@ class Mirroring:
         self._node.journal.note(Event.CAPTURE, ask.text, **ask.fields)
         return Done(1)
 
-    def _begin(self, ask: MirrorAsk) -> _Sender | None:
-        wanted = _read_filter(ask.filter, self._node)
-        if wanted is None:
-            return None
+    def _begin(self, ask: MirrorAsk, port_id: int | None) -> _Sender:
+        wanted = _read_filter(ask.filter, port_id)
         sender = _Sender(self._node, self._packer, ask, self._peers.post)
         try:
             sender.mirror = self._node.switch.mirrors.start(wanted, sender.send_soon)
@@ -215,13 +213,10 @@ def _view(copy: Copy, port: str, offset_s: float) -> CopyView:
     )
 
 
-def _read_filter(wanted: CaptureFilter, node: Node) -> MirrorFilter | None:
-    """Return what the switch of `node` has to look for; None if the port is not here."""
-    port = _find(wanted.port, node) if wanted.port else None
-    if wanted.port and port is None:
-        return None
+def _read_filter(wanted: CaptureFilter, port_id: int | None) -> MirrorFilter:
+    """Return what the switch has to look for; `port_id` is that of the port, if one is wanted."""
     return MirrorFilter(
-        port_id=port.id if port is not None else None,
+        port_id=port_id,
         network=wanted.network or None,
         mac=parse_mac(wanted.mac) if wanted.mac else None,
         direction=Direction(wanted.direction) if wanted.direction else None,
@@ -230,7 +225,7 @@ def _read_filter(wanted: CaptureFilter, node: Node) -> MirrorFilter | None:
     )
 
 
-def _find(name: str, node: Node) -> Port | None:
-    """Return the port, the TAP or the trunk with this name."""
-    ports = node.switch.networks.ports()
-    return next((port for port in ports if name_of(node.slot, port) == name), None)
+def _find(ask: MirrorAsk, node: Node) -> Port | None:
+    """Return the port, of a station or a TAP, or the trunk that is to be mirrored."""
+    ports = (port for port in node.switch.networks.ports() if ask.port_id in (None, port.id))
+    return next((port for port in ports if name_of(node.slot, port) == ask.filter.port), None)
