@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.live.server import Station, TwoWorkers
+from tests.support.captures import comments
 from tests.support.frames import mac
 from tests.support.netns import SERVER_ADDRESS, Lan
 from tests.support.nginx import Nginx
@@ -82,7 +83,7 @@ def _said(words: list[str], code: Exit) -> str:
 
 @pytest.fixture(scope="module")
 def bed() -> Iterator[Bed]:
-    require("nginx", "tcpdump", "uwsgi")
+    require("nginx", "tcpdump", "tshark", "uwsgi")
     require_root()
     with (
         Lan(1) as lan,
@@ -172,8 +173,8 @@ def capture(bed: Bed, user: str, station: Station, file: Path) -> None:
             process.kill()
     assert (process.returncode, "no copy lost" in said) == (Exit.DONE, True), said
     shown = run(["tcpdump", "-enr", str(file)]).stdout.splitlines()
-    assert shown
     assert all(str(station.header[1]) in line for line in shown), shown
+    assert set(comments(file.read_bytes())) == {f"in at {port_of(bed, user)}"}
 
 
 def test_what_stands_in_the_way_has_its_own_exit_code(bed: Bed) -> None:
