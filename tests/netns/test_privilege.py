@@ -77,7 +77,7 @@ def wait_until_reached(lan: Lan) -> None:
 def assert_without_rights(server: Uwsgi) -> None:
     """Check that master, workers and mules run as nobody and have no capability."""
     pids = {server.master_pid, *server.worker_pids(), *server.mule_pids()}
-    assert len(pids) == 5
+    assert len(pids) == 6
     assert {pid: (users(pid), capabilities(pid)) for pid in pids} == dict.fromkeys(
         pids, ({NOBODY}, 0)
     )

@@ -52,7 +52,7 @@ def test_the_service_runs_without_a_capability_and_only_nginx_reaches_its_socket
         INSTALL
         + f"""
         processes=/sys/fs/cgroup/system.slice/vpnws.service/cgroup.procs
-        for i in $(seq 50); do test $(wc -l < $processes) -ge 4 || sleep 0.1; done
+        for i in $(seq 50); do test $(wc -l < $processes) -ge 6 || sleep 0.1; done
         for pid in $(cat $processes); do
             grep -E '^(Uid|CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/$pid/status | tr '\\t\\n' '  '
             echo of $(id -u vpnws)
@@ -79,7 +79,7 @@ def test_the_service_runs_without_a_capability_and_only_nginx_reaches_its_socket
         """
     )
     rights = [line for line in said.splitlines() if line.startswith("Uid:")]
-    assert len(rights) == 5, said
+    assert len(rights) == 6, said
     for line in rights:
         uid = line.rpartition(" of ")[2]
         assert (
