@@ -295,6 +295,33 @@ class TestWebhook:
             assert b'"name":"leave"' in body
 
 
+class TestBannedMeanwhile:
+    def test_who_is_banned_while_it_waits_does_not_come_in(
+        self, asked: House, works: Works
+    ) -> None:
+        station = asked.connect(1, REMOTE_USER="eve")
+        Operator(asked, 2).change("POST", "bans", {"user": "eve"})
+        asked.loop.advance(2.0)
+        works.end(Ended(0))
+        asked.loop.settle()
+        assert station.request.status.startswith("403")
+        assert Operator(asked).get("ports", "user=eve")["items"] == []
+
+    def test_an_answer_to_a_process_that_died_lets_nobody_else_in(
+        self, asked: House, works: Works
+    ) -> None:
+        asked.connect(1, REMOTE_USER="ada")
+        asked.kill(1)
+        asked.start(1)
+        station = asked.connect(1, REMOTE_USER="eve")
+        works.end(Ended(0))
+        asked.loop.settle()
+        assert not station.request.status
+        works.end(Ended(1))
+        asked.loop.settle()
+        assert station.request.status.startswith("403")
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -40,7 +41,8 @@ class Permits:
         self._own = own
         self._hooks = hooks
         self._timeout_s = timeout_s + MARGIN_S
-        self._numbers = itertools.count(1)
+        # An answer to the process before at this slot must not let in a station of this one.
+        self._numbers = itertools.count(secrets.randbits(48))
         self._waiting: dict[int, _Waiting] = {}
         peers.serve(PermitTold, self._take)
 

@@ -125,11 +125,11 @@ class Application:
         if node is None:
             raise CapacityError("the switch has not started in this process")
         policies = self._server.policies
-        if policies is not None:
-            policies.check(session)
-        node.check_room(session)
+        self._check(node, session)
         if self._permits is not None:
             self._permits.ask(session)
+            # It may have been banned while it waited.
+            self._check(node, session)
         try:
             answer(session.subprotocol)
             connection = self._uwsgi.own_connection()
@@ -149,6 +149,12 @@ class Application:
         else:
             receive_stream(self._loop, link, node.switch)
         return ()
+
+    def _check(self, node: Node, session: Session) -> None:
+        """Raise UpgradeError if the station is banned, CapacityError if there is no room for it."""
+        if self._server.policies is not None:
+            self._server.policies.check(session)
+        node.check_room(session)
 
 
 def refuse(
