@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import ip_address, ip_network
 from math import inf
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from vpnws.control.views import Limits, Who
 from vpnws.errors import VpnwsError
 
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
 ID_BYTES: Final = 8
+_KEPT_ADDRESSES: Final = 2048
+"""Addresses and networks that need not be read again: all rules are held against each station."""
 
 
 class RuleError(VpnwsError):
@@ -55,7 +61,7 @@ class Rule(Struct, frozen=True, kw_only=True, tag="rule"):
             raise RuleError("the rule would hold for everybody: name a user, a dn or an addr")
         try:
             if self.addr:
-                ip_network(self.addr, strict=False)
+                _read_network(self.addr)
         except ValueError as error:
             raise RuleError(f"addr is not an address or a network: {error}") from error
 
@@ -76,12 +82,23 @@ class Pin(Struct, frozen=True, kw_only=True, tag="pin"):
 
 
 def _id(*words: str) -> str:
-    text = "\0".join(words).encode(errors="replace")
+    text = "".join(f"{len(word)}:{word}" for word in words).encode(errors="replace")
     return blake2b(text, digest_size=ID_BYTES).hexdigest()
 
 
 def _is_within(address: str, network: str) -> bool:
+    at = _read_address(address)
+    return at is not None and at in _read_network(network)
+
+
+@lru_cache(_KEPT_ADDRESSES)
+def _read_address(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        return ip_address(address) in ip_network(network, strict=False)
+        return ip_address(text)
     except ValueError:
-        return False
+        return None
+
+
+@lru_cache(_KEPT_ADDRESSES)
+def _read_network(text: str) -> IPv4Network | IPv6Network:
+    return ip_network(text, strict=False)

@@ -38,6 +38,8 @@ class Policies:
         self._node = node
         self._loop = node.loop
         self._rules = rules
+        self._applied: dict[str, Rule] = {}
+        """The rules that the stations who are here have felt, by their ids."""
         self._ticker = self._loop.every(LOOK_EVERY_S, self._look)
 
     def check(self, session: Session) -> None:
@@ -68,6 +70,7 @@ class Policies:
             raise AskError(str(error), 400) from error
         rule = replace(ask.rule, until_s=self._loop.now() + ask.for_s)
         self._rules.put(rule)
+        self._applied[rule.id] = rule
         if ask.noted_at == self._node.slot:
             self._note_made(rule, ask.for_s)
         return Done(self._apply([rule]))
@@ -103,16 +106,18 @@ class Policies:
 
     def _look(self) -> None:
         if self._rules.has_news():
-            self._apply(self._rules.all())
+            rules = self._rules.all()
+            # An older one must not undo what a port was given since.
+            self._apply([rule for rule in rules if self._applied.get(rule.id) != rule])
+            self._applied = {rule.id: rule for rule in rules}
 
     def _apply(self, rules: Sequence[Rule]) -> int:
         """Apply `rules` to the stations that are here; return how many they concern."""
         count = 0
-        for link in list(self._node.links.values()):
-            for rule in rules:
-                if _fits(rule, link.session):
-                    count += 1
-                    self._apply_to(link, rule)
+        for link in list(self._node.links.values()) if rules else ():
+            for rule in _fitting(rules, link.session):
+                count += 1
+                self._apply_to(link, rule)
         return count
 
     def _apply_to(self, link: Link, rule: Rule) -> None:
@@ -123,8 +128,9 @@ class Policies:
             link.end(websocket.BANNED, f"{BANNED}{why}")
 
     def _fitting(self, session: Session) -> list[Rule]:
-        return [rule for rule in self._rules.all() if _fits(rule, session)]
+        return _fitting(self._rules.all(), session)
 
 
-def _fits(rule: Rule, session: Session) -> bool:
-    return rule.fits(who_of(session.identity), session.network)
+def _fitting(rules: Sequence[Rule], session: Session) -> list[Rule]:
+    who, network = who_of(session.identity), session.network
+    return [rule for rule in rules if rule.fits(who, network)]

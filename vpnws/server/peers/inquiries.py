@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import secrets
 import struct
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -82,7 +83,8 @@ class Inquiries:
         self._waiting: dict[int, _Waiting] = {}
         self._begun: dict[int, list[bytes]] = {}
         """The parts that have come of a message, by the slot of its sender."""
-        self._numbers = itertools.count(1)
+        # Answers may still come that the process before at this slot has asked for.
+        self._numbers = itertools.count(secrets.randbits(32))
         mine, outside = mailboxes.open(slot)
         self._outboxes = [Outbox(loop, end) for end in outside]
         self._inbox = Inbox(loop, mine, self._take_part)
