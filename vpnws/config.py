@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vpnws.declare import choice, for_ini, number, parse, parsed_by, switched
 from vpnws.errors import ConfigError
+from vpnws.sizes import (
+    MAX_EGRESS_LIMIT_BYTES,
+    MAX_STATION_LIMIT,
+    MAX_STORM_LIMIT,
+    MIN_EGRESS_LIMIT_BYTES,
+)
 from vpnws.values import (
     parse_addresses,
     parse_listen,
@@ -131,16 +137,20 @@ class Settings:
     no_broadcast: bool = switched(False, "Drop every broadcast frame, ARP and DHCP included.")
     no_multicast: bool = switched(False, "Drop every multicast frame, IPv6 ND included.")
     bridge_limit: int = number(
-        256, 2, 65536, "", "Most MACs learned on the port of a station that may bridge."
+        256, 2, MAX_STATION_LIMIT, "", "Most MACs learned on the port of a station that may bridge."
     )
     uplink_limit: int = number(4096, 1, 1_000_000, "", "Most MACs learned behind one TAP.")
     station_limit: int = number(
-        1, 1, 65536, "", "Most MACs learned on one port; frames from one more are dropped."
+        1,
+        1,
+        MAX_STATION_LIMIT,
+        "",
+        "Most MACs learned on one port; frames from one more are dropped.",
     )
     storm_limit: int = number(
         2000,
         0,
-        10_000_000,
+        MAX_STORM_LIMIT,
         "",
         "Broadcast, multicast and unknown unicast frames per second that one station may send"
         " before more are dropped; 0 is no limit.",
@@ -152,12 +162,16 @@ class Settings:
         " have --no-offload, get ordinary frames.",
     )
     egress_limit_bytes: int = number(
-        1_000_000, 65_536, 1 << 30, "bytes", "Memory of a station's egress queue."
+        1_000_000,
+        MIN_EGRESS_LIMIT_BYTES,
+        MAX_EGRESS_LIMIT_BYTES,
+        "bytes",
+        "Memory of a station's egress queue.",
     )
     trunk_limit_bytes: int = number(
         2_000_000,
-        65_536,
-        1 << 30,
+        MIN_EGRESS_LIMIT_BYTES,
+        MAX_EGRESS_LIMIT_BYTES,
         "bytes",
         "Memory of a queue toward another worker's process.",
     )

@@ -25,6 +25,8 @@ from vpnws.control.crosssite import check_token, make_token, refuse_other_sites,
 from vpnws.control.metrics.scrape import get_metrics
 from vpnws.control.page.serve import find_page
 from vpnws.control.reading import read_body, read_query
+from vpnws.control.under_way import MAX_REQUESTS, Answer, UnderWay
+from vpnws.text import MAX_VALUE_CHARACTERS, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -41,6 +43,11 @@ _HEADERS: Final = (
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
     ("Referrer-Policy", "same-origin"),
 )
+_TOO_MANY: Final = Response(
+    to_json(ErrorView("too many requests are under way: close some pages, and try again")).body,
+    status=503,
+    headers=(("Retry-After", "1"),),
+)
 StartResponse: TypeAlias = "Callable[[str, list[tuple[str, str]]], Callable[[bytes], object]]"
 
 log = logging.getLogger("vpnws")
@@ -50,12 +57,19 @@ class ControlApp:
     """Answers requests that the web server has granted `VPNWS_ENDPOINT control`."""
 
     def __init__(
-        self, peers: Peers, about: About, secret: bytes, open_caller: Callable[[], Caller]
+        self,
+        peers: Peers,
+        about: About,
+        secret: bytes,
+        open_caller: Callable[[], Caller],
+        limit: int = MAX_REQUESTS,
     ) -> None:
         """`peers` are the server's processes; `secret` is known to them alone.
 
-        `open_caller` returns whoever sent the current request; a stream calls it.
+        `open_caller` returns whoever sent the current request; a stream calls it. `limit` is how
+        many requests may be under way.
         """
+        self._under_way = UnderWay(limit)
         self._peers = peers
         self._about = about
         self._secret = secret
@@ -67,23 +81,33 @@ class ControlApp:
         self, environ: Mapping[str, Any], start_response: StartResponse
     ) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
+        is_head = environ.get("REQUEST_METHOD") == "HEAD"
+        if not self._under_way.begin():
+            return _send(_TOO_MANY, start_response, is_head)
         try:
-            response = self._answer(environ)
+            response = self._judge(environ)
+            return Answer(_send(response, start_response, is_head), self._under_way.end)
+        except BaseException:
+            self._under_way.end()
+            raise
+
+    def _judge(self, environ: Mapping[str, Any]) -> Response:
+        try:
+            return self._answer(environ)
         except (CallError, AskError) as error:
-            response = to_json(ErrorView(str(error)), error.status)
-        return _send(response, start_response, environ.get("REQUEST_METHOD") == "HEAD")
+            return to_json(ErrorView(str(error)), error.status)
 
     def _answer(self, environ: Mapping[str, Any]) -> Response:
         path, method = environ.get("PATH_INFO", ""), environ.get("REQUEST_METHOD", "")
-        by = environ.get("REMOTE_USER", "")
+        user = environ.get("REMOTE_USER", "")
         call = Call(
             self._peers,
             self._about,
             self._open_caller,
             self._live,
             self._captures,
-            by=by,
-            token=make_token(self._secret, by),
+            by=one_line(user, max_characters=MAX_VALUE_CHARACTERS),
+            token=make_token(self._secret, user),
             accept=environ.get("HTTP_ACCEPT", ""),
         )
         at = path.rfind(API)

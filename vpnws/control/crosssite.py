@@ -24,7 +24,9 @@ _REMEDY: Final = "open the control page itself, or use vpnws-ctl"
 
 def make_token(secret: bytes, user: str) -> str:
     """Return what a change by `user` must carry; `secret` is the server's."""
-    return hmac.digest(secret, b"control token of " + user.encode(errors="replace"), "sha256").hex()
+    return hmac.digest(
+        secret, b"control token of " + user.encode(errors="surrogateescape"), "sha256"
+    ).hex()
 
 
 def refuse_other_sites(environ: Mapping[str, str], *, is_page: bool) -> None:

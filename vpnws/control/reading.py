@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 MAX_QUERY_FIELDS: Final = 50
 """A query with more fields is refused."""
+_LENGTH: Final = re.compile("[0-9]{1,10}")
 
 
 def read_query(type_: type[Struct] | None, text: str) -> Any:
@@ -48,12 +50,14 @@ def read_body(type_: type[Struct] | None, environ: Mapping[str, Any]) -> Any:
     if type_ is None:
         return None
     length = environ.get("CONTENT_LENGTH") or "0"
-    if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+    if _LENGTH.fullmatch(length) is None or int(length) > MAX_BODY_BYTES:
         raise CallError(f"a body has at most {MAX_BODY_BYTES} bytes", 413)
     kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip()
     if int(length) and kind != JSON:
         raise CallError(f"a body must be JSON (Content-Type: {JSON})", 415)
     try:
         return msgspec.json.decode(environ["wsgi.input"].read(int(length)) or b"{}", type=type_)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CallError(f"the body does not fit: {error}") from error
+    except OSError as error:
+        raise CallError("the body did not arrive: send it again", 408) from error

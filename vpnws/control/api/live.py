@@ -153,8 +153,12 @@ class LiveStream:
 
     def offer(self, part: bytes) -> None:
         """Have `part` sent, which other streams share."""
-        self._is_late = len(self._parts) >= MAX_WAITING_PARTS
-        self._parts.append(part)
+        if len(self._parts) >= MAX_WAITING_PARTS:
+            # It may be stuck in the middle of a part for long: nothing is kept for it.
+            self._is_late = True
+            self._parts.clear()
+        elif not self._is_late:
+            self._parts.append(part)
         self._caller.wake()
 
     def close(self) -> None:

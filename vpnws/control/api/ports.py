@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from vpnws.control.asks import AskError, BlockAsk, Done, KickAsk, LimitsAsk, PortsAsk
 from vpnws.control.calls import Call, CallError, Route
 from vpnws.control.paging import Filter, Page, merge_pages
 from vpnws.control.ports import command, port_key
 from vpnws.control.views import Limits, PortView
+from vpnws.sizes import (
+    MAX_EGRESS_LIMIT_BYTES,
+    MAX_STATION_LIMIT,
+    MAX_STORM_LIMIT,
+    MIN_EGRESS_LIMIT_BYTES,
+)
 
 if TYPE_CHECKING:
     from vpnws.control.asks import Answers
@@ -33,8 +40,23 @@ class ReasonBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(max_length=MAX_REASON_CHARACTERS)] = ""
 
 
-class LimitsBody(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LimitsBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Limits of a port: those that are given change."""
+
+    storm_packets_per_s: Annotated[int, Meta(ge=0, le=MAX_STORM_LIMIT)] | None = None
+    """0 is no limit."""
+    stations: Annotated[int, Meta(ge=1, le=MAX_STATION_LIMIT)] | None = None
+    egress_bytes: (
+        Annotated[int, Meta(ge=MIN_EGRESS_LIMIT_BYTES, le=MAX_EGRESS_LIMIT_BYTES)] | None
+    ) = None
+
+    def read(self) -> Limits:
+        """Return the limits. Raises CallError if none is given."""
+        limits = Limits(**asdict(self))
+        if limits == Limits():
+            named = ", ".join(Limits.__struct_fields__)
+            raise CallError(f"no limit is given: set one of {named}")
+        return limits
 
 
 def list_ports(call: Call) -> Page[PortView]:
@@ -73,9 +95,7 @@ def unblock(call: Call) -> Done:
 
 def set_limits(call: Call) -> Done:
     """Change limits of a port, until it goes."""
-    name, limits = call.path["id"], call.body
-    if limits == LimitsBody():
-        raise CallError(f"no limit is given: set one of {', '.join(Limits.__struct_fields__)}")
+    name, limits = call.path["id"], call.body.read()
     return _done(command(call, name, LimitsAsk(port=name, limits=limits, by=call.by)))
 
 
@@ -103,7 +123,7 @@ ROUTES: Final = (
         "PATCH",
         "ports/{id}",
         set_limits,
-        "Changes limits of a port until it goes; 0 means no limit.",
+        "Changes limits of a port until it goes; a storm limit of 0 is none.",
         Done,
         body=LimitsBody,
     ),

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
-from vpnws.control.api.ports import MAX_REASON_CHARACTERS
+from vpnws.control.api.ports import MAX_REASON_CHARACTERS, LimitsBody
 from vpnws.control.asks import AskError, Done, MakeRuleAsk, RemoveRuleAsk, RulesAsk
-from vpnws.control.calls import CallError, Route
+from vpnws.control.calls import Route
 from vpnws.control.paging import Page
 from vpnws.control.rules import Rule
 from vpnws.control.views import BanView, Limits, LimitsView
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MAX_BAN_S: Final = 366 * 24 * 3600
 """A longer ban is refused; to keep somebody out for good, remove them at the web server."""
+MIN_BAN_S: Final = 1
+"""A shorter ban is refused: it would be over before all processes know of it."""
 MAX_NAME_CHARACTERS: Final = 256
 """A longer name in a rule is refused."""
 Name = Annotated[str, Meta(max_length=MAX_NAME_CHARACTERS)]
@@ -34,7 +36,7 @@ class BanBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An address, or a network such as 10.0.0.0/8."""
     network: Name = ""
     """Empty for all networks."""
-    for_s: Annotated[float, Meta(gt=0, le=MAX_BAN_S)] = 3600.0
+    for_s: Annotated[float, Meta(ge=MIN_BAN_S, le=MAX_BAN_S)] = 3600.0
     reason: Annotated[str, Meta(max_length=MAX_REASON_CHARACTERS)] = ""
 
 
@@ -44,7 +46,7 @@ class IdentityLimitsBody(Struct, frozen=True, kw_only=True, forbid_unknown_field
     user: Name = ""
     dn: Name = ""
     network: Name = ""
-    limits: Limits
+    limits: LimitsBody
 
 
 def list_bans(call: Call) -> Page[BanView]:
@@ -72,9 +74,9 @@ def list_limits(call: Call) -> Page[LimitsView]:
 
 def limit(call: Call) -> LimitsView:
     """Give an identity limits of its own."""
-    if call.body.limits == Limits():
-        raise CallError(f"no limit is given: set one of {', '.join(Limits.__struct_fields__)}")
-    rule = Rule(**asdict(call.body), by=call.by)
+    told = asdict(call.body)
+    limits = told.pop("limits").read()
+    rule = Rule(**told, limits=limits, by=call.by)
     call.peers.ask(MakeRuleAsk(rule=rule, noted_at=call.peers.slot))
     return _limits(_find(_rules(call), rule.id))
 

@@ -194,13 +194,15 @@ def _add_pin(parser: argparse.ArgumentParser) -> None:
 def _add_set(parser: argparse.ArgumentParser) -> None:
     add_target(parser, what="a user or dn:TEXT for all its ports, else one port")
     for name, metavar, says in (
-        ("storm-packets-per-s", "N", "broadcast, multicast and unknown packets per second"),
+        (
+            "storm-packets-per-s",
+            "N",
+            "broadcast, multicast and unknown packets per second; 0 for no limit",
+        ),
         ("stations", "N", "MACs that it may have"),
         ("egress-bytes", "BYTES", "how much may wait in its queue"),
     ):
-        parser.add_argument(
-            f"--{name}", metavar=metavar, type=count, help=f"{says}; 0 for no limit"
-        )
+        parser.add_argument(f"--{name}", metavar=metavar, type=count, help=says)
     parser.add_argument("--clear", action="store_true", help="take an identity's limits away")
     parser.add_argument("--all", action="store_true", help="with --clear: of every network")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from vpnws import __version__
 from vpnws.control.about import About
 from vpnws.control.app import ControlApp
+from vpnws.control.under_way import max_requests
 from vpnws.errors import RightsError
 from vpnws.server.web.caller import WebCaller
 from vpnws.server.web.identity import read_identity, text_of
@@ -48,7 +49,13 @@ class ControlEndpoint:
         self._loop = server.loop
         self._uwsgi = server.uwsgi
         self._callers: set[WebCaller] = set()
-        self._app = ControlApp(server.peers, about, server.page.secret, self._open_caller)
+        self._app = ControlApp(
+            server.peers,
+            about,
+            server.page.secret,
+            self._open_caller,
+            max_requests(server.uwsgi.cores()),
+        )
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request; who asks is who the web server names."""
