@@ -24,6 +24,12 @@ def log_value(text: str, *, keep: str = "") -> str:
     return "".join(c if c.isprintable() and c not in replaced else "?" for c in shown)
 
 
+def log_pair(name: str, text: str) -> str:
+    """Return `name=text` for a log line; text with spaces is in quotes, and no text is '-'."""
+    value = log_value(text, keep=" ") or "-"
+    return f"{name}='{value}'" if " " in value else f"{name}={value}"
+
+
 def one_line(text: str, *, max_characters: int = MAX_LINE_CHARACTERS) -> str:
     """Return `text` as one line: control characters become '?', a long text ends in '...'."""
     if len(text) <= max_characters and text.isprintable():

@@ -39,7 +39,7 @@ class PageSite(BridgeSite):
         """Have nginx know the stations and the operator by name."""
         super().prepare()
         users = dict.fromkeys((*STATIONS, OPERATOR), PASSWORD)
-        members = {"htpasswd": STATIONS, "htpasswd-admin": [OPERATOR]}
+        members = {"htpasswd": STATIONS, "htpasswd-operators": [OPERATOR]}
         self.nginx = Nginx(self.lan.server, users=users, members=members)
 
     def join_as(self, index: int, user: str) -> Client:

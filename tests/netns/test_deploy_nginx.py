@@ -23,7 +23,7 @@ pytestmark = pytest.mark.netns
 
 ALICE = basic("alice", "wonderland")
 BOB = basic("bob", "builder")
-MEMBERS = {"htpasswd-blue": ["alice"], "htpasswd-red": ["bob"], "htpasswd-admin": ["bob"]}
+MEMBERS = {"htpasswd-blue": ["alice"], "htpasswd-red": ["bob"], "htpasswd-operators": ["bob"]}
 LIE = "forged"
 FORGED = [
     (name, LIE)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpnws.text import MAX_LINE_CHARACTERS, MAX_VALUE_CHARACTERS, log_value, one_line
+from vpnws.text import MAX_LINE_CHARACTERS, MAX_VALUE_CHARACTERS, log_pair, log_value, one_line
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,17 @@ def test_whatever_comes_can_be_shown(text: str) -> None:
     assert len(value) <= MAX_VALUE_CHARACTERS
     assert one_line(text).isprintable()
     assert len(one_line(text)) <= MAX_LINE_CHARACTERS + len("...")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("olga", "by=olga"),
+        ("", "by=-"),
+        ("late payment", "by='late payment'"),
+        ("x' user='bob", "by='x? user=?bob'"),
+        ("a\nb c", "by='a?b c'"),
+    ],
+)
+def test_a_pair_keeps_spaces_in_quotes_that_its_text_cannot_close(text: str, shown: str) -> None:
+    assert log_pair("by", text) == shown

@@ -14,7 +14,7 @@ from vpnws.server.port.describe import (
     describe_rights,
 )
 from vpnws.server.port.visits import Visits
-from vpnws.text import log_value
+from vpnws.text import log_pair
 from vpnws.wire.ethernet import format_mac
 
 if TYPE_CHECKING:
@@ -84,10 +84,10 @@ class StationLog:
     def commanded(self, event: Event, link: Link, verb: str, by: str, **told: str) -> None:
         """Note what an operator has done to a station; `verb` and what is `told` say what."""
         station = self._names.station(link)
-        text = " ".join(f"{name}={log_value(value) or '-'}" for name, value in told.items())
+        text = " ".join(log_pair(name, value) for name, value in told.items())
         self._journal.note(
             event,
-            f"{station.words} {verb} {text}{text and ' '}by={log_value(by) or '-'}",
+            f"{station.words} {verb} {text}{text and ' '}{log_pair('by', by)}",
             **station.fields,
             **told,
             by=by,

@@ -5,7 +5,7 @@ import * as format from "./format.js";
 
 /** From this delay on a process's loop is called late. */
 const LATE_S = 0.1;
-const PROCESS_COLUMNS = ["Process", "Up", "Ports", "Loop late", "Queued", "Joins", "Refused"];
+const PROCESS_COLUMNS = ["Process", "Up", "Ports", "Late", "Queued", "Joins", "Refused"];
 const WORDS = { live: "Live", connecting: "Connecting", old: "Not live", refused: "Not live" };
 
 export class StatusLine {

@@ -61,7 +61,7 @@ class Entries:
         if entries:
             call.output.table(self.columns(call.api.now_s()), entries)
         else:
-            call.output.remark(f"there is no {self.noun}")
+            call.output.remark(f"there is no {self.noun} now")
         return call.whole(page.missing)
 
     def remove(self, call: Call) -> Exit:

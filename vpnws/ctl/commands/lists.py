@@ -178,20 +178,20 @@ def _drops_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-PORTS: Final = List("ports", PortView, ports, "there is no such port")
-NETWORKS: Final = List("networks", NetworkView, networks, "there is no such network")
+PORTS: Final = List("ports", PortView, ports, "there is no port, or none that fits")
+NETWORKS: Final = List("networks", NetworkView, networks, "there is no network, or none that fits")
 COMMANDS: Final = (
     Command("ports", "every port of a station or a TAP", PORTS.run, _ports_options),
     Command(
         "fdb",
         "where each MAC is (the forwarding database)",
-        List("fdb", FdbView, fdb, "no such MAC was learned").run,
+        List("fdb", FdbView, fdb, "no MAC was learned, or none that fits").run,
         _options,
     ),
     Command(
         "who",
         "who uses which IP address, as heard from ARP, ND and DHCP",
-        List("addresses", AddressView, who, "no such address was heard").run,
+        List("addresses", AddressView, who, "no address was heard, or none that fits").run,
         _options,
     ),
     Command("networks", "every network, with what it drops", NETWORKS.run, _networks_options),

@@ -23,7 +23,7 @@ from vpnws.ctl.exits import Exit
 from vpnws.ctl.reach.api import decode
 from vpnws.ctl.show import words
 from vpnws.ctl.show.table import Column
-from vpnws.errors import AmbiguousError, ConfigError
+from vpnws.errors import AmbiguousError, ConfigError, NotFoundError
 
 if TYPE_CHECKING:
     import argparse
@@ -102,8 +102,8 @@ def _set_for_identity(call: Call, wanted: dict[str, int]) -> Exit:
     else:
         view = decode(data, LimitsView)
         call.output.line(
-            f"set {_told(wanted)} for {words.name(view.user or view.dn)}, now and when it comes"
-            f" (set {words.name(view.user or view.dn)} --clear)"
+            f"set {_told(wanted)} for {words.name(view.user or view.dn)}, at all ports, now and"
+            f" later (to undo: set {words.name(view.user or view.dn)} --clear)"
         )
     return Exit.DONE
 
@@ -114,7 +114,12 @@ def _where_and_whose(call: Call) -> tuple[str, str, Who]:
     if target.kind == "mac" and call.options.owner and call.network:
         owner = find_owner(call.api, read_target(call.options.owner), call.network)
         return call.network, target.text, owner
-    found = mac_entries(call, target)
+    try:
+        found = mac_entries(call, target)
+    except NotFoundError as error:
+        if target.kind != "mac" or not call.options.owner:
+            raise
+        raise NotFoundError(f"{error}; to pin it before it comes, name its --network") from None
     if len(found) > 1:
         raise AmbiguousError(
             f"{target.said} is in {len(found)} places: choose with --network",

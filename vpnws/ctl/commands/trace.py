@@ -48,7 +48,10 @@ def _check(end: EndView) -> None:
         )
     if end.kind == "unknown":
         near = f": is {' or '.join(map(words.name, end.near))} meant?" if end.near else ""
-        raise NotFoundError(f"nobody is called {words.name(end.asked)}{near}")
+        raise NotFoundError(
+            f"{words.name(end.asked)} is no user, and no MAC, address or port of a station that is"
+            f" here{near or ': `ports` and `who` list them'}"
+        )
 
 
 def _show(call: Call, view: TraceView) -> None:

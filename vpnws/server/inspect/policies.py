@@ -12,7 +12,7 @@ from vpnws.control.rules import Rule, RuleError
 from vpnws.errors import UpgradeError
 from vpnws.server.inspect.commands import describe_limits, set_limits
 from vpnws.server.inspect.ports import who_of
-from vpnws.text import log_value, one_line
+from vpnws.text import log_pair, one_line
 from vpnws.wire import websocket
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Policies:
     def _note(self, event: Event, what: str, rule: Rule, by: str, **told: FieldValue) -> None:
         who = {"user": rule.user, "dn": rule.dn, "addr": rule.addr, "network": rule.network}
         words = {**who, **told, "by": by}
-        text = " ".join(f"{name}={log_value(str(value)) or '-'}" for name, value in words.items())
+        text = " ".join(log_pair(name, str(value)) for name, value in words.items())
         self._node.journal.note(event, f"{what} {text}", **words)
 
     def _look(self) -> None:

@@ -86,9 +86,9 @@ EXPLANATIONS: Final[Mapping[Drop, Explanation]] = {
         "vpnws-no-multicast is on", "none is needed, unless stations need multicast, as IPv6 does"
     ),
     Drop.FILTERED: Explanation(
-        "frames go back where they came from, or between stations that are isolated",
-        "stations that shall talk to each other need mode switch or bridge, or a VPNWS_ROLE that"
-        " allows it",
+        "frames go back where they came from, or to a station that is isolated or blocked",
+        "vpnws-ctl trace says which; stations that shall talk to each other need mode switch or"
+        " bridge, or a VPNWS_ROLE that allows it",
     ),
     Drop.EGRESS_FULL: Explanation(
         "more is sent there than the path can take, and the queue is full",
@@ -112,8 +112,8 @@ AT_A_TAP: Final[Mapping[Drop, Explanation]] = {
 """What differs at a TAP of the server."""
 AT_A_TRUNK: Final[Mapping[Drop, Explanation]] = {
     Drop.FILTERED: Explanation(
-        "frames came for a network or a station that this process does not have any more",
-        "none is needed: a station has gone a moment ago",
+        "frames came for a network or a station that this process does not have",
+        "none is needed: every process gets what is flooded, and a station may just have gone",
     ),
     Drop.EGRESS_FULL: _SLOW_TRUNK,
     Drop.CODEL: _SLOW_TRUNK,
