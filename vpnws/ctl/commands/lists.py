@@ -191,7 +191,13 @@ COMMANDS: Final = (
     Command(
         "who",
         "who uses which IP address, as heard from ARP, ND and DHCP",
-        List("addresses", AddressView, who, "no address was heard, or none that fits").run,
+        List(
+            "addresses",
+            AddressView,
+            who,
+            "no address was heard, or none that fits: one is known from ARP, ND or DHCP, until its"
+            " station has been silent for vpnws-age",
+        ).run,
         _options,
     ),
     Command("networks", "every network, with what it drops", NETWORKS.run, _networks_options),

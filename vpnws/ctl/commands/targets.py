@@ -197,7 +197,7 @@ def _not_found(api: Api, target: Target, network: str) -> str:
     if target.kind == "ip":
         return (
             f"no station{where} was heard to use the address {target.text}: `who` lists those that"
-            " were; a station is heard when it speaks ARP, ND or DHCP;"
+            " were; a station is heard when it speaks ARP, ND or DHCP, and forgotten when silent;"
             f" addr:{target.text} is who connects from there"
         )
     if target.kind == "mac":

@@ -50,7 +50,7 @@ def _check(end: EndView) -> None:
         near = f": is {' or '.join(map(words.name, end.near))} meant?" if end.near else ""
         raise NotFoundError(
             f"{words.name(end.asked)} is no user, and no MAC, address or port of a station that is"
-            f" here{near or ': `ports` and `who` list them'}"
+            f" here{near or ': `ports` and `who` list them; a silent station loses its address'}"
         )
 
 
