@@ -150,6 +150,25 @@ def unicast(frames: list[bytes]) -> Work:
     return _forwarding(Bed(1), frames, 1)
 
 
+def unicast_alone(frames: list[bytes]) -> Work:
+    """Forward to one port, each frame by itself, as those of a lone ping come in.
+
+    64 bytes is a length that ARP may have, so these frames are looked at for addresses.
+    """
+    bed = Bed(1)
+    batches = [[one] for one in frames]
+
+    def run() -> None:
+        for batch in batches:
+            bed.switch.receive(bed.sender, batch, _NOW_S)
+
+    run()
+    if len(bed.ports[1].egress.take(_LIMIT_BYTES, _LIMIT_BYTES, _NOW_S)) != len(frames):
+        raise AssertionError("the frames did not all go to the port of their destination")
+    bed.empty()
+    return Work(run, bed.empty)
+
+
 def unicast_records(frames: list[bytes]) -> Work:
     """Forward records from an offload port to another one, all in one message."""
     bed = Bed(1, RECORDS)
@@ -241,6 +260,7 @@ STAGES: Final[dict[str, Callable[[list[bytes]], Work]]] = {
     "decode, masked": decode,
     "learn and find": learn_and_find,
     "switch: unicast": unicast,
+    "switch: unicast, one by one": unicast_alone,
     "switch: unicast, records": unicast_records,
     f"switch: flood to {FLOODED_PORTS}": flood,
     "encode": encode,

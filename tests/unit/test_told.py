@@ -38,7 +38,18 @@ from tests.support.told_frames import (
     probes_arp,
     solicits,
 )
-from vpnws.wire.told import MAX_LEASE_S, MAX_TOLD_BYTES, By, Told, may_tell, read_told
+from vpnws.wire.plain_train import read_frames
+from vpnws.wire.record_train import read_records
+from vpnws.wire.records import encode_record
+from vpnws.wire.told import (
+    MAX_LEASE_S,
+    MAX_TOLD_BYTES,
+    UNICAST_TOLD_BYTES,
+    By,
+    Told,
+    may_tell,
+    read_told,
+)
 
 HOST, OTHER, SERVER = mac(1), mac(2), mac(3)
 FOUR, SIX = "10.1.2.3", "fd00::1:2"
@@ -131,6 +142,40 @@ def test_a_glance_never_overlooks_what_a_look_finds(packet: Packet, at: int, val
     data = bytearray(packet.frame())
     data[at % len(data)] = value
     assert may_tell(bytes(data)) or read_told(bytes(data)) is None
+
+
+def trains_may_tell(whole: bytes) -> list[bool]:
+    """Return what the trains of a frame say at a glance, of one that is plain and of records."""
+    (plain,) = read_frames([whole])
+    (record,) = read_records([encode_record(whole)])
+    return [plain.may_tell(), record.may_tell()]
+
+
+@pytest.mark.parametrize("tags", TAGGINGS, ids=str)
+@pytest.mark.parametrize("name", TELLING)
+def test_the_glance_of_a_train_finds_all_that_tells(name: str, tags: tuple[Tag, ...]) -> None:
+    whole = tagged(TELLING[name][0], *tags)
+    for size in {len(whole), max(60, len(whole))}:
+        assert trains_may_tell(whole.ljust(size, b"\0")) == [True, True]
+
+
+@given(
+    packets(), st.integers(0, 90), st.integers(0, 255), st.sampled_from(sorted(UNICAST_TOLD_BYTES))
+)
+def test_the_glance_of_a_train_overlooks_nothing(
+    packet: Packet, at: int, value: int, size: int
+) -> None:
+    data = bytearray(packet.frame())
+    data[at % len(data)] = value
+    whole = bytes(data[:size].ljust(size, b"\0"))
+    assert trains_may_tell(whole) == [True, True] or read_told(whole) is None
+
+
+def test_the_glance_of_a_train_passes_over_ordinary_frames() -> None:
+    udp = Packet(protocol=17, ports=(53, 4000)).frame()
+    for size in (60, 64, 86, 300):
+        assert trains_may_tell(udp.ljust(size, b"\0")) == [False, False]
+    assert trains_may_tell(Packet(version=6).frame().ljust(86, b"\0")) == [False, False]
 
 
 @given(

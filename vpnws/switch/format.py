@@ -102,6 +102,8 @@ class PlainMessages(PlainFrames):
         """Return a message for every packet."""
         packets = train.packets()
         size_bytes = train.size_bytes if train.is_plain else sum(map(len, packets))
+        if len(packets) == 1:
+            return [encode_binary(packets[0])], size_bytes
         return list(map(encode_binary, packets)), size_bytes
 
     def frame_at(self, item: bytes) -> int:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from vpnws.switch.format import Written
     from vpnws.switch.guard.destinations import Destinations
     from vpnws.switch.location import Location, SharedTable
+    from vpnws.switch.networks import Network
     from vpnws.switch.port import Origin, Port, Trunk
     from vpnws.wire.train import Train
 
@@ -194,14 +195,11 @@ class Switch:
         if origin is None:
             ingress.drop((train,), train.count, Drop.FILTERED, now)
         else:
-            self._forward(origin, ingress, train, now)
+            network = self._networks[origin.network]
+            self._forward(network, origin, ingress, train, train.addresses[:6], now)
 
     def _admit(
-        self,
-        ingress: AccessPort,
-        train: Train,
-        allowed: Destinations | None,
-        now: float,
+        self, ingress: AccessPort, train: Train, allowed: Destinations | None, now: float
     ) -> None:
         """Take a sound train through the steps from the second on."""
         # 2 Source
@@ -217,9 +215,10 @@ class Switch:
             _refuse(ingress, train, Drop.RESERVED, now)
             return
         # 4 Learn
-        refusal = self._networks[ingress.origin.network].fdb.learn(ingress, source, now)
+        network = self._networks[ingress.origin.network]
+        refusal = network.fdb.learn(ingress, source, now)
         if refusal is None:
-            self._forward(ingress.origin, ingress, train, now)
+            self._forward(network, ingress.origin, ingress, train, destination, now)
         else:
             _refuse(ingress, train, refusal, now)
 
@@ -233,11 +232,17 @@ class Switch:
             else:
                 _refuse(ingress, part, allowed.refusal, now)
 
-    def _forward(self, origin: Origin, ingress: Port, train: Train, now: float) -> None:
-        """Take an admitted train through steps 5 to 8."""
-        network = self._networks[origin.network]
+    def _forward(
+        self,
+        network: Network,
+        origin: Origin,
+        ingress: Port,
+        train: Train,
+        destination: bytes,
+        now: float,
+    ) -> None:
+        """Take an admitted train to `destination` through steps 5 to 8."""
         # 5 Classify
-        destination = train.addresses[:6]
         if destination[0] & 1:
             if train.size_bytes <= MAX_TOLD_BYTES:
                 network.addresses.hear(ingress, origin.role, train, now)
@@ -247,7 +252,7 @@ class Switch:
             else:
                 ingress.drop((train,), train.count, refusal, now)
             return
-        if train.size_bytes in UNICAST_TOLD_BYTES:
+        if train.size_bytes in UNICAST_TOLD_BYTES and train.may_tell():
             network.addresses.hear(ingress, origin.role, train, now)
         egress = network.fdb.find(destination, now, ingress.look_ups)
         if egress is None:
@@ -283,9 +288,8 @@ class Switch:
     def _queue(self, egress: Port, train: Train, written: Written, now: float) -> None:
         # 8 Queue
         items, size_bytes = written
-        frames = len(items)
         # A train that is cut becomes more frames than it had. One in pieces has fewer items.
-        if frames < train.count:
+        if (frames := len(items)) < train.count:
             frames = train.count
         egress.egress.push(items, frames, size_bytes, now)
         self._backlog[egress] = None

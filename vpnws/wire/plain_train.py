@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vpnws.wire.ethernet import ADDRESSES_BYTES, HEADER_BYTES
 from vpnws.wire.records import MAX_PIECE_BYTES, NOTHING_TO_DO, PREFIX_BYTES, plain_prefix
+from vpnws.wire.told import may_tell_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -46,6 +47,10 @@ class PlainTrain:
     def frames(self) -> list[bytes]:
         """Return the frames."""
         return self._frames
+
+    def may_tell(self) -> bool:
+        """Return at a glance whether a frame may tell an IP address; its length may (see told)."""
+        return self.count > 1 or may_tell_at(self._frames[0], 0, self.size_bytes)
 
     def packets(self) -> list[bytes]:
         """Return the frames."""

@@ -16,6 +16,7 @@ from vpnws.wire.records import (
     sole_head,
     walk_pieces,
 )
+from vpnws.wire.told import may_tell_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -76,6 +77,11 @@ class RecordTrain:
             message, start, stop, _count = self._spans[0]
             return [message[start + PREFIX_BYTES : stop]]
         return [message[at : at + size] for _vnet, message, at, size in self._each_frame()]
+
+    def may_tell(self) -> bool:
+        """Return at a glance whether a frame may tell an IP address; its length may (see told)."""
+        message, start, _stop, _count = self._spans[0]
+        return self.count > 1 or may_tell_at(message, start + PREFIX_BYTES, self.size_bytes)
 
     def packets(self) -> list[bytes]:
         """Return the frames as they are on a wire. The train must be sound."""

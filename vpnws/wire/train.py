@@ -40,6 +40,9 @@ class Train(Protocol):
     def frames(self) -> list[bytes]:
         """Return the frames as they came in, each without its virtio header."""
 
+    def may_tell(self) -> bool:
+        """Return at a glance whether a frame may tell an IP address; its length may (see told)."""
+
     def packets(self) -> list[bytes]:
         """Return the frames as they are on a wire: cut, with complete checksums."""
 
