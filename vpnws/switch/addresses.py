@@ -17,7 +17,7 @@ from vpnws.switch.port import AccessPort
 from vpnws.wire.told import By, Told, may_tell, read_told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from vpnws.switch.fdb import Fdb
     from vpnws.switch.guard.roles import Role
@@ -163,9 +163,9 @@ class HeardAddresses:
         for key in speaker.keys if speaker is not None else ():
             del self._by_key[key]
 
-    def forget_mac(self, mac: bytes) -> None:
-        """Forget the addresses of a MAC."""
-        for address in [each for each in self._by_key.values() if each.mac == mac]:
+    def forget_macs(self, macs: Collection[bytes]) -> None:
+        """Forget the addresses of `macs`, in one look at all addresses."""
+        for address in [each for each in self._by_key.values() if each.mac in macs]:
             self._forget(address)
 
     def age(self, now: float) -> None:

@@ -32,11 +32,9 @@ class Flushing:
         """Forget the MACs that are meant, with their IP addresses. Raises AskError."""
         count = 0
         for network, macs in self._meant(ask):
-            for mac in macs:
-                is_here = network.fdb.flush(mac)
-                count += is_here
-                if is_here:
-                    network.addresses.forget_mac(mac)
+            flushed = {mac for mac in macs if network.fdb.flush(mac)}
+            network.addresses.forget_macs(flushed)
+            count += len(flushed)
         if count:
             what = ask.mac or (f"port {ask.port}" if ask.port else "all")
             self._note(f"flushed {count} MACs: {what}", ask, count=count, port=ask.port)
