@@ -1,9 +1,11 @@
 """Whether the switch forwards less while it is watched: throughput with and without, as a ratio.
 
-One real server of two workers, with idle stations beside the pairs that send. Samples take turns:
-nobody watches, metrics are read each second, and metrics are read while a live page has its stream
-open. Each sample is compared with the one just before it when nobody watched: by the clock, and by
-the CPU time of the workers that forward, in which other programs of the machine have no part.
+A real server of two workers, with idle stations beside the pairs that send, and one more that has
+hooks. Samples take turns: nobody watches, metrics are read each second, metrics are read while a
+live page has its stream open, and the last on the server with hooks while a station joins and
+leaves each second. Each sample is compared with the one just before it when nobody watched: by the
+clock, and by the CPU time of the workers that forward, in which other programs of the machine have
+no part.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import os
 import select
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,7 +28,7 @@ from tests.support.uwsgi_client import UwsgiClient
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from multiprocessing.connection import Connection
     from pathlib import Path
 
@@ -38,11 +40,32 @@ IDLE: Final = 200
 """Stations that do nothing, and are shown all the same."""
 SCRAPE_EVERY_S: Final = 1.0
 NOBODY: Final = "nobody"
-WATCHERS: Final = {NOBODY: (False, False), "metrics": (True, False), "metrics, page": (True, True)}
-"""Who watches: whether metrics are read, and whether a stream is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How a server is watched."""
+
+    reads_metrics: bool = False
+    has_stream: bool = False
+    has_hooks: bool = False
+    """Whether commands run for a station that joins and leaves each second."""
+
+
+WATCHERS: Final = {
+    NOBODY: Watch(),
+    "metrics": Watch(reads_metrics=True),
+    "metrics, page": Watch(reads_metrics=True, has_stream=True),
+    "metrics, page, hooks": Watch(reads_metrics=True, has_stream=True, has_hooks=True),
+}
+"""Who watches."""
+_HOOKS: Final = {
+    f"vpnws-on-{event}": "test -n $VPNWS_PORT" for event in ("connect", "disconnect", "learn")
+}
 _PINGS: Final = {"vpnws-ping-every": "3600", "vpnws-dead-after": "7200"}
 _CONTROL: Final = {"VPNWS_ENDPOINT": "control", "HTTP_UPGRADE": "", "HTTP_CONNECTION": ""}
 _READ_BYTES: Final = 1 << 20
+_VISITOR: Final = "02:00:00:00:0f:0f"
 
 
 @dataclass
@@ -99,18 +122,22 @@ def measure(
     repeats: int = REPEATS,
     idle: int = IDLE,
 ) -> list[Row]:
-    """Start the server, measure every row `repeats` times in turn, stop the server."""
+    """Start the servers, measure every row `repeats` times in turn, stop the servers."""
     affinity = os.sched_getaffinity(0)
     try:
         with ExitStack() as stack:
-            server = stack.enter_context(TwoWorkers(_PINGS))
-            for number in range(idle):
-                stack.enter_context(server.station(number % 2 + 1))
-            groups = _groups(server, sizes, stack)
-            pin_apart(server.worker_pids())
+            servers = {
+                has_hooks: stack.enter_context(TwoWorkers(_PINGS | (_HOOKS if has_hooks else {})))
+                for has_hooks in (False, True)
+            }
+            for server in servers.values():
+                for number in range(idle):
+                    stack.enter_context(server.station(number % 2 + 1))
+                pin_apart(server.worker_pids())
+            groups = _groups(servers, sizes, stack)
             for _ in range(repeats):
                 for group in groups:
-                    _take_turns(group, server.socket_path, sample_s)
+                    _take_turns(group, servers, sample_s)
         return [row for group in groups for row in group]
     finally:
         os.sched_setaffinity(0, affinity)
@@ -128,30 +155,43 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tell(options, "observed", "ratio of frames/s", rows)
 
 
-def _groups(server: TwoWorkers, sizes: Sequence[int], stack: ExitStack) -> list[list[Row]]:
-    """Join two stations for each place and size; return their rows, one for each watcher."""
-    groups, pids = [], server.worker_pids()
+def _groups(
+    servers: Mapping[bool, TwoWorkers], sizes: Sequence[int], stack: ExitStack
+) -> list[list[Row]]:
+    """Join two stations of each server for each place and size; return their rows by watchers."""
+    groups = []
     for workers in ((1,), (1, 2)):
         for size in sizes:
-            sender = stack.enter_context(server.station(workers[0]))
-            counter = stack.enter_context(server.station(workers[-1]))
-            window = max(1, min(MAX_WINDOW, WINDOW_BYTES // size))
-            used = tuple(pids[worker - 1] for worker in workers)
-            groups.append(
-                [
-                    Row(who, Cell("stream", workers, size, window, sender, counter, used))
-                    for who in WATCHERS
-                ]
-            )
-            for _ in range(WARM_UP_WINDOWS):
-                groups[-1][0].cell.pass_window()
+            cells = {
+                has_hooks: _join(server, workers, size, stack)
+                for has_hooks, server in servers.items()
+            }
+            group = [
+                Row(who, replace(cells[watch.has_hooks], samples=[]))
+                for who, watch in WATCHERS.items()
+            ]
+            for row in group:
+                for _ in range(WARM_UP_WINDOWS):
+                    row.cell.pass_window()
+            groups.append(group)
     return groups
 
 
-def _take_turns(group: list[Row], path: Path, sample_s: float) -> None:
+def _join(server: TwoWorkers, workers: tuple[int, ...], size: int, stack: ExitStack) -> Cell:
+    """Join a station that sends and one that counts; return them as something to measure."""
+    pids = server.worker_pids()
+    sender = stack.enter_context(server.station(workers[0]))
+    counter = stack.enter_context(server.station(workers[-1]))
+    window = max(1, min(MAX_WINDOW, WINDOW_BYTES // size))
+    used = tuple(pids[worker - 1] for worker in workers)
+    return Cell("stream", workers, size, window, sender, counter, used)
+
+
+def _take_turns(group: list[Row], servers: Mapping[bool, TwoWorkers], sample_s: float) -> None:
     """Take one sample of each row of a group, and compare it with the one without a watcher."""
     for row in group:
-        with watching(path, *WATCHERS[row.watcher]) as found:
+        watch = WATCHERS[row.watcher]
+        with watching(servers[watch.has_hooks].socket_path, watch) as found:
             row.cell.take_sample(sample_s)
         row.scrapes += found.scrapes
         row.bytes_read += found.bytes_read
@@ -169,15 +209,15 @@ class Found:
 
 
 @contextmanager
-def watching(path: Path, reads_metrics: bool, has_stream: bool) -> Iterator[Found]:
+def watching(path: Path, watch: Watch) -> Iterator[Found]:
     """Watch the server at the unix socket `path` from another process, as far as is asked for."""
     found = Found()
-    if not reads_metrics:
+    if not watch.reads_metrics:
         yield found
         return
     near, far = multiprocessing.Pipe()
     watcher = multiprocessing.get_context("fork").Process(
-        target=_watch, args=(path, has_stream, far), daemon=True
+        target=_watch, args=(path, watch, far), daemon=True
     )
     watcher.start()
     try:
@@ -190,17 +230,22 @@ def watching(path: Path, reads_metrics: bool, has_stream: bool) -> Iterator[Foun
         watcher.kill()
 
 
-def _watch(path: Path, has_stream: bool, parent: Connection) -> None:
-    """Read metrics at once and each second, and all that a stream tells, until the parent stops."""
+def _watch(path: Path, watch: Watch, parent: Connection) -> None:
+    """Read metrics at once and each second, and all that a stream tells, until the parent stops.
+
+    If the server has hooks, a station joins and leaves each time too.
+    """
     scrapes, bytes_read = 0, 0
     with ExitStack() as stack:
-        streams = [_open_stream(stack.enter_context(UwsgiClient(path)))] if has_stream else []
+        streams = [_open_stream(stack.enter_context(UwsgiClient(path)))] if watch.has_stream else []
         next_s = time.monotonic()
         while not parent.poll():
             if time.monotonic() >= next_s:
                 next_s += SCRAPE_EVERY_S
                 bytes_read += _scrape(path)
                 scrapes += 1
+                if watch.has_hooks:
+                    _visit(path)
                 if scrapes == 1:
                     parent.send("begun")
             waits_for = [parent.fileno(), *(stream.fileno() for stream in streams)]
@@ -235,6 +280,14 @@ def _scrape(path: Path) -> int:
     if answer.status != 200:
         raise OSError(f"the metrics answered {answer.status}")
     return len(answer.body)
+
+
+def _visit(path: Path) -> None:
+    """Join as a station, and hang up."""
+    with UwsgiClient(path) as client:
+        answer = client.ask({"HTTP_X_VPN_WS_MAC": _VISITOR})
+    if answer.status != 101:
+        raise OSError(f"the visit answered {answer.status}")
 
 
 if __name__ == "__main__":
