@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,8 @@ from tests.support.markdown import Block, blocks, commands, table
 from tests.support.prerequisites import require, require_tap
 from tests.support.shell import LEFT_OUT, PINGED, Shell
 from tests.support.tools import tool_path
-from tests.support.uwsgi import BINARY, REPOSITORY
+from tests.support.uwsgi import BINARY, REPOSITORY, Uwsgi
+from tests.support.uwsgi_client import UwsgiClient
 
 if TYPE_CHECKING:
     from tests.live.server import TwoWorkers
@@ -52,6 +54,7 @@ NOT_RUN = {
     ".venv/bin/pip": "fetches packages",
     ".venv/bin/vpnws-client": "its options are held by tests/unit/test_docs.py",
     "ip": "test_a_user_needs_no_privileges_for_a_device_made_for_the_user makes the same device",
+    ".venv/bin/vpnws-ctl": "test_the_operators_commands_of_the_readme_do_what_it_says runs them",
     "curl": "test_a_look_at_the_switch_shows_what_it_says asks the same",
 }
 """Commands outside the two walks, and why this test does not run them."""
@@ -155,6 +158,37 @@ def test_the_walks_have_all_their_parts() -> None:
     for walk in (FIRST_PING, TWO_MACHINES):
         output = [line for block in walk for command in commands(block) for line in command.output]
         assert any(f"3 {PINGED}, 3 received, 0% packet loss" in line for line in output)
+
+
+def test_the_operators_commands_of_the_readme_do_what_it_says() -> None:
+    (block,) = (block for block in blocks(README) if "vpnws-ctl" in block.text)
+    stations = {"alice": "02:00:00:00:00:0a", "bob": "02:00:00:00:00:0b"}
+    with Uwsgi() as server, ExitStack() as stack:
+        joined = {}
+        for user, mac in stations.items():
+            joined[user] = stack.enter_context(UwsgiClient(server.socket_path))
+            told = {"REMOTE_USER": user, "HTTP_X_VPN_WS_MAC": mac}
+            assert joined[user].ask(told).status == 101
+        said = {
+            command.text.split()[1]: operate(command.text, server.socket_path)
+            for command in commands(block)
+        }
+        closed = joined["alice"].read_close()
+    assert list(said) == ["status", "trace", "kick"]
+    assert "worker 2" in said["status"]
+    assert "alice" in said["trace"]
+    assert closed.payload[:2] == (4001).to_bytes(2, "big")
+    assert b"please update your client" in closed.payload
+
+
+def operate(command: str, path: Path) -> str:
+    """Run a command of vpnws-ctl on the switch at `path`; return what it says."""
+    words = [sys.executable, "-m", "vpnws.ctl", "--socket", str(path), *shlex.split(command)[1:]]
+    done = subprocess.run(
+        words, cwd=REPOSITORY, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_every_other_command_is_accounted_for() -> None:
