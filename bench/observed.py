@@ -133,7 +133,7 @@ def measure(
             for server in servers.values():
                 for number in range(idle):
                     stack.enter_context(server.station(number % 2 + 1))
-                pin_apart(server.worker_pids())
+            pin_apart([pid for server in servers.values() for pid in server.worker_pids()])
             groups = _groups(servers, sizes, stack)
             for _ in range(repeats):
                 for group in groups:
