@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeAlias, Typ
 import msgspec
 from msgspec import Meta, Struct
 
+from vpnws.control.views import Who
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -101,3 +103,14 @@ def merge_pages(
         next=encode_cursor(key(shown[-1])) if shown and has_more else "",
         missing=missing,
     )
+
+
+def contains(text: str, *shown: str | Who) -> bool:
+    """Return whether what a row shows contains `text`, in either case."""
+    wanted = text.lower()
+    words = [
+        word
+        for each in shown
+        for word in ((each.user, each.dn, each.addr) if isinstance(each, Who) else (each,))
+    ]
+    return any(wanted in word.lower() for word in words)

@@ -116,6 +116,14 @@ class Node:
         self._say_up(uwsgi.process_id(), self.shared.purge_own())
         self._ticker = loop.every(TICK_S, self._tick)
 
+    def unix_s(self, at_s: float) -> float:
+        """Return the time of day at `at_s` on the loop's clock, in seconds since 1970."""
+        return self.loop.unix_s() - (self.loop.now() - at_s)
+
+    def tap_of(self, network: str) -> str:
+        """Return the device of the TAP in `network`; empty if there is none."""
+        return dict(self.settings.tap).get(network, "")
+
     def check_room(self, session: Session) -> None:
         """Raise CapacityError if there is no room for the station of `session`."""
         if self._stopping:

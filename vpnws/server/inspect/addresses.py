@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 from vpnws.control.asks import AskError
 from vpnws.control.events import Event
 from vpnws.control.macs import address_key
-from vpnws.control.paging import Filter, Rows, decode_cursor, is_after, take_rows
+from vpnws.control.paging import Filter, Rows, contains, decode_cursor, is_after, take_rows
 from vpnws.control.views import AddressView
-from vpnws.server.inspect.fdb import NOBODY, contains, wanted_ip, wanted_mac, who_at
+from vpnws.server.inspect.fdb import NOBODY, wanted_ip, wanted_mac, who_at
 from vpnws.server.inspect.ports import who_of
 from vpnws.server.naming import short_name
 from vpnws.text import log_value
@@ -62,8 +62,7 @@ class AddressViews:
                 yield self._view(network.name, address)
 
     def _view(self, network: str, address: Address) -> AddressView:
-        loop = self._node.loop
-        ahead_s = loop.unix_s() - loop.now()
+        node = self._node
         vlans, ip = address.key
         return AddressView(
             network=network,
@@ -72,8 +71,8 @@ class AddressViews:
             who=who_at(self._node, address.port),
             source=address.by.value,
             vlans=vlans,
-            heard_s=address.heard_s + ahead_s,
-            until_s=address.until_s + ahead_s,
+            heard_s=node.unix_s(address.heard_s),
+            until_s=node.unix_s(address.until_s),
             port=short_name(self._node.slot, address.port.id),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from vpnws.control.asks import AskError
-from vpnws.control.paging import Filter, Rows, decode_cursor, is_after, take_rows
+from vpnws.control.paging import Filter, Rows, contains, decode_cursor, is_after, take_rows
 from vpnws.control.ports import drop_key
 from vpnws.control.views import DropView, Who
 from vpnws.server.inspect.ports import who_of
@@ -50,7 +50,7 @@ class DropViews:
                 for view in self._views(found)
                 if (view.recent_frames or not ask.is_recent)
                 and is_after(drop_key(view), start)
-                and _contains(view, wanted.q.lower())
+                and contains(wanted.q, *_shown(view))
             )
             return take_rows(rows, wanted.limit)
         except ValueError as error:
@@ -99,7 +99,6 @@ class DropViews:
             )
 
 
-def _contains(view: DropView, text: str) -> bool:
-    who = view.who
-    shown = (view.port, view.network, view.reason, who.user, who.dn, who.addr, view.why)
-    return any(text in part.lower() for part in shown)
+def _shown(view: DropView) -> tuple[str | Who, ...]:
+    """Return the texts of a drop that people look for."""
+    return view.port, view.network, view.reason, view.who, view.why

@@ -7,7 +7,15 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from vpnws.control.asks import AskError
-from vpnws.control.paging import Filter, Key, Rows, decode_cursor, is_after, take_rows
+from vpnws.control.paging import (
+    Filter,
+    Key,
+    Rows,
+    contains,
+    decode_cursor,
+    is_after,
+    take_rows,
+)
 from vpnws.control.views import FdbView, Who
 from vpnws.server.inspect.ports import who_of
 from vpnws.server.naming import short_name
@@ -90,7 +98,7 @@ class FdbViews:
 
     def _learned(self, network: Network, mac: bytes) -> FdbView | None:
         """Return the view of a MAC on a port of this process; None if it is elsewhere since."""
-        node, loop = self._node, self._node.loop
+        node = self._node
         entry = network.fdb.known.entries.get(mac)
         if entry is None or entry.local is None:
             return None
@@ -104,12 +112,12 @@ class FdbViews:
             port=short_name(node.slot, port.id),
             process=self._process,
             who=who_at(node, port),
-            heard_s=loop.unix_s() - (loop.now() - entry.seen_s),
+            heard_s=node.unix_s(entry.seen_s),
         )
 
     def _reserved(self, reserved: ReservedMac, who: Who) -> FdbView | None:
         """Return the view of a MAC that this process has reserved, unless that is over."""
-        node, loop = self._node, self._node.loop
+        node = self._node
         there = node.switch.locate(reserved.network, reserved.mac)
         # Another process may have reserved it anew: then it is that one's to show.
         if there is None or there.is_somewhere or there.until_s != reserved.until_s:
@@ -120,7 +128,7 @@ class FdbViews:
             mac=format_mac(reserved.mac),
             kind="reserved",
             who=who,
-            until_s=loop.unix_s() + (there.until_s - loop.now()),
+            until_s=node.unix_s(there.until_s),
         )
 
     def _pinned(self, pin: Pin, mac: bytes) -> FdbView | None:
@@ -173,14 +181,3 @@ def fits(row: FdbView, wanted: Filter) -> bool:
         and wanted.port in ("", row.port)
         and (not wanted.q or contains(wanted.q, row.network, row.mac, row.port, row.who, row.kind))
     )
-
-
-def contains(text: str, *shown: str | Who) -> bool:
-    """Return whether what a row shows contains `text`, in either case."""
-    wanted = text.lower()
-    words = [
-        word
-        for each in shown
-        for word in ((each.user, each.dn, each.addr) if isinstance(each, Who) else (each,))
-    ]
-    return any(wanted in word.lower() for word in words)

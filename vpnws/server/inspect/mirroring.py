@@ -196,7 +196,7 @@ class _Packer:
         if link is not None:
             return f"{network} {describe_identity(link.session.identity).words}"
         if any(port.id == copy.port_id for port in node.uplinks):
-            return f"{network} device={dict(node.settings.tap)[copy.network]}"
+            return f"{network} device={node.tap_of(copy.network)}"
         return f"{network} gone"
 
 

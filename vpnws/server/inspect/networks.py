@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from vpnws.control.asks import AskError
 from vpnws.control.paging import Rows, decode_cursor, is_after, take_rows
-from vpnws.control.views import NetworkView, Traffic
-from vpnws.server.inspect.ports import by_name
+from vpnws.control.views import NetworkView
+from vpnws.server.inspect.ports import by_name, traffic_of
 from vpnws.switch.drop import Drop
 
 if TYPE_CHECKING:
@@ -61,12 +61,7 @@ class NetworkViews:
             macs_refused=totals.macs_refused,
             macs_moved=totals.macs_moved,
             macs_evicted=totals.macs_evicted,
-            traffic=Traffic(
-                rx_frames=totals.rx_frames,
-                rx_bytes=totals.rx_bytes,
-                tx_frames=totals.tx_frames,
-                tx_bytes=totals.tx_bytes,
-            ),
+            traffic=traffic_of(totals),
             drops=by_name(totals.drops),
             recent_drops=self._recent(network),
             marks=totals.marked,

@@ -6,11 +6,20 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from vpnws.control.asks import AskError
-from vpnws.control.paging import Filter, Rows, decode_cursor, is_after, take_rows
-from vpnws.control.ports import port_key
+from vpnws.control.paging import (
+    Filter,
+    Key,
+    Rows,
+    contains,
+    decode_cursor,
+    is_after,
+    take_rows,
+)
+from vpnws.control.ports import id_key
 from vpnws.control.views import Limits, PortView, Traffic, Who
-from vpnws.server.naming import number_of, short_name, trunk_name
+from vpnws.server.naming import name_of, number_of, short_name
 from vpnws.switch.guard.blocking import role_of
+from vpnws.switch.port import AccessPort
 from vpnws.wire.ethernet import format_mac
 
 if TYPE_CHECKING:
@@ -23,7 +32,8 @@ if TYPE_CHECKING:
     from vpnws.switch.drop import Drop
     from vpnws.switch.guard.destinations import IpNetwork
     from vpnws.switch.guard.roles import Role
-    from vpnws.switch.port import AccessPort, Port
+    from vpnws.switch.port import Port
+    from vpnws.switch.totals import Totals
 
 MAX_MACS_SHOWN: Final = 16
 """MACs of one port that are shown with it; all of them are in the list of the FDB."""
@@ -42,14 +52,17 @@ class PortViews:
         wanted = ask.filter
         try:
             start = decode_cursor(wanted.after)
-            views = (view for view in self._views(has_trunks=ask.has_trunks) if fits(view, wanted))
-            rows = (view for view in views if is_after(port_key(view), start))
-            return take_rows(rows, wanted.limit)
+            ports = self._ports(has_trunks=ask.has_trunks)
+            # To make a view takes far longer than to see that it is not wanted.
+            views = (self.of(port) for port in ports if self._is_wanted(port, wanted, start))
+            return take_rows((view for view in views if fits(view, wanted)), wanted.limit)
         except ValueError as error:
             raise AskError(str(error), 400) from error
 
-    def of(self, port: AccessPort) -> PortView:
-        """Return the view of one port of a station or a TAP."""
+    def of(self, port: Port) -> PortView:
+        """Return the view of one port."""
+        if not isinstance(port, AccessPort):
+            return self._trunk(port)
         link = self._node.links.get(port.id)
         return self._tap(port) if link is None else self._station(link)
 
@@ -57,27 +70,28 @@ class PortViews:
         """Return how many trunks the process has."""
         return len(self._node.switch.trunks)
 
-    def _views(self, *, has_trunks: bool) -> Iterator[PortView]:
-        """Make views one by one, in the order of `port_key`."""
+    def _ports(self, *, has_trunks: bool) -> Iterator[Port]:
+        """Go through the ports, in the order of `port_key`."""
         node = self._node
-        trunks = sorted(node.switch.trunks.items()) if has_trunks else []
-        for slot, trunk in trunks:
-            yield self._view(
-                trunk,
-                kind="trunk",
-                id=trunk_name(node.slot, slot),
-                device=node.names.peer(slot),
-                since_s=self._unix_s(node.since_s),
-            )
-        links = {link.port.id: link for link in node.links.values()}
-        uplinks = {port.id: port for port in node.uplinks}
-        for port_id in sorted(chain(links, uplinks), key=number_of):
-            yield self._station(links[port_id]) if port_id in links else self._tap(uplinks[port_id])
+        if has_trunks:
+            yield from (trunk for _slot, trunk in sorted(node.switch.trunks.items()))
+        ports = chain((link.port for link in node.links.values()), node.uplinks)
+        yield from sorted(ports, key=lambda port: number_of(port.id))
 
-    def view(self, port: AccessPort) -> PortView:
-        """Return the view of one port of a station or of a TAP."""
-        link = self._node.links.get(port.id)
-        return self._station(link) if link is not None else self._tap(port)
+    def _is_wanted(self, port: Port, wanted: Filter, start: Key) -> bool:
+        """Return whether a port may be on a page, as far as that is seen without its view."""
+        name = name_of(self._node.slot, port)
+        return wanted.port in ("", name) and is_after(id_key(name), start)
+
+    def _trunk(self, trunk: Port) -> PortView:
+        node = self._node
+        return self._view(
+            trunk,
+            kind="trunk",
+            id=name_of(node.slot, trunk),
+            device=node.names.peer(trunk.id),
+            since_s=node.unix_s(node.since_s),
+        )
 
     def _station(self, link: Link) -> PortView:
         session, port = link.session, link.port
@@ -89,14 +103,13 @@ class PortViews:
             allow=_allow(session.rights.allow),
             may_bridge=session.rights.may_bridge,
             subprotocol=session.subprotocol,
-            since_s=self._unix_s(link.times.opened_s),
-            heard_s=self._unix_s(link.times.heard_s),
+            since_s=self._node.unix_s(link.times.opened_s),
+            heard_s=self._node.unix_s(link.times.heard_s),
         )
 
     def _tap(self, port: AccessPort) -> PortView:
         node = self._node
-        since_s = self._unix_s(node.uplinks[port])
-        device = dict(node.settings.tap)[port.origin.network]
+        since_s, device = node.unix_s(node.uplinks[port]), node.tap_of(port.origin.network)
         return self._access(port, kind="tap", device=device, since_s=since_s)
 
     def _access(self, port: AccessPort, **facts: Any) -> PortView:
@@ -122,22 +135,13 @@ class PortViews:
         node = self._node
         return PortView(
             process=self._process,
-            traffic=Traffic(
-                rx_frames=port.rx_frames,
-                rx_bytes=port.rx_bytes,
-                tx_frames=port.tx_frames,
-                tx_bytes=port.tx_bytes,
-            ),
+            traffic=traffic_of(port),
             drops=by_name(port.drops),
             recent_drops=by_name(node.reports.recent(port, node.loop.now())) if port.drops else {},
             marks=port.egress.counts.marked,
             queued_bytes=port.egress.size_bytes,
             **facts,
         )
-
-    def _unix_s(self, at_s: float) -> float:
-        loop = self._node.loop
-        return loop.unix_s() - (loop.now() - at_s)
 
 
 def who_of(identity: Identity) -> Who:
@@ -157,9 +161,18 @@ def fits(port: PortView, wanted: Filter) -> bool:
     return (
         wanted.network in ("", port.network)
         and wanted.user in ("", port.who.user)
-        and wanted.port in ("", port.id)
         and (not wanted.mac or wanted.mac.lower() in (port.announced_mac, *port.macs))
-        and (not wanted.q or _contains(port, wanted.q.lower()))
+        and (not wanted.q or contains(wanted.q, *_shown(port)))
+    )
+
+
+def traffic_of(counted: Port | Totals) -> Traffic:
+    """Return what has passed a port, or what has been counted together."""
+    return Traffic(
+        rx_frames=counted.rx_frames,
+        rx_bytes=counted.rx_bytes,
+        tx_frames=counted.tx_frames,
+        tx_bytes=counted.tx_bytes,
     )
 
 
@@ -168,10 +181,10 @@ def by_name(drops: Mapping[Drop, int]) -> dict[str, int]:
     return {reason.value: count for reason, count in drops.items()}
 
 
-def _contains(port: PortView, text: str) -> bool:
-    who = port.who
-    shown = (port.id, port.network, who.user, who.dn, who.addr, port.device, port.role)
-    return any(text in part.lower() for part in (*shown, port.announced_mac, *port.macs))
+def _shown(port: PortView) -> tuple[str | Who, ...]:
+    """Return the texts of a port that people look for."""
+    named = (port.id, port.network, port.who, port.device, port.role)
+    return (*named, port.announced_mac, *port.macs)
 
 
 def _clean(name: str) -> str:

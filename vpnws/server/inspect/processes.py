@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from vpnws.control.asks import MAX_PORT_SERIES, ProcessMetrics, ProcessStatus
 from vpnws.control.events import Event
-from vpnws.control.views import ProcessView, Traffic, TrunkView
+from vpnws.control.views import ProcessView, TrunkView
 from vpnws.server.inspect.networks import NetworkViews
-from vpnws.server.inspect.ports import PortViews, by_name
+from vpnws.server.inspect.ports import PortViews, by_name, traffic_of
 from vpnws.server.log import lines_dropped
 from vpnws.switch.totals import Totals
 
@@ -46,7 +46,7 @@ class ProcessViews:
         return ProcessMetrics(
             process=self._view(),
             networks=tuple(self._networks.all()),
-            ports=tuple(map(self._ports.view, busiest)),
+            ports=tuple(map(self._ports.of, busiest)),
             port_count=len(ports),
             trunks=self._trunks(),
         )
@@ -80,12 +80,7 @@ class ProcessViews:
         for trunk in self._node.switch.trunks.values():
             totals.add_port(trunk)
         return TrunkView(
-            traffic=Traffic(
-                rx_frames=totals.rx_frames,
-                rx_bytes=totals.rx_bytes,
-                tx_frames=totals.tx_frames,
-                tx_bytes=totals.tx_bytes,
-            ),
+            traffic=traffic_of(totals),
             drops=by_name(totals.drops),
         )
 

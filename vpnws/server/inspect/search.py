@@ -111,10 +111,7 @@ class Search:
         return None if link is None else who_of(link.session.identity)
 
     def _tap(self, port: AccessPort) -> str:
-        return self._tap_of(port.origin.network) if port.id not in self._node.links else ""
-
-    def _tap_of(self, network: str) -> str:
-        return dict(self._node.settings.tap).get(network, "")
+        return self._node.tap_of(port.origin.network) if port.id not in self._node.links else ""
 
     def _announced(self, port: AccessPort) -> bytes | None:
         link = self._node.links.get(port.id)
@@ -129,7 +126,7 @@ class Search:
 
     def _was(self, port: DepartedPort) -> tuple[Who | None, str]:
         if port.identity is None:
-            return None, self._tap_of(port.network)
+            return None, self._node.tap_of(port.network)
         return who_of(port.identity), ""
 
     def _near(self, target: Target) -> tuple[str, ...]:
@@ -157,8 +154,7 @@ class Search:
         )
 
     def _gone_facts(self, port: DepartedPort) -> GoneFacts:
-        loop = self._node.loop
-        ahead_s = loop.unix_s() - loop.now()
+        node = self._node
         heard_s = port.left_s if port.heard_s is None else port.heard_s
         is_tap = port.identity is None
         return GoneFacts(
@@ -167,10 +163,10 @@ class Search:
             process=self._process,
             network=port.network,
             who=Who() if port.identity is None else who_of(port.identity),
-            device=self._tap_of(port.network) if is_tap else "",
+            device=self._node.tap_of(port.network) if is_tap else "",
             macs=tuple(map(format_mac, sorted(port.macs))),
-            heard_s=ahead_s + heard_s,
-            left_s=ahead_s + port.left_s,
+            heard_s=node.unix_s(heard_s),
+            left_s=node.unix_s(port.left_s),
             reason=port.reason,
         )
 
