@@ -36,3 +36,8 @@ def one_line(text: str, *, max_characters: int = MAX_LINE_CHARACTERS) -> str:
         return text
     shown = "".join(c if c.isprintable() else "?" for c in text[:max_characters])
     return shown if len(text) <= max_characters else shown + "..."
+
+
+def with_reason(sentence: str, reason: str) -> str:
+    """Return `sentence` with the reason after it, if one is given."""
+    return f"{sentence}: {reason}" if reason else sentence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, get_ar
 from msgspec import Struct
 
 from vpnws.control.event_pages import EventFilter, EventRows, Mark
-from vpnws.control.paging import DEFAULT_LIMIT, Filter, Rows, Text
+from vpnws.control.paging import DEFAULT_LIMIT, Filter, Page, Rows, Text, merge_pages
 from vpnws.control.rules import Rule
 from vpnws.control.trace_facts import EndsFacts, WayFacts
 from vpnws.control.views import (
@@ -30,6 +30,7 @@ MAX_PORT_SERIES: Final = 100
 are."""
 
 A = TypeVar("A")
+V = TypeVar("V")
 
 
 class Ask(Struct, Generic[A], frozen=True, kw_only=True):
@@ -219,6 +220,17 @@ class Answers(Generic[A]):
     """By the names of the processes, in their order."""
     missing: tuple[str, ...] = ()
     """The processes that did not answer."""
+
+
+def ask_here(peers: Peers, ask: Ask[A]) -> A:
+    """Return what this process answers: it knows what all processes share. Raises AskError."""
+    return next(iter(peers.ask(ask, peers.slot).by_process.values()))
+
+
+def ask_page(peers: Peers, ask: Ask[Rows[V]], key: Callable[[V], Any], limit: int) -> Page[V]:
+    """Return one page of what all processes list, each in the order of `key`. Raises AskError."""
+    answers = peers.ask(ask)
+    return merge_pages(answers.by_process.values(), key, limit, answers.missing)
 
 
 class Peers(Protocol):

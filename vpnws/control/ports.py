@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from vpnws.control.asks import AskError
 
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from vpnws.control.asks import Ask
     from vpnws.control.calls import Call
     from vpnws.control.views import DropView, PortView
+
+A = TypeVar("A")
 
 _MAX_PROCESSES: Final = 1000
 """More than a server has, so that no two trunks stand at the same place."""
@@ -40,7 +42,7 @@ def drop_key(drop: DropView) -> tuple[int, int, str]:
     return (*id_key(drop.port), drop.reason)
 
 
-def command(call: Call, port: str, ask: Ask[Any]) -> Any:
+def command(call: Call, port: str, ask: Ask[A]) -> A:
     """Have the process that has `port` do `ask`; return its answer. Raises AskError."""
     numbers = parse_port(port)
     if numbers is None:

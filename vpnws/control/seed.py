@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from vpnws.control.asks import AskError, KickAsk, PortsAsk
+from vpnws.control.asks import AskError, KickAsk, PortsAsk, ask_page
 from vpnws.control.calls import Response
-from vpnws.control.paging import MAX_LIMIT, Filter, Rows, merge_pages
+from vpnws.control.paging import MAX_LIMIT, Filter
 from vpnws.control.ports import command, port_key
 
 if TYPE_CHECKING:
@@ -49,9 +49,8 @@ def _all_ports(call: Call) -> list[PortView]:
     ports: list[PortView] = []
     after = ""
     while True:
-        answers = call.peers.ask(PortsAsk(filter=Filter(limit=MAX_LIMIT, after=after)))
-        parts: list[Rows[PortView]] = list(answers.by_process.values())
-        page = merge_pages(parts, port_key, MAX_LIMIT, answers.missing)
+        ask = PortsAsk(filter=Filter(limit=MAX_LIMIT, after=after))
+        page = ask_page(call.peers, ask, port_key, MAX_LIMIT)
         ports += page.items
         after = page.next
         if not after:

@@ -92,6 +92,10 @@ class Networks:
     def ports(self) -> Iterator[Port]:
         """Go through all ports of the switch, the trunks first."""
         yield from self._trunks.values()
+        yield from self.access_ports()
+
+    def access_ports(self) -> Iterator[AccessPort]:
+        """Go through the ports of all networks."""
         for network in self:
             yield from network.ports.values()
 

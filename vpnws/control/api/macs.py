@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from msgspec import Struct
 
+from vpnws.control.asks import ask_page
 from vpnws.control.calls import Call, CallError, Route
 from vpnws.control.mac_asks import AddressesAsk, FdbAsk, FlushAsk, FreeAsk
 from vpnws.control.macs import address_key, check_mac, fdb_key
-from vpnws.control.paging import Filter, Page, Text, merge_pages
+from vpnws.control.paging import Filter, Page, Text
 from vpnws.control.ports import command
 from vpnws.control.views import AddressView, FdbView
-
-if TYPE_CHECKING:
-    from vpnws.control.asks import Answers
-    from vpnws.control.paging import Rows
 
 
 class FlushBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,15 +33,13 @@ class FlushView(Struct, frozen=True):
 def list_fdb(call: Call) -> Page[FdbView]:
     """Answer with one page of MACs."""
     query: Filter = call.query
-    answers: Answers[Rows[FdbView]] = call.peers.ask(FdbAsk(filter=query))
-    return merge_pages(answers.by_process.values(), fdb_key, query.limit, answers.missing)
+    return ask_page(call.peers, FdbAsk(filter=query), fdb_key, query.limit)
 
 
 def list_addresses(call: Call) -> Page[AddressView]:
     """Answer with one page of addresses."""
     query: Filter = call.query
-    answers: Answers[Rows[AddressView]] = call.peers.ask(AddressesAsk(filter=query))
-    return merge_pages(answers.by_process.values(), address_key, query.limit, answers.missing)
+    return ask_page(call.peers, AddressesAsk(filter=query), address_key, query.limit)
 
 
 def flush(call: Call) -> FlushView:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta, Struct
 
-from vpnws.control.asks import DropsAsk, NetworksAsk, StatusAsk
+from vpnws.control.asks import DropsAsk, NetworksAsk, StatusAsk, ask_page
 from vpnws.control.calls import Route
 from vpnws.control.paging import (
     DEFAULT_LIMIT,
@@ -71,10 +71,8 @@ def merge_networks(
 def list_drops(call: Call) -> Page[DropView]:
     """Answer with one page of drops: each reason at each port."""
     query: DropsQuery = call.query
-    answers: Answers[Rows[DropView]] = call.peers.ask(
-        DropsAsk(filter=query, is_recent=query.recent)
-    )
-    return merge_pages(answers.by_process.values(), drop_key, query.limit, answers.missing)
+    ask = DropsAsk(filter=query, is_recent=query.recent)
+    return ask_page(call.peers, ask, drop_key, query.limit)
 
 
 def list_processes(call: Call) -> Page[ProcessView]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from msgspec import Struct
 
 from vpnws.control.api.rules import Name
-from vpnws.control.asks import Done, PortsAsk
+from vpnws.control.asks import Done, PortsAsk, ask_here
 from vpnws.control.calls import Call, CallError, Route
 from vpnws.control.mac_asks import PinAsk, PinsAsk, UnpinAsk
 from vpnws.control.macs import check_mac
@@ -15,9 +15,6 @@ from vpnws.control.paging import MAX_LIMIT, Filter, Page
 from vpnws.control.rules import Pin
 from vpnws.control.views import PinView
 from vpnws.values import is_network_name
-
-if TYPE_CHECKING:
-    from vpnws.control.asks import Ask
 
 
 class PinBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,8 +28,7 @@ class PinBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 def list_pins(call: Call) -> Page[PinView]:
     """Answer with all pins; every process knows all of them."""
-    held = next(iter(call.peers.ask(PinsAsk(), call.peers.slot).by_process.values()))
-    return Page(items=tuple(map(_view, held.pins)))
+    return Page(items=tuple(map(_view, ask_here(call.peers, PinsAsk()).pins)))
 
 
 def pin(call: Call) -> PinView:
@@ -50,7 +46,7 @@ def pin(call: Call) -> PinView:
         dn=body.dn,
         by=call.by,
     )
-    _do(call, PinAsk(pin=made))
+    ask_here(call.peers, PinAsk(pin=made))
     return _view(made)
 
 
@@ -73,12 +69,7 @@ def _check_whole_name(call: Call, body: PinBody) -> None:
 
 def unpin(call: Call) -> Done:
     """Remove a pin."""
-    return _do(call, UnpinAsk(id=call.path["id"], by=call.by))
-
-
-def _do(call: Call, ask: Ask[Done]) -> Done:
-    """Have this process do it: what it writes, all processes share."""
-    return next(iter(call.peers.ask(ask, call.peers.slot).by_process.values()))
+    return ask_here(call.peers, UnpinAsk(id=call.path["id"], by=call.by))
 
 
 def _view(pin: Pin) -> PinView:

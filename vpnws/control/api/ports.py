@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
-from vpnws.control.asks import AskError, BlockAsk, Done, KickAsk, LimitsAsk, PortsAsk
+from vpnws.control.asks import AskError, BlockAsk, Done, KickAsk, LimitsAsk, PortsAsk, ask_page
 from vpnws.control.calls import Call, CallError, Route
-from vpnws.control.paging import Filter, Page, merge_pages
+from vpnws.control.paging import Filter, Page
 from vpnws.control.ports import command, port_key
 from vpnws.control.views import Limits, PortView
 from vpnws.sizes import (
@@ -18,10 +18,6 @@ from vpnws.sizes import (
     MAX_STORM_LIMIT,
     MIN_EGRESS_LIMIT_BYTES,
 )
-
-if TYPE_CHECKING:
-    from vpnws.control.asks import Answers
-    from vpnws.control.paging import Rows
 
 MAX_REASON_CHARACTERS: Final = 100
 """A longer reason is refused: a close frame has 123 bytes for it (RFC 6455 5.5)."""
@@ -63,15 +59,13 @@ def list_ports(call: Call) -> Page[PortView]:
     """Answer with one page of ports."""
     query: PortsQuery = call.query
     ask = PortsAsk(filter=query, has_trunks=query.trunks)
-    answers: Answers[Rows[PortView]] = call.peers.ask(ask)
-    parts = answers.by_process.values()
-    return merge_pages(parts, port_key, query.limit, answers.missing)
+    return ask_page(call.peers, ask, port_key, query.limit)
 
 
 def get_port(call: Call) -> PortView:
     """Answer with one port."""
     name = call.path["id"]
-    found: Rows[PortView] = command(call, name, PortsAsk(filter=Filter(port=name, limit=1)))
+    found = command(call, name, PortsAsk(filter=Filter(port=name, limit=1)))
     if not found.items:
         raise AskError(f"there is no port {name}: its station has gone", 404)
     return found.items[0]
@@ -80,7 +74,7 @@ def get_port(call: Call) -> PortView:
 def kick(call: Call) -> Done:
     """End a port; its station may come back."""
     name = call.path["id"]
-    return _done(command(call, name, KickAsk(port=name, reason=call.body.reason, by=call.by)))
+    return command(call, name, KickAsk(port=name, reason=call.body.reason, by=call.by))
 
 
 def block(call: Call) -> Done:
@@ -96,17 +90,13 @@ def unblock(call: Call) -> Done:
 def set_limits(call: Call) -> Done:
     """Change limits of a port, until it goes."""
     name, limits = call.path["id"], call.body.read()
-    return _done(command(call, name, LimitsAsk(port=name, limits=limits, by=call.by)))
+    return command(call, name, LimitsAsk(port=name, limits=limits, by=call.by))
 
 
 def _block(call: Call, *, is_blocked: bool, reason: str = "") -> Done:
     name = call.path["id"]
     ask = BlockAsk(port=name, is_blocked=is_blocked, reason=reason, by=call.by)
-    return _done(command(call, name, ask))
-
-
-def _done(answer: Done) -> Done:
-    return answer
+    return command(call, name, ask)
 
 
 ROUTES: Final = (

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
 from vpnws.control.api.ports import MAX_REASON_CHARACTERS, LimitsBody
-from vpnws.control.asks import AskError, Done, MakeRuleAsk, RemoveRuleAsk, RulesAsk
+from vpnws.control.asks import AskError, Done, MakeRuleAsk, RemoveRuleAsk, RulesAsk, ask_here
 from vpnws.control.calls import Route
 from vpnws.control.paging import Page
 from vpnws.control.rules import Rule
@@ -83,13 +83,12 @@ def limit(call: Call) -> LimitsView:
 
 def remove(call: Call) -> Done:
     """Remove a ban, or an identity's limits."""
-    answers = call.peers.ask(RemoveRuleAsk(id=call.path["id"], by=call.by), call.peers.slot)
-    return next(iter(answers.by_process.values()))
+    return ask_here(call.peers, RemoveRuleAsk(id=call.path["id"], by=call.by))
 
 
 def _rules(call: Call) -> RuleList:
     """Return all rules; every process knows all of them."""
-    return next(iter(call.peers.ask(RulesAsk(), call.peers.slot).by_process.values()))
+    return ask_here(call.peers, RulesAsk())
 
 
 def _find(held: RuleList, rule_id: str) -> Rule:

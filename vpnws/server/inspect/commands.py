@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from vpnws.control.asks import AskError, Done
 from vpnws.control.events import Event
-from vpnws.control.ports import parse_port
-from vpnws.server.naming import number_of
+from vpnws.server.inspect.ports import find_port
 from vpnws.switch.guard import blocking
 from vpnws.switch.guard.storm import StormControl
+from vpnws.text import with_reason
 from vpnws.wire import websocket
 
 if TYPE_CHECKING:
@@ -35,9 +35,8 @@ class Commands:
     def kick(self, ask: KickAsk) -> Done:
         """End the port of a station; tell it why. Raises AskError."""
         link = self._find(ask.port)
-        reason = f"{KICKED}: {ask.reason}" if ask.reason else KICKED
         self._node.stations.commanded(Event.KICK, link, "kicked", ask.by, reason=ask.reason)
-        link.end(websocket.KICKED, reason)
+        link.end(websocket.KICKED, with_reason(KICKED, ask.reason))
         return Done(1)
 
     def block(self, ask: BlockAsk) -> Done:
@@ -46,7 +45,7 @@ class Commands:
         stations = self._node.stations
         if ask.is_blocked:
             blocking.block(link.port, ask.reason)
-            link.notify(f"{BLOCKED}: {ask.reason}" if ask.reason else BLOCKED, now)
+            link.notify(with_reason(BLOCKED, ask.reason), now)
             stations.commanded(Event.BLOCK, link, "blocked", ask.by, reason=ask.reason)
         else:
             blocking.unblock(link.port)
@@ -63,11 +62,11 @@ class Commands:
         return Done(1)
 
     def _find(self, name: str) -> Link:
-        numbers = parse_port(name)
-        for link in self._node.links.values():
-            if numbers == (self._node.slot + 1, number_of(link.port.id)):
-                return link
-        raise AskError(f"there is no station at port {name}: it has gone, or it is a TAP", 404)
+        port = find_port(self._node, name)
+        link = self._node.links.get(port.id) if port is not None else None
+        if link is None:
+            raise AskError(f"there is no station at port {name}: it has gone, or it is a TAP", 404)
+        return link
 
 
 def set_limits(port: AccessPort, limits: Limits, now: float) -> None:

@@ -62,8 +62,9 @@ class DropViews:
         for slot, trunk in sorted(node.switch.trunks.items()):
             if trunk.drops:
                 yield _Dropping(trunk, trunk_name(node.slot, slot))
-        ports = [port for network in node.switch.networks for port in network.ports.values()]
-        for port in sorted(ports, key=lambda each: number_of(each.id)):
+        for port in sorted(
+            node.switch.networks.access_ports(), key=lambda each: number_of(each.id)
+        ):
             if port.drops:
                 link = node.links.get(port.id)
                 who = who_of(link.session.identity) if link is not None else Who()

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from vpnws.control.asks import AskError, Done
 from vpnws.control.events import Event
-from vpnws.control.ports import parse_port
-from vpnws.server.naming import number_of
+from vpnws.server.inspect.ports import find_port
 from vpnws.switch.guard.claims import OWN
 from vpnws.text import log_value
 from vpnws.wire.ethernet import parse_mac
@@ -77,13 +76,11 @@ class Flushing:
                 yield network, [_read_mac(ask.mac)] if ask.mac else all_here
 
     def _of_port(self, name: str) -> tuple[Network, list[bytes]]:
-        node = self._node
-        numbers = parse_port(name)
-        for network in node.switch.networks:
-            for port in network.ports.values():
-                if numbers == (node.slot + 1, number_of(port.id)):
-                    return network, sorted(network.fdb.stations_of(port))
-        raise AskError(f"there is no port {name}: its station has gone", 404)
+        port = find_port(self._node, name)
+        if port is None:
+            raise AskError(f"there is no port {name}: its station has gone", 404)
+        network = self._node.switch.networks.of(port.origin)
+        return network, sorted(network.fdb.stations_of(port))
 
 
 def _read_mac(text: str) -> bytes:

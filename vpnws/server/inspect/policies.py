@@ -12,7 +12,7 @@ from vpnws.control.rules import Rule, RuleError
 from vpnws.errors import UpgradeError
 from vpnws.server.inspect.commands import describe_limits, set_limits
 from vpnws.server.inspect.ports import who_of
-from vpnws.text import log_pair, one_line
+from vpnws.text import log_pair, one_line, with_reason
 from vpnws.wire import websocket
 
 if TYPE_CHECKING:
@@ -47,11 +47,8 @@ class Policies:
         for rule in self._fitting(session):
             if rule.limits is None:
                 left_s = max(1, round(rule.until_s - self._loop.now()))
-                why = f": {rule.reason}" if rule.reason else ""
-                raise UpgradeError(
-                    "403 Forbidden",
-                    f"The operator has banned this station for another {left_s} s{one_line(why)}",
-                )
+                told = f"The operator has banned this station for another {left_s} s"
+                raise UpgradeError("403 Forbidden", with_reason(told, one_line(rule.reason)))
 
     def greet(self, link: Link) -> None:
         """Give the port of a station that has come the limits of its identity."""
@@ -124,8 +121,7 @@ class Policies:
         if rule.limits is not None:
             set_limits(link.port, rule.limits, self._loop.now())
         else:
-            why = f": {rule.reason}" if rule.reason else ""
-            link.end(websocket.BANNED, f"{BANNED}{why}")
+            link.end(websocket.BANNED, with_reason(BANNED, rule.reason))
 
     def _fitting(self, session: Session) -> list[Rule]:
         return _fitting(self._rules.all(), session)

@@ -15,7 +15,7 @@ from vpnws.control.paging import (
     is_after,
     take_rows,
 )
-from vpnws.control.ports import id_key
+from vpnws.control.ports import id_key, parse_port
 from vpnws.control.views import Limits, PortView, Traffic, Who
 from vpnws.server.naming import name_of, number_of, short_name
 from vpnws.switch.guard.blocking import role_of
@@ -142,6 +142,15 @@ class PortViews:
             queued_bytes=port.egress.size_bytes,
             **facts,
         )
+
+
+def find_port(node: Node, name: str) -> AccessPort | None:
+    """Return the port of a station or a TAP with a name such as `2.7`; None if it has gone."""
+    numbers = parse_port(name)
+    for port in node.switch.networks.access_ports():
+        if numbers == (node.slot + 1, number_of(port.id)):
+            return port
+    return None
 
 
 def who_of(identity: Identity) -> Who:

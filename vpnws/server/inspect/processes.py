@@ -16,7 +16,6 @@ from vpnws.switch.totals import Totals
 if TYPE_CHECKING:
     from vpnws.control.asks import MetricsAsk, StatusAsk
     from vpnws.server.node import Node
-    from vpnws.switch.port import AccessPort
 
 
 class ProcessViews:
@@ -36,12 +35,14 @@ class ProcessViews:
         return ProcessStatus(
             process=self._view(),
             networks=tuple(network.name for network in switch.networks),
-            macs=sum(len(switch.stations_of(port)) for port in self._access_ports()),
+            macs=sum(
+                len(switch.stations_of(port)) for port in self._node.switch.networks.access_ports()
+            ),
         )
 
     def metrics(self, _ask: MetricsAsk) -> ProcessMetrics:
         """Return all that the metrics need: of the ports, only the busiest."""
-        ports = self._access_ports()
+        ports = list(self._node.switch.networks.access_ports())
         busiest = nlargest(MAX_PORT_SERIES, ports, key=lambda port: port.rx_bytes + port.tx_bytes)
         return ProcessMetrics(
             process=self._view(),
@@ -62,7 +63,9 @@ class ProcessViews:
             ports=len(node.links),
             loop_lag_s=tally.lag.worst_s(now),
             beats=lives.beats,
-            egress_bytes=sum(port.egress.size_bytes for port in self._access_ports()),
+            egress_bytes=sum(
+                port.egress.size_bytes for port in self._node.switch.networks.access_ports()
+            ),
             trunk_bytes=sum(trunk.egress.size_bytes for trunk in trunks),
             joins=tally.joins,
             returns=tally.returns,
@@ -83,7 +86,3 @@ class ProcessViews:
             traffic=traffic_of(totals),
             drops=by_name(totals.drops),
         )
-
-    def _access_ports(self) -> list[AccessPort]:
-        networks = self._node.switch.networks
-        return [port for network in networks for port in network.ports.values()]

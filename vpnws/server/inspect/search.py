@@ -11,7 +11,7 @@ from vpnws.control.ports import parse_port
 from vpnws.control.trace_facts import EndFacts, GoneFacts, PortFacts
 from vpnws.control.trace_target import NAME, read_target
 from vpnws.control.views import Who
-from vpnws.server.inspect.ports import who_of
+from vpnws.server.inspect.ports import find_port, who_of
 from vpnws.server.naming import number_of, short_name
 from vpnws.wire.ethernet import format_mac
 
@@ -59,8 +59,7 @@ class Search:
         )
 
     def _ports(self) -> Iterator[AccessPort]:
-        for network in self._node.switch.networks:
-            yield from network.ports.values()
+        return self._node.switch.networks.access_ports()
 
     def _with_mac(self, mac: bytes | None) -> list[AccessPort]:
         """Return the ports that have a MAC, or that announced it and have no other."""
@@ -97,8 +96,8 @@ class Search:
 
     def _named(self, target: Target) -> list[AccessPort]:
         if target.kind == "port":
-            numbers = parse_port(target.text)
-            return [port for port in self._ports() if numbers == self._numbers(port.id)]
+            found = find_port(self._node, target.text)
+            return [] if found is None else [found]
         if not target.is_of_station:
             return []
         return [port for port in self._ports() if _fits(target, self._who(port), self._tap(port))]
