@@ -11,7 +11,7 @@ case "${1:-all}" in
     *)
         tools="$tools nginx-light apache2 haproxy caddy iperf3 tcpdump iputils-ping openssl git"
         tools="$tools dnsmasq-base nftables iptables busybox systemd openvpn tinc strace curl procps"
-        tools="$tools tshark prometheus zsh fish chromium"
+        tools="$tools tshark prometheus zsh fish chromium mandoc"
         ;;
 esac
 command -v apt-get >/dev/null || exit 0

@@ -67,6 +67,9 @@ ROOMS: Final = {
     "vpnws.https": (
         "What the client and vpnws-ctl share to speak with a web server: TLS, user and password."
     ),
+    "vpnws.commandline": (
+        "What the command lines of both programs share: parser, completion in shells, manual pages."
+    ),
     "vpnws.wire": "The wire formats, as pure functions and state machines over bytes.",
     "vpnws.config": (
         "Every setting of the server, once: its name, unit, default, range and what it is for."
@@ -97,6 +100,7 @@ LAYERS: Final = (
     ("vpnws.switch", "vpnws.tap"),
     ("vpnws.wire",),
     ("vpnws.https",),
+    ("vpnws.commandline",),
     ("vpnws.config",),
     ("vpnws.values", "vpnws.declare"),
     ("vpnws.errors", "vpnws.sizes", "vpnws.text", "vpnws"),

@@ -412,7 +412,12 @@ class TestCompletion:
 
 
 def test_every_command_is_run_here() -> None:
-    tested = {line.split()[0] for line in (*LOOKS, *CHANGES)} | {"top", "capture", "completion"}
+    tested = {line.split()[0] for line in (*LOOKS, *CHANGES)} | {
+        "top",
+        "capture",
+        "completion",
+        "man",
+    }
     assert {command.name for command in ALL} == tested
 
 

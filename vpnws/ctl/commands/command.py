@@ -69,6 +69,8 @@ class Command:
     """Adds the command's own options to its parser."""
     examples: str = ""
     """Lines for the end of its help."""
+    asks: bool = True
+    """Whether it asks a server; without that, no server need be there."""
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:

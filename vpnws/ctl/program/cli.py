@@ -7,9 +7,10 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Final, cast
 
+from vpnws.commandline.completion import COMPLETE, candidates
 from vpnws.ctl.commands.command import Call
 from vpnws.ctl.exits import Exit, exit_code
-from vpnws.ctl.program.completion import COMPLETE, COMPLETION, candidates
+from vpnws.ctl.program.completion import values
 from vpnws.ctl.program.options import make_parser
 from vpnws.ctl.program.way import make_way
 from vpnws.ctl.reach.api import Api
@@ -65,13 +66,13 @@ def _run(output: Output, words: list[str]) -> int:
 
 def _call(output: Output, options: argparse.Namespace) -> Exit:
     command = cast("Command", options.command)
-    way = _NoWay() if command is COMPLETION else make_way(options)
+    way = make_way(options) if command.asks else _NoWay()
     return command.run(Call(options, Api(way), output))
 
 
 def _complete(output: Output, words: list[str]) -> int:
     begun = words[2:] if words[1:2] == ["--"] else words[1:]
-    for word in candidates(make_parser(), begun, os.environ):
+    for word in candidates(make_parser(), begun, values(os.environ)):
         output.line(word)
     return Exit.DONE
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from vpnws import __version__
+from vpnws.commandline.parser import Parser, formatter
 from vpnws.ctl.commands.all import COMMANDS
 from vpnws.ctl.exits import MEANINGS
 from vpnws.ctl.program.completion import COMPLETION
-from vpnws.ctl.program.parser import Parser
+from vpnws.ctl.program.man import MAN
 from vpnws.ctl.reach.places import VARIABLE
 from vpnws.ctl.show.output import PROGRAM
 
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
 
     from vpnws.ctl.commands.command import Command
 
-ALL: Final = (*COMMANDS, COMPLETION)
+ALL: Final = (*COMMANDS, COMPLETION, MAN)
 """Every command that the help lists."""
-_WIDTH: Final = 94
 _DESCRIPTION: Final = """\
 See a vpnws server and steer it: who is here, with which address, how much passes, what is
 dropped and why; kick, ban, block, capture, trace. The server is the one on this machine, over
@@ -89,12 +89,12 @@ def make_parser() -> Parser:
         usage="%(prog)s [options] COMMAND ...",
         description=_DESCRIPTION,
         epilog=_EPILOG.format(program=PROGRAM, variable=VARIABLE, exit_codes=codes),
-        formatter_class=_formatter,
+        formatter_class=formatter,
         allow_abbrev=False,
     )
     add_common(parser, suppress=False)
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    parser.set_defaults(command=None, network="", target=None)
+    parser.set_defaults(command=None, network="", target=None, parser=parser)
     _add_commands(parser, ALL)
     return parser
 
@@ -109,7 +109,7 @@ def _add_commands(parser: argparse.ArgumentParser, commands: Iterable[Command]) 
             help=command.summary,
             description=f"{command.summary[0].upper()}{command.summary[1:]}.",
             epilog=f"examples:\n{command.examples}" if command.examples else None,
-            formatter_class=_formatter,
+            formatter_class=formatter,
             allow_abbrev=False,
         )
         made.set_defaults(command=command)
@@ -126,7 +126,3 @@ def add_common(parser: argparse._ActionsContainer, *, suppress: bool) -> None:
         if suppress:
             more = {**more, "default": argparse.SUPPRESS}
         parser.add_argument(name, **more)
-
-
-def _formatter(prog: str) -> argparse.HelpFormatter:
-    return argparse.RawDescriptionHelpFormatter(prog, width=_WIDTH, max_help_position=26)

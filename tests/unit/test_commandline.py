@@ -1,0 +1,103 @@
+"""What both programs' command lines share: manual pages that a judge of such pages accepts."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.prerequisites import require
+from vpnws.commandline.manual import manual
+from vpnws.commandline.parser import Parser, formatter, help_of, nearest
+from vpnws.ctl.program import man as ctl_man
+from vpnws.ctl.program.options import make_parser as make_ctl_parser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NO_DATE = "missing date"
+"""A page of the same source is the same page, so it has no date."""
+PAGES = {"vpnws-ctl": lambda: (make_ctl_parser(), ctl_man.page(make_ctl_parser()))}
+
+
+def complaints(page: str) -> list[str]:
+    """Return what mandoc finds in a page."""
+    require("mandoc")
+    done = subprocess.run(
+        ["mandoc", "-T", "lint", "-W", "warning"],
+        check=False,
+        input=page,
+        capture_output=True,
+        text=True,
+    )
+    return [line for line in done.stdout.splitlines() if NO_DATE not in line]
+
+
+def shown(page: str) -> str:
+    """Return a page as it is read, with single spaces."""
+    require("mandoc")
+    done = subprocess.run(
+        ["mandoc", "-T", "ascii"], input=page, capture_output=True, text=True, check=True
+    )
+    plain = re.sub(".\b", "", done.stdout)
+    # A word that is hyphenated at the end of a line is whole again.
+    return re.sub(r"\s+", " ", re.sub(r"-\n\s+", "-", plain))
+
+
+def every_action(parser: Parser) -> Iterator[argparse.Action]:
+    for each in (parser, *parser.commands.values()):
+        yield from (action for _, actions in each.groups for action in actions)
+
+
+@pytest.mark.parametrize("program", PAGES)
+class TestEveryManualPage:
+    def test_is_proper(self, program: str) -> None:
+        assert complaints(PAGES[program]()[1]) == []
+
+    def test_says_what_the_help_says(self, program: str) -> None:
+        parser, page = PAGES[program]()
+        text = shown(page)
+        for action in every_action(parser):
+            for words in (*action.option_strings, help_of(action)):
+                assert re.sub(r"\s+", " ", words) in text
+        assert {name for name in parser.commands if name not in text} == set()
+        for line in (parser.epilog or "").splitlines():
+            assert re.sub(r"\s+", " ", line.strip().removesuffix(":")).lower() in text.lower()
+
+
+def made(**more: str) -> Parser:
+    parser = Parser(prog="it", formatter_class=formatter, **more)  # type: ignore[arg-type]
+    parser.add_argument("--level", default="3", metavar="N", help="how much (default: %(default)s)")
+    parser.add_argument("--secret", help=argparse.SUPPRESS)
+    return parser
+
+
+def test_text_that_means_something_to_roff_is_shown_as_it_is() -> None:
+    description = ".so /etc/passwd\n'br\nC:\\new -- it's \\fBbold\\fR"
+    page = manual(made(description=description), "does it", "1")
+    text = shown(page)
+    assert "DESCRIPTION .so /etc/passwd 'br C:\\new -- it's \\fBbold\\fR OPTIONS" in text
+    assert complaints(page) == []
+
+
+def test_what_the_help_hides_is_not_in_the_page() -> None:
+    text = shown(manual(made(), "does it", "1", ["ip(8)"]))
+    assert "--level N how much (default: 3)" in text
+    assert "secret" not in text
+    assert "SEE ALSO ip(8)" in text
+
+
+def test_a_list_in_an_epilog_ends_where_prose_begins() -> None:
+    page = manual(made(epilog="exit codes:\n  0  fine\n  9  not\n  Behind the list.\n"), "x", "1")
+    assert ".TP\n\\fB9\\fR\nnot\n.PP\nBehind the list." in page
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [("--lev", ["--level"]), ("-level", ["--level"]), ("--levle", ["--level"]), ("-l", [])],
+)
+def test_the_option_that_was_meant_is_found(word: str, found: list[str]) -> None:
+    assert nearest(word, ["--level", "--quiet"]) == found
