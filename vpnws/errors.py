@@ -13,6 +13,7 @@ VpnwsError
  +-- ConnectError       the client or vpnws-ctl cannot reach its server
  |    +-- RefusedError         the server answered, and said no (401, 403, ...)
  |    +-- TlsError             the server's certificate or the TLS handshake failed
+ |    +-- NetworkChangedError  this machine's network is another one now: connect anew at once
  +-- ControlError       the server answered vpnws-ctl, and did not do what was asked
       +-- DeniedError          somebody may not do that, or it cannot be done now
       +-- NotFoundError        what was named is not there
@@ -87,6 +88,10 @@ class RefusedError(ConnectError):
 
 class TlsError(ConnectError):
     """The TLS handshake failed, most often because the certificate could not be verified."""
+
+
+class NetworkChangedError(ConnectError):
+    """This machine's network has changed, or it has slept: a new connection is made at once."""
 
 
 class ControlError(VpnwsError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from bench.compare.contestant import Contestant, SkippedError
 from tests.support.nginx import Nginx
 from tests.support.vpn import Vpn
-from vpnws.client.program.options import make_parser
+from vpnws.client.program.parser import make_parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

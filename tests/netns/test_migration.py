@@ -29,7 +29,7 @@ from tests.support.unprivileged import as_seen_by_users
 from tests.support.uwsgi import INI, REPOSITORY, Uwsgi
 from tests.support.uwsgi_client import UwsgiClient
 from tests.support.waiting import wait_for
-from vpnws.client.program.options import make_parser
+from vpnws.client.program.parser import make_parser
 from vpnws.wire.ethernet import BROADCAST, format_mac
 
 if TYPE_CHECKING:

@@ -78,9 +78,9 @@ class Bed:
         self.counters = Counters()
         self.connection = Connection(Stream(near), early, has_offload=has_offload)
         self.skipped_s = 0.0
-        waiter = Waiter(self.stop, lambda: time.monotonic() + self.skipped_s)
+        self.waiter = Waiter(self.stop, lambda: time.monotonic() + self.skipped_s)
         self.watch = DeviceWatch(self.tap, self.tap.events)
-        self.pump = Pump(self.tap, self.connection, waiter, self.counters, self.watch)
+        self.pump = Pump(self.tap, self.connection, self.waiter, self.counters, self.watch)
         self.error: Exception | None = None
         self._thread = threading.Thread(target=self._run)
 
@@ -117,7 +117,7 @@ class Bed:
         self.far.socket.close()
         if self._thread.is_alive():
             self.ended()
-        for end in (self.connection, self.tap, self.stop):
+        for end in (self.connection, self.tap, self.waiter, self.stop):
             end.close()
 
     def _run(self) -> None:

@@ -22,7 +22,7 @@ from tests.support.sources import (
     sentence_of,
 )
 from vpnws.client.program.exits import MEANINGS
-from vpnws.client.program.options import make_parser
+from vpnws.client.program.parser import make_parser
 from vpnws.config import Settings, placeholder_names
 from vpnws.control.api.routes import ROUTES
 from vpnws.control.events import EVENTS, FIELDS

@@ -10,7 +10,8 @@ import pytest
 from vpnws import __version__
 from vpnws.client.program import cli
 from vpnws.client.program.exits import MEANINGS, Exit, ends_first_attempt, exit_code
-from vpnws.client.program.options import make_parser, read
+from vpnws.client.program.options import read
+from vpnws.client.program.parser import make_parser
 from vpnws.client.settings import ClientSettings
 from vpnws.errors import (
     ConfigError,

@@ -6,6 +6,7 @@ Its ends are tests/support/pump_bed.py's.
 import errno
 import select
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,7 +25,7 @@ from vpnws.client.carry.keepalive import DEAD_AFTER_S, PING_AFTER_S
 from vpnws.client.carry.masking import MaskKeys
 from vpnws.client.carry.stream import Stream
 from vpnws.client.waiting import Stopped
-from vpnws.errors import ConnectError, TapError
+from vpnws.errors import ConnectError, NetworkChangedError, TapError
 from vpnws.sizes import TURN_BYTES
 from vpnws.tap.contract import DELETED_ERROR, FRAME_ERRORS
 from vpnws.tap.memory import MAX_QUEUE_FRAMES, MemoryTap
@@ -393,3 +394,30 @@ def test_a_full_stream_sends_later_what_it_could_not_take() -> None:
     finally:
         connection.close()
         far.close()
+
+
+def test_what_is_aside_is_served_while_frames_are_carried(bed: Bed) -> None:
+    rung = threading.Event()
+    reader, writer = socket.socketpair()
+
+    def serve() -> None:
+        reader.recv(1)
+        bed.waiter.aside.alarm(bed.waiter.now(), lambda _: rung.set())
+
+    bed.waiter.aside.watch(reader.fileno(), serve)
+    bed.start()
+    writer.send(b"x")
+    assert rung.wait(WAIT_S)
+    reader.close()
+    writer.close()
+
+
+def test_a_changed_network_ends_the_connection_without_waiting_for_the_server(bed: Bed) -> None:
+    def change(_: float) -> None:
+        raise NetworkChangedError("another network")
+
+    bed.waiter.aside.alarm(bed.waiter.now(), change)
+    bed.start()
+    assert isinstance(bed.ended(), NetworkChangedError)
+    (close,) = bed.far.frames(1)
+    assert close.opcode is Opcode.CLOSE

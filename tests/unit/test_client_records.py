@@ -15,8 +15,8 @@ from tests.support.pump_bed import MTU, Bed, binary, frame
 from tests.support.waiting import wait_for
 from vpnws.client.carry.counters import ClientDrop, Counters
 from vpnws.client.carry.masking import HEAD_ROOM_BYTES, encode_masked_room
-from vpnws.client.carry.notices import MAX_NOTICES, MAX_TEXTS, Notices
 from vpnws.client.carry.records import MESSAGE_BYTES, RecordCarrier
+from vpnws.client.carry.texts import MAX_NOTICES, MAX_TEXTS, Texts, ignore
 from vpnws.sizes import TURN_BYTES
 from vpnws.tap.memory import MemoryTap
 from vpnws.wire.decoder import BorrowingDecoder, Decoder
@@ -207,10 +207,10 @@ class TestFromTheServer:
         assert caplog.messages == ["the server says: we close?at 5"]
 
 
-class TestNotices:
+class TestTexts:
     def shown(self, caplog: pytest.LogCaptureFixture, texts: list[str]) -> list[str]:
         caplog.set_level(logging.INFO)
-        Notices().take(texts)
+        Texts(ignore).take(texts)
         return [message.removeprefix("the server says: ") for message in caplog.messages]
 
     def test_the_same_is_shown_once(self, caplog: pytest.LogCaptureFixture) -> None:

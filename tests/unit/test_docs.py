@@ -12,7 +12,7 @@ from tests.support import tables
 from tests.support.markdown import blocks, commands, links, slugs, table
 from tests.support.sources import ROOT, constants, members
 from tests.support.tables import INI, INI_DEFAULTS, ITEMS
-from vpnws.client.program.options import make_parser
+from vpnws.client.program.parser import make_parser
 from vpnws.config import placeholder_names
 from vpnws.ctl.program.options import make_parser as make_ctl_parser
 

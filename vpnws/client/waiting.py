@@ -1,11 +1,17 @@
-"""All waits of the client outside the pump: a signal ends each of them at once."""
+"""All waits of the client outside the pump: a signal ends each of them at once.
+
+What is aside (vpnws.client.aside) is served meanwhile.
+"""
 
 from __future__ import annotations
 
 import select
 import signal
 import socket
+from math import ceil, inf
 from typing import TYPE_CHECKING, Final, Self
+
+from vpnws.client.aside import Aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,26 +65,49 @@ class Waiter:
         """`clock` returns monotonic seconds."""
         self.stop = stop
         self.now = clock
+        self.aside = Aside()
 
     def wait(self, fd: int, events: int, until_s: float) -> None:
         """Return when `fd` is ready for `events` (of select.poll).
 
-        Raises TimeoutError at `until_s` on the clock, Stopped when told to stop.
+        Raises TimeoutError at `until_s` on the clock, Stopped when told to stop, and what those
+        raise who are served aside.
         """
-        if not self._poll(until_s, fd, events):
+        if not self._poll(until_s, {fd: events}):
             raise TimeoutError("no answer in time")
 
     def sleep(self, duration_s: float) -> None:
-        """Return after `duration_s` seconds. Raises Stopped when told to stop."""
-        self._poll(self.now() + duration_s)
+        """Return after `duration_s` seconds. Raises as `wait` does, but no TimeoutError."""
+        self._poll(self.now() + duration_s, {})
 
-    def _poll(self, until_s: float, fd: int | None = None, events: int = 0) -> bool:
-        """Wait; return True when `fd` became ready, False when the time was up."""
+    def close(self) -> None:
+        """Close what is aside; the stop request is the caller's."""
+        self.aside.close()
+
+    def _poll(self, until_s: float, awaited: dict[int, int]) -> bool:
+        """Wait; return True when one of `awaited` became ready, False when the time was up."""
         poller = select.poll()
-        poller.register(self.stop.fd, select.POLLIN)
-        if fd is not None:
+        for fd, events in {
+            self.stop.fd: select.POLLIN,
+            self.aside.fd: select.POLLIN,
+            **awaited,
+        }.items():
             poller.register(fd, events)
-        ready = poller.poll(max(0.0, until_s - self.now()) * 1000)
-        if any(ready_fd == self.stop.fd for ready_fd, _ in ready):
-            raise Stopped
-        return bool(ready)
+        while True:
+            now = self.now()
+            next_s = min(until_s, self.aside.next_at_s())
+            ready = {fd for fd, _ in poller.poll(_milliseconds(next_s - now))}
+            if self.stop.fd in ready:
+                raise Stopped
+            now = self.now()
+            if self.aside.fd in ready or self.aside.next_at_s() <= now:
+                self.aside.serve(now)
+            if not ready.isdisjoint(awaited):
+                return True
+            if now >= until_s:
+                return False
+
+
+def _milliseconds(duration_s: float) -> float | None:
+    """Return a timeout for select.poll, None for ever. It rounds up, so that nothing spins."""
+    return None if duration_s == inf else ceil(max(0.0, duration_s) * 1000)

@@ -57,6 +57,11 @@ class Connection:
         self._close_sent = False
 
     @property
+    def peer_address(self) -> str:
+        """The IP address that this is connected to, empty if it is not known."""
+        return self._stream.peer_address
+
+    @property
     def ending(self) -> Ending | None:
         """The server's close frame, or how it broke the protocol; None if it did neither."""
         return self._decoder.ending

@@ -1,12 +1,12 @@
 """Carries frames between a TAP and one connection until one of them ends, or a signal comes.
 
-Theory of operation. One level-triggered epoll set watches four descriptors: the stop request, the
-connection, the TAP, and what tells that the device has changed. Frames that are ready together go
-to the server in one write. While the stream has not taken them all, the TAP is not read. Its own
-short queue fills, and the kernel drops frames there, at the sender. Frames for the TAP never wait:
-a frame that the device does not take at once is dropped and counted. A read that finds nothing
-costs more than a turn. So a turn reads one frame from the TAP, and a batch only if the previous
-turn found several frames at once.
+Theory of operation. One level-triggered epoll set watches five descriptors: the stop request, the
+connection, the TAP, what tells that the device has changed, and what is aside. Frames that are
+ready together go to the server in one write. While the stream has not taken them all, the TAP is
+not read. Its own short queue fills, and the kernel drops frames there, at the sender. Frames for
+the TAP never wait: a frame that the device does not take at once is dropped and counted. A read
+that finds nothing costs more than a turn. So a turn reads one frame from the TAP, and a batch only
+if the previous turn found several frames at once.
 """
 
 from __future__ import annotations
@@ -18,26 +18,27 @@ from websockets.frames import CLOSE_CODE_EXPLANATIONS
 
 from vpnws.client.carry.frames import FrameCarrier
 from vpnws.client.carry.keepalive import DEAD_AFTER_S, Due, Keepalive
-from vpnws.client.carry.notices import Notices
 from vpnws.client.carry.records import RecordCarrier
+from vpnws.client.carry.texts import Texts, ignore
 from vpnws.client.waiting import Stopped
-from vpnws.errors import ConnectError, TapError
+from vpnws.errors import ConnectError, NetworkChangedError, TapError
 from vpnws.sizes import TURN_FRAMES
 from vpnws.text import one_line
 from vpnws.wire.websocket import GOING_AWAY, NO_STATUS, NORMAL, Ending
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from vpnws.client.carry.connection import Connection
     from vpnws.client.carry.counters import Counters
     from vpnws.client.carry.watch import DeviceWatch
     from vpnws.client.waiting import Waiter
     from vpnws.tap.contract import Tap
+    from vpnws.wire.offer import Offer
 
 CLOSE_WAIT_S: Final = 0.5
 """The client waits this long for the server's close frame, then leaves without it."""
-_DESCRIPTORS: Final = 4
+_DESCRIPTORS: Final = 5
 
 
 class Pump:
@@ -51,10 +52,12 @@ class Pump:
         counters: Counters,
         watch: DeviceWatch,
         announced: Sequence[bytes] = (),
+        told: Callable[[Offer], None] = ignore,
     ) -> None:
         """Borrow everything: the caller closes `tap` and `connection`.
 
-        `announced` are complete frames that are sent first, fewer than a turn has.
+        `announced` are complete frames that are sent first, fewer than a turn has. `told` gets what
+        the server says in texts.
         """
         self._announced = announced
         self._watch = watch
@@ -63,9 +66,10 @@ class Pump:
         self._tap_fd = tap.fd
         self._connection = connection
         self._waiter = waiter
-        self._notices = Notices()
+        self._texts = Texts(told)
         self._keepalive = Keepalive(waiter.now(), answers_pings=connection.answers_pings)
-        self._wake_at_s = self._keepalive.next_at_s()
+        self._aside = waiter.aside
+        self._wake_at_s = 0.0
         self._poller = select.epoll()
         self.is_paused = False
         """Whether the TAP is not read because the stream has not taken everything yet."""
@@ -81,6 +85,7 @@ class Pump:
             self._poller.register(self._waiter.stop.fd, select.EPOLLIN)
             self._poller.register(self._connection.fd, select.EPOLLIN)
             self._poller.register(self._tap_fd, select.EPOLLIN)
+            self._poller.register(self._aside.fd, select.EPOLLIN)
             if self._watch.fd >= 0:
                 self._poller.register(self._watch.fd, select.EPOLLIN)
             try:
@@ -90,6 +95,10 @@ class Pump:
                 raise
             except TapError:
                 self._close(GOING_AWAY)
+                raise
+            except NetworkChangedError:
+                # The way to the server may be gone: nothing waits for its answer.
+                self._connection.send_close(GOING_AWAY)
                 raise
 
     def _run(self) -> NoReturn:
@@ -118,12 +127,16 @@ class Pump:
                 tap_events = events
             elif fd == self._watch.fd:
                 self._look_at_device()
+            elif fd == self._aside.fd:
+                # What is aside may set an alarm.
+                self._wake_at_s = 0.0
             else:
                 raise Stopped
         now = self._waiter.now()
         has_delivered = is_readable and self._serve_connection(now)
         self._serve_tap(tap_events, has_delivered)
         if now >= self._wake_at_s:
+            self._aside.serve(now)
             self._keep_alive(now)
         if connection.is_over:
             self._finish()
@@ -175,7 +188,7 @@ class Pump:
             connection.flush()
         connection.answer_ping()
         if texts := connection.take_texts():
-            self._notices.take(texts)
+            self._texts.take(texts)
         return bool(messages)
 
     def _keep_alive(self, now: float) -> None:
@@ -184,7 +197,7 @@ class Pump:
         if not self._connection.has_unsent:
             self._keepalive.accepted(now)
         due = self._keepalive.due(now)
-        self._wake_at_s = self._keepalive.next_at_s()
+        self._wake_at_s = min(self._keepalive.next_at_s(), self._aside.next_at_s())
         if due is Due.PING:
             self._connection.ping()
         elif due is Due.GIVE_UP:

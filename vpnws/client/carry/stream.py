@@ -35,6 +35,15 @@ class Stream:
         """Whether something was written and not yet sent."""
 
     @property
+    def peer_address(self) -> str:
+        """The IP address of the other end, empty if it has none or is gone."""
+        try:
+            name = self._socket.getpeername()
+        except OSError:
+            return ""
+        return str(name[0]) if isinstance(name, tuple) else ""
+
+    @property
     def unsent_bytes(self) -> int:
         """How many bytes were written and not yet sent."""
         return len(self._rest) + sum(map(len, self._written))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from vpnws.errors import ConnectError, RefusedError, TlsError
+from vpnws.errors import ConnectError, NetworkChangedError, RefusedError, TlsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +76,11 @@ class Backoff:
         The wait is from half its ceiling to all of it, the first one from FLOOR_S. So the stations
         of a restarted server do not all come back at once. If the server has said when to come
         back (Retry-After, RFC 9110 10.2.3), it is not less than that, within MAX_RETRY_AFTER_S.
+        After a change of this machine's network there is none, and what was before is forgotten.
         """
+        if isinstance(error, NetworkChangedError):
+            self._failures = 0
+            return 0.0
         since, self._connected_at_s = self._connected_at_s, None
         if since is not None and now - since >= STABLE_AFTER_S:
             self._failures = 0

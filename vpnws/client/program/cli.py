@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 import random
+import sys
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, NoReturn
 
+from vpnws.client.program.commands import find
 from vpnws.client.program.exits import Exit, exit_code
-from vpnws.client.program.options import PROGRAM, make_parser, read
+from vpnws.client.program.followers import make_followers
+from vpnws.client.program.life import telling_the_end
+from vpnws.client.program.options import read
+from vpnws.client.program.parser import PROGRAM, make_parser
 from vpnws.client.program.station import Station
 from vpnws.client.system import interface
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
@@ -33,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     `arguments` are those after the program's name, sys.argv's by default. For --help, --version
     and wrong options argparse ends the program itself.
     """
-    options = make_parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    if (command := find(given)) is not None:
+        return command.run(given[1:])
+    options = make_parser().parse_args(given)
     _start_log(quiet=options.quiet)
     try:
         settings = read(options)
@@ -48,7 +56,8 @@ def _run(settings: ClientSettings, stop: StopRequest) -> int:
     """Run until told to stop. Raises VpnwsError."""
     context = _tls_context(settings)
     try:
-        _run_device(settings, context, Waiter(stop, time.monotonic))
+        with closing(Waiter(stop, time.monotonic)) as waiter:
+            _run_device(settings, context, waiter)
     except Stopped:
         return Exit.STOPPED
 
@@ -75,13 +84,19 @@ def _run_device(
         closing(open_events()) as events,
     ):
         interface.set_up(tap, settings, is_new=is_new)
+        follower = make_followers(settings, tap, waiter)
         # Jitter must differ between stations; it need not be secret.
-        station = Station(settings, context, tap, events, waiter, random.random)
-        try:
-            station.run()
-        except Stopped:
-            log.info("stopped by %s: %s", waiter.stop.reason, station.counters.summary())
-            raise
+        station = Station(settings, context, tap, events, waiter, random.random, follower)
+        with telling_the_end(follower):
+            _run_station(station, waiter)
+
+
+def _run_station(station: Station, waiter: Waiter) -> NoReturn:
+    try:
+        station.run()
+    except Stopped:
+        log.info("stopped by %s: %s", waiter.stop.reason, station.counters.summary())
+        raise
 
 
 def _start_log(*, quiet: bool) -> None:

@@ -15,7 +15,8 @@ from vpnws.client.carry.watch import DeviceWatch
 from vpnws.client.connect import dial
 from vpnws.client.program.backoff import Backoff
 from vpnws.client.program.exits import ends_first_attempt
-from vpnws.errors import ConnectError
+from vpnws.client.program.life import Follower, Link
+from vpnws.errors import ConnectError, NetworkChangedError
 from vpnws.tap.addresses import forwards_ipv6
 from vpnws.wire.announce import announcements
 from vpnws.wire.ethernet import format_mac
@@ -43,10 +44,12 @@ class Station:
         events: DeviceEvents,
         waiter: Waiter,
         random: Callable[[], float],
+        follower: Follower | None = None,
     ) -> None:
         """`context` is for wss, None for ws; `random` returns floats from 0 to 1.
 
-        `events` tell when `tap` may have changed. Raises TapError if it is gone.
+        `events` tell when `tap` may have changed. `follower` is told how it goes. Raises TapError
+        if the device is gone.
         """
         self.counters = Counters()
         self._settings = _supported(settings, tap)
@@ -56,6 +59,7 @@ class Station:
         self._waiter = waiter
         self._backoff = Backoff(random)
         self._was_connected = False
+        self._follower = follower or Follower()
 
     def run(self) -> NoReturn:
         """Stay connected.
@@ -69,9 +73,19 @@ class Station:
             except ConnectError as error:
                 if self._is_final(error):
                     raise
-                delay_s = self._backoff.next_delay_s(self._waiter.now(), error)
-                log.warning("%s; trying again in %.1f s", error, delay_s)
-            self._waiter.sleep(delay_s)
+                self._pause(error)
+
+    def _pause(self, error: ConnectError) -> None:
+        """Say what went wrong, and wait for the next attempt; a change of the network ends that."""
+        while True:
+            delay_s = self._backoff.next_delay_s(self._waiter.now(), error)
+            when = f"in {delay_s:.1f} s" if delay_s else "at once"
+            log.warning("%s; trying again %s", error, when)
+            self._follower.lost(error, delay_s)
+            try:
+                return self._waiter.sleep(delay_s)
+            except NetworkChangedError as changed:
+                error = changed
 
     def _run_connection(self) -> NoReturn:
         """Connect, and carry frames until the connection ends."""
@@ -82,6 +96,7 @@ class Station:
             # From here on the TAP queues frames in the form that this connection carries.
             self._tap.set_offload(connection.has_offload)
             drop_stale(self._tap, self.counters)
+            self._follower.connected(self._link(connection))
             self._pump(connection).run()
         finally:
             connection.close()
@@ -101,6 +116,15 @@ class Station:
         )
         return connection
 
+    def _link(self, connection: Connection) -> Link:
+        return Link(
+            url=self._settings.url,
+            server_address=connection.peer_address,
+            tap_name=self._tap.name,
+            mac=self._watch.state.mac,
+            has_offload=connection.has_offload,
+        )
+
     def _pump(self, connection: Connection) -> Pump:
         tap, state = self._tap, self._watch.state
         # In another network namespace it has no addresses, or other ones.
@@ -108,7 +132,8 @@ class Station:
         packed = [ipaddress.ip_interface(text).packed for text in addresses]
         # Others may remember the MAC of before, and the switch another port.
         announced = announcements(state.mac, packed, is_router=forwards_ipv6(state.name))
-        return Pump(tap, connection, self._waiter, self.counters, self._watch, announced)
+        told = self._follower.told
+        return Pump(tap, connection, self._waiter, self.counters, self._watch, announced, told)
 
     def _is_final(self, error: ConnectError) -> bool:
         if self._settings.once:

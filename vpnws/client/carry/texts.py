@@ -1,39 +1,44 @@
-"""Shows the notices that a server sends as text: JSON objects with a member "notice"."""
+"""Reads what a server says in texts: shows its notices, and passes on what it offers."""
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import TYPE_CHECKING, Final
 
 from vpnws.text import one_line
+from vpnws.wire.offer import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    from vpnws.wire.offer import Offer
 
 MAX_NOTICES: Final = 8
 """Notices of one connection that are shown; further ones are not."""
-MAX_TEXT_CHARACTERS: Final = 4096
-"""A longer text is not read."""
 MAX_TEXTS: Final = 64
 """Texts of one connection that are read; further ones are not."""
 
 log = logging.getLogger(__name__)
 
 
-class Notices:
+class Texts:
     """The text messages of one connection; a text that is not understood is ignored."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Callable[[Offer], None]) -> None:
+        """`told` gets each text that could be read."""
+        self._told = told
         self._read = 0
         self._shown: set[str] = set()
 
     def take(self, texts: Iterable[str]) -> None:
-        """Show the notices among `texts`, each once."""
+        """Show the notices among `texts`, each once, and pass on the offers."""
         for text in texts:
             if self._read < MAX_TEXTS:
                 self._read += 1
-                self._show(_notice_of(text))
+                offer = decode(text)
+                if offer is not None:
+                    self._show(one_line(offer.notice))
+                    self._told(offer)
 
     def _show(self, notice: str) -> None:
         if notice and notice not in self._shown and len(self._shown) < MAX_NOTICES:
@@ -41,13 +46,5 @@ class Notices:
             log.info("the server says: %s", notice)
 
 
-def _notice_of(text: str) -> str:
-    """Return the notice in `text` as one line for the log, empty if there is none."""
-    if len(text) > MAX_TEXT_CHARACTERS:
-        return ""
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
-        return ""
-    notice = content.get("notice") if isinstance(content, dict) else None
-    return one_line(notice) if isinstance(notice, str) else ""
+def ignore(_: Offer) -> None:
+    """Do nothing with what the server offers."""

@@ -1,0 +1,48 @@
+"""Options of who the station logs in as, and of what else the request says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from vpnws.errors import ConfigError
+
+if TYPE_CHECKING:
+    import argparse
+
+TITLE: Final = "who you are"
+_TOKEN: Final = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+_FIELD_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
+_OWN_HEADERS: Final = re.compile(
+    r"upgrade|connection|sec-websocket-.*|x-vpn-ws-(mac|bridge)", re.IGNORECASE
+)
+
+
+def add(group: argparse._ArgumentGroup) -> None:
+    """Add these options to the help."""
+    group.add_argument("--user", metavar="NAME", help="log in as this user; needs --password-file")
+    group.add_argument(
+        "--password-file", metavar="FILE", type=Path, help="file whose first line is the password"
+    )
+    group.add_argument(
+        "--header",
+        metavar="'NAME: VALUE'",
+        action="append",
+        default=[],
+        help="send this HTTP header too; may be repeated",
+    )
+
+
+def read_header(text: str) -> tuple[str, str]:
+    """Return what one --header says. Raises ConfigError."""
+    name, colon, value = text.partition(":")
+    value = value.strip()
+    if not colon or not _TOKEN.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
+        # The value may be a secret, so only the name is shown.
+        raise ConfigError(f"--header {name!r} is not of the form 'Name: value', in plain ASCII")
+    if _OWN_HEADERS.fullmatch(name):
+        option = name.lower().removeprefix("x-vpn-ws-")
+        hint = f": see --{option}" if option in ("mac", "bridge") else ", so it cannot be replaced"
+        raise ConfigError(f"--header {name} belongs to the WebSocket handshake{hint}")
+    return name, value

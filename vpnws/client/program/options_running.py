@@ -1,0 +1,21 @@
+"""Options of how the program runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import argparse
+
+TITLE: Final = "running"
+
+
+def add(group: argparse._ArgumentGroup) -> None:
+    """Add these options to the help."""
+    group.add_argument(
+        "--no-offload",
+        action="store_true",
+        help="send and receive each frame as one message, even if the server supports offload",
+    )
+    group.add_argument("--once", action="store_true", help="end instead of connecting again")
+    group.add_argument("--quiet", action="store_true", help="print warnings and errors only")

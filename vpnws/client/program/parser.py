@@ -1,0 +1,100 @@
+"""The parser of the command line, and the help that it prints."""
+
+from __future__ import annotations
+
+import argparse
+from difflib import get_close_matches
+from typing import Final, NoReturn
+
+from vpnws import __version__
+from vpnws.client.connect.url import hide_userinfo
+from vpnws.client.program import (
+    options_device,
+    options_login,
+    options_network,
+    options_reach,
+    options_running,
+)
+from vpnws.client.program.exits import MEANINGS
+
+PROGRAM: Final = "vpnws-client"
+SUBJECTS: Final = (
+    options_device,
+    options_network,
+    options_login,
+    options_reach,
+    options_running,
+)
+"""The modules that add options to the help and read them, in the order of the help."""
+
+_DESCRIPTION: Final = """\
+Join this machine to a vpnws switch: create the network device TAP, connect to the server at
+URL over a WebSocket, and carry Ethernet frames between the two until stopped. The device goes
+away with the program. A lost connection is made again, within about 5 seconds once the server
+is back. Needs root or CAP_NET_ADMIN."""
+
+_EXAMPLES: Final = """\
+examples:
+  vpnws-client --address 10.8.0.2/24 tap0 wss://alice:secret@vpn.example.org/vpn
+      join as 10.8.0.2; write special characters of the password as %XX
+  vpnws-client --user alice --password-file /etc/vpnws.pw tap0 wss://vpn.example.org/vpn
+      the same user; other users of this machine cannot see the password in the process list
+  vpnws-client --ca my-ca.pem --crt me.pem --key me.key vpn%d wss://[2001:db8::1]:8443/vpn
+      a private authority and a client certificate; the kernel numbers the device
+  vpnws-client --mac 02:00:00:00:00:0a --header 'Authorization: Bearer T0K' tap0 wss://...
+      a fixed MAC, and a token instead of a user
+  vpnws-client --bridge br0 tap0 wss://vpn.example.org/branch
+      join the whole LAN on the bridge br0; addresses belong on br0, not on tap0
+
+exit codes:
+{exit_codes}
+  A refusal or a TLS failure ends the program at its first connection only; once it has been
+  connected, it keeps trying.
+
+signals:
+  SIGINT and SIGTERM close the connection, remove the device and end the program.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser that shows no password when it repeats a wrong argument."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print how to use the program and what was wrong; exit with code 2."""
+        super().error(hide_userinfo(message) + self._meant(message))
+
+    def _meant(self, message: str) -> str:
+        """Return a question that names the options that were meant; empty if there are none."""
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        words = [word.partition("=")[0] for word in message.split() if word.startswith("-")]
+        near = [name for word in words if word not in known for name in _near(word, known)]
+        return f" (is {' or '.join(near)} meant?)" if near else ""
+
+
+def _near(word: str, known: list[str]) -> list[str]:
+    """Return the option that continues `word`, else the one that is spelt nearly like it."""
+    # -user is meant as --user, and -v as nothing that we have.
+    meant = f"--{word.lstrip('-')}" if len(word) > 2 else word
+    longer = [name for name in known if name.startswith(meant)]
+    return longer[:1] or get_close_matches(meant, known, n=1)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser; `read` turns what it returns into settings."""
+    codes = "\n".join(f"  {code.value}  {meaning}" for code, meaning in MEANINGS.items())
+    parser = _Parser(
+        prog=PROGRAM,
+        usage="%(prog)s [options] TAP URL",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES.format(exit_codes=codes),
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=94),
+        allow_abbrev=False,
+    )
+    parser.add_argument("tap", metavar="TAP", help="name of the device, such as tap0 or vpn%%d")
+    parser.add_argument(
+        "url", metavar="URL", help="ws://[user:password@]host[:port]/path, or wss:// for TLS"
+    )
+    for subject in SUBJECTS:
+        subject.add(parser.add_argument_group(subject.TITLE))
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    return parser
