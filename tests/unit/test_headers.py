@@ -36,16 +36,15 @@ from tests.support.frames import (
 from tests.support.packet_strategies import LAST_STOP, NO_OPTIONS, SEGMENT_ROUTING, packets
 from tests.support.packets import Packet
 from tests.support.sources import ROOT
+from vpnws.wire.dhcp import Way, way_of
 from vpnws.wire.discovery import (
     NEIGHBOR_ADVERTISEMENT,
     NEIGHBOR_SOLICITATION,
     ROUTER_ADVERTISEMENT,
     Arp,
-    Dhcp,
     nd_target,
     nd_type,
     read_arp,
-    read_dhcp,
 )
 from vpnws.wire.headers import (
     NO_PROTOCOL,
@@ -179,26 +178,26 @@ class TestDiscovery:
         assert nd_target(read(neighbor(NEIGHBOR_SOLICITATION, TARGET)[:-1])) is None
 
     def test_dhcp_goes_to_the_server_and_comes_back(self) -> None:
-        assert read_dhcp(read(dhcp(1, mac(1)))) is Dhcp.TO_SERVER
-        assert read_dhcp(read(dhcp(OFFER, mac(1)))) is Dhcp.TO_CLIENT
+        assert way_of(read(dhcp(1, mac(1)))) is Way.TO_SERVER
+        assert way_of(read(dhcp(OFFER, mac(1)))) is Way.TO_CLIENT
 
     @pytest.mark.parametrize(
         ("version", "port", "way"),
         [
-            (4, 67, Dhcp.TO_SERVER),
-            (4, 68, Dhcp.TO_CLIENT),
-            (6, 547, Dhcp.TO_SERVER),
-            (6, 546, Dhcp.TO_CLIENT),
+            (4, 67, Way.TO_SERVER),
+            (4, 68, Way.TO_CLIENT),
+            (6, 547, Way.TO_SERVER),
+            (6, 546, Way.TO_CLIENT),
             (4, 547, None),
             (6, 67, None),
             (4, 53, None),
         ],
     )
-    def test_dhcp_is_told_by_its_port(self, version: int, port: int, way: Dhcp | None) -> None:
+    def test_dhcp_is_told_by_its_port(self, version: int, port: int, way: Way | None) -> None:
         packet = Packet(version=version, protocol=UDP, ports=(9, port))
-        assert read_dhcp(read(packet.frame())) is way
-        assert read_dhcp(read(replace(packet, protocol=6).frame())) is None
-        assert read_dhcp(read(packet.frame()[: packet.transport_at + 3])) is None
+        assert way_of(read(packet.frame())) is way
+        assert way_of(read(replace(packet, protocol=6).frame())) is None
+        assert way_of(read(packet.frame()[: packet.transport_at + 3])) is None
 
 
 @given(
@@ -218,7 +217,7 @@ def test_no_bytes_upset_it(
     for name in dir(Headers):
         if not name.startswith("_") and (name != "payload_at" or headers.is_whole):
             getattr(headers, name)
-    for ask in (read_arp, nd_type, nd_target, read_dhcp):
+    for ask in (read_arp, nd_type, nd_target, way_of):
         ask(headers)
     flow_key(data, 0)
     mark_ce(data, 0)

@@ -1,12 +1,12 @@
-"""How hosts find addresses: reads ARP, neighbor discovery (ND) and DHCP, for the guards."""
+"""How hosts find addresses: reads ARP and neighbor discovery (ND), and tells what asks."""
 
 from __future__ import annotations
 
-from enum import IntEnum
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from vpnws.wire.headers import ADDRESS_BYTES, ICMPV6, TYPE_ARP, TYPE_IPV4, UDP, Headers
+from vpnws.wire.dhcp import Way, way_of
+from vpnws.wire.headers import ADDRESS_BYTES, ICMPV6, TYPE_ARP, TYPE_IPV4, Headers
 
 if TYPE_CHECKING:
     from vpnws.wire.buffer import Buffer
@@ -26,22 +26,6 @@ ND_HOP_LIMIT: Final = 255
 8.1)."""
 _WITH_TARGET: Final = (NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT, REDIRECT)
 _TARGET_AT: Final = 8
-
-
-class Dhcp(IntEnum):
-    """Where a DHCP message goes, by its port (RFC 2131 4.1, RFC 8415 7.2)."""
-
-    TO_SERVER = 1
-    TO_CLIENT = 2
-
-
-_DHCP_PORTS: Final = {
-    (4, 67): Dhcp.TO_SERVER,
-    (4, 68): Dhcp.TO_CLIENT,
-    (6, 547): Dhcp.TO_SERVER,
-    (6, 546): Dhcp.TO_CLIENT,
-}
-"""By IP's version and the destination's port."""
 
 
 class Arp(NamedTuple):
@@ -80,15 +64,9 @@ def nd_target(headers: Headers) -> bytes | None:
     return bytes(headers.buffer[headers.at + start : headers.at + end])
 
 
-def read_dhcp(headers: Headers) -> Dhcp | None:
-    """Return where a DHCP message goes; None if it is something else."""
-    ports = headers.ports if headers.protocol == UDP else None
-    return None if ports is None else _DHCP_PORTS.get((headers.version, ports[1]))
-
-
 def is_discovery(frame: Buffer) -> bool:
     """Tell whether a host asks with `frame` for an address, or tells its own: ARP, ND or DHCP."""
     headers = Headers(frame, 0, len(frame))
     if headers.ethertype == TYPE_ARP or nd_type(headers) is not None:
         return True
-    return read_dhcp(headers) is Dhcp.TO_SERVER
+    return way_of(headers) is Way.TO_SERVER

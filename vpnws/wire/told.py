@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from struct import Struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from vpnws.wire.dhcp import BOOTREPLY, BOOTREQUEST, Kind, Option, Way, read_message, way_of
 from vpnws.wire.discovery import (
     NEIGHBOR_ADVERTISEMENT,
     NEIGHBOR_SOLICITATION,
-    Dhcp,
     nd_target,
     nd_type,
     read_arp,
-    read_dhcp,
 )
 from vpnws.wire.ethernet import (
     ADDRESSES_BYTES,
@@ -38,9 +37,6 @@ from vpnws.wire.headers import (
     UDP_BYTES,
     Headers,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MAX_TOLD_BYTES: Final = 600
 """Frames, or frames in a row with the same addresses, that are longer than this tell nothing: a
@@ -66,14 +62,6 @@ _NEXT_HEADER: Final = bytes((ICMPV6,))
 _DHCP_PORTS: Final = (Struct(">HH").pack(67, 68), Struct(">HH").pack(68, 67))
 _ARP_OPERATIONS: Final = (1, 2)
 """Request and reply (RFC 826)."""
-_DHCP: Final = Struct(">BBB9x4s4s8x6s202x4s")
-"""op, htype, hlen, ciaddr, yiaddr, chaddr, magic cookie (RFC 2131 2, RFC 2132 2)."""
-_COOKIE: Final = bytes.fromhex("63825363")
-_REQUESTED_ADDRESS, _LEASE_TIME, _MESSAGE_TYPE = 50, 51, 53
-"""Options (RFC 2132 9)."""
-_PAD, _END = 0, 255
-_DECLINE, _ACK, _RELEASE = 4, 5, 7
-"""Message types (RFC 2132 9.6)."""
 _NO_ADDRESS: Final = (bytes(4), bytes(16), bytes(15) + b"\x01")
 """What stands for no address (RFC 5227 2.1.1, RFC 4862 5.4.2), and IPv6's loopback."""
 
@@ -147,8 +135,8 @@ def read_told(frame: bytes) -> Told | None:
         return _told(By.ND, source, headers.source, headers)
     if kind == NEIGHBOR_ADVERTISEMENT:
         return _told(By.ND, source, nd_target(headers) or b"", headers)
-    where = read_dhcp(headers) if headers.version == 4 else None
-    return _read_dhcp4(frame, headers, where) if where is not None else None
+    way = way_of(headers) if headers.version == 4 else None
+    return _read_dhcp4(frame, headers, way) if way is not None else None
 
 
 def _told(
@@ -165,38 +153,21 @@ def _is_hosts(ip: bytes) -> bool:
     return ip[0] != 0xFF if len(ip) == 16 else ip[0] < 0xE0 and ip[0] not in (0, 127)
 
 
-def _read_dhcp4(frame: bytes, headers: Headers, where: Dhcp) -> Told | None:
+def _read_dhcp4(frame: bytes, headers: Headers, way: Way) -> Told | None:
     """Return whom a server gives an address, or who gives one up (RFC 2131 3.1, 4.4.6)."""
     start, end = headers.transport_at + UDP_BYTES, min(headers.end, headers.size)
-    if start + _DHCP.size > end:
+    message = read_message(frame[start:end])
+    if message is None:
         return None
-    op, kind, size, ciaddr, yiaddr, mac, cookie = _DHCP.unpack_from(frame, start)
-    if (kind, size, cookie) != (1, MAC_BYTES, _COOKIE):
-        return None
-    options = dict(_options(frame[start + _DHCP.size : end]))
-    said = options.get(_MESSAGE_TYPE, b"")
-    if where is Dhcp.TO_CLIENT:
+    mac, kind = message.mac, message.kind
+    if way is Way.TO_CLIENT:
         is_for_it = frame[:MAC_BYTES] in (mac, BROADCAST)
-        is_ack = op == 2 and said == bytes((_ACK,)) and is_for_it
-        lease_s = min(int.from_bytes(options.get(_LEASE_TIME, b"\xff" * 4)), MAX_LEASE_S)
-        return _told(By.DHCP, mac, yiaddr, headers, lease_s) if is_ack else None
-    given_up = {
-        bytes((_RELEASE,)): ciaddr,
-        bytes((_DECLINE,)): options.get(_REQUESTED_ADDRESS, b""),
-    }
-    is_own = op == 1 and mac == frame[MAC_BYTES:ADDRESSES_BYTES]
-    return _told(By.DHCP, mac, given_up.get(said, b"")[:4], headers, 0) if is_own else None
-
-
-def _options(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield (code, value) for each whole option (RFC 2132 2)."""
-    at = 0
-    while at < len(data) and data[at] != _END:
-        if data[at] == _PAD:
-            at += 1
-            continue
-        value_at = at + 2
-        if value_at > len(data) or value_at + data[at + 1] > len(data):
-            return
-        yield data[at], data[value_at : value_at + data[at + 1]]
-        at = value_at + data[at + 1]
+        is_ack = message.op == BOOTREPLY and kind == Kind.ACK and is_for_it
+        lease_s = message.number(Option.LEASE_S)
+        lease_s = MAX_LEASE_S if lease_s is None else min(lease_s, MAX_LEASE_S)
+        return _told(By.DHCP, mac, message.yiaddr, headers, lease_s) if is_ack else None
+    if message.op != BOOTREQUEST or mac != frame[MAC_BYTES:ADDRESSES_BYTES]:
+        return None
+    given_up = message.ip(Option.REQUESTED_IP) if kind == Kind.DECLINE else message.ciaddr
+    is_given_up = kind in (Kind.DECLINE, Kind.RELEASE)
+    return _told(By.DHCP, mac, given_up, headers, 0) if is_given_up else None

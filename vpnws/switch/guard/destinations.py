@@ -6,13 +6,12 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeAlias
 
 from vpnws.switch.drop import Drop
+from vpnws.wire.dhcp import Way, way_of
 from vpnws.wire.discovery import (
     NEIGHBOR_ADVERTISEMENT,
     NEIGHBOR_SOLICITATION,
     ROUTER_SOLICITATION,
-    Dhcp,
     nd_type,
-    read_dhcp,
 )
 from vpnws.wire.headers import ICMPV6, TYPE_ARP, UDP, Headers
 
@@ -97,7 +96,7 @@ def _is_host_nd(headers: Headers) -> bool:
 
 def _is_dhcp_request(headers: Headers) -> bool:
     """Return whether a host asks the DHCP servers of its own link."""
-    if headers.has_options or read_dhcp(headers) is not Dhcp.TO_SERVER:
+    if headers.has_options or way_of(headers) is not Way.TO_SERVER:
         return False
     return headers.destination.startswith(_BROADCAST if headers.version == 4 else _LINK_GROUPS)
 
