@@ -20,7 +20,9 @@ from tests.support.uwsgi import REPOSITORY
 from vpnws.errors import TapBusyError, TapError
 from vpnws.tap.contract import READ_BYTES
 from vpnws.tap.linux import open_tap
+from vpnws.tap.pytun_device import PytunDevice
 from vpnws.tap.rtnetlink import LinkEvents
+from vpnws.tap.tun_device import open_own
 from vpnws.wire.offload import GSO_UDP_L4, NEEDS_CSUM, VNET, is_sound
 from vpnws.wire.records import NOTHING_TO_DO, VNET_BYTES
 
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
     from vpnws.tap.contract import Tap
     from vpnws.tap.linux_tap import LinuxTap
+    from vpnws.tap.tun_device import TunDevice
+
+    Opener = Callable[[str, int], TunDevice]
 
 pytestmark = pytest.mark.netns
 
@@ -90,9 +95,9 @@ def ipv4_read(tap: Tap) -> list[tuple[bytes, bytes]]:
 class LinuxDevice:
     """A TAP of the kernel in a namespace that is silent, and a packet socket on it."""
 
-    def __init__(self, namespace: Namespace, has_vnet: bool) -> None:
+    def __init__(self, namespace: Namespace, has_vnet: bool, tun: Opener) -> None:
         self._namespace = namespace
-        self.tap = namespace.call(lambda: open_tap(NAME, offload=has_vnet))
+        self.tap = namespace.call(lambda: open_tap(NAME, offload=has_vnet, tun=tun))
         self.call(self.tap.up)
         self._socket = namespace.call(
             lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
@@ -127,12 +132,14 @@ class LinuxDevice:
 
 
 class TestContract(TapContract):
-    @pytest.fixture
-    def make_device(self, namespace: Namespace) -> Iterator[Callable[[bool], LinuxDevice]]:
+    @pytest.fixture(params=[open_own, PytunDevice], ids=["own", "pytun"])
+    def make_device(
+        self, request: pytest.FixtureRequest, namespace: Namespace
+    ) -> Iterator[Callable[[bool], LinuxDevice]]:
         made: list[LinuxDevice] = []
 
         def make(has_vnet: bool) -> LinuxDevice:
-            made.append(LinuxDevice(namespace, has_vnet))
+            made.append(LinuxDevice(namespace, has_vnet, request.param))
             return made[-1]
 
         namespace.run(NO_IPV6)

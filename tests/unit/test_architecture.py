@@ -21,8 +21,9 @@ MAX_FOLDERS = 2
 ONE_PLACE = {
     "uwsgi": {"vpnws.server.uwsgi_api"},
     "gevent": {"vpnws.server.gevent_loop"},
-    "pytun": {"vpnws.tap.linux", "vpnws.tap.linux_tap"},
+    "pytun": {"vpnws.tap.pytun_device"},
     "fcntl": {
+        "vpnws.tap.tun_device",
         "vpnws.tap.linux",
         "vpnws.tap.linux_tap",
         "vpnws.tap.netdevice",

@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import os
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import pytun
-
-from vpnws.errors import TapError, TapPermissionError
+from vpnws.errors import TapError
 from vpnws.tap import addresses, netdevice
-from vpnws.tap.contract import DEVICE
+from vpnws.tap.driver import check_driver, explain_missing
 from vpnws.tap.linux_errors import explained
 from vpnws.tap.linux_tap import LinuxTap
+from vpnws.tap.tun_device import open_tun
+from vpnws.tap.tun_numbers import (
+    IFF_MULTI_QUEUE,
+    IFF_NO_PI,
+    IFF_TAP,
+    IFF_TUN,
+    IFF_VNET_HDR,
+    TUNSETVNETHDRSZ,
+    TUNSETVNETLE,
+)
 from vpnws.wire.ethernet import format_mac
 from vpnws.wire.records import VNET_BYTES
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vpnws.tap.tun_device import TunDevice
+
 _DEVICES: Final = Path("/sys/class/net")
 _OURS: Final = "vpnws"
-_TUNSETVNETHDRSZ: Final = 0x400454D8
-_TUNSETVNETLE: Final = 0x400454DC
 _TUN: Final = "is a TUN device, which carries no Ethernet frames"
 _OTHER_KINDS: Final = (
-    (pytun.IFF_TAP | pytun.IFF_MULTI_QUEUE, "was made with several queues (multi_queue)"),
-    *((pytun.IFF_TUN, _TUN), (pytun.IFF_TUN | pytun.IFF_MULTI_QUEUE, _TUN)),
+    (IFF_TAP | IFF_MULTI_QUEUE, "was made with several queues (multi_queue)"),
+    *((IFF_TUN, _TUN), (IFF_TUN | IFF_MULTI_QUEUE, _TUN)),
 )
 """Flags with which a device can be opened that is no TAP of ours, and what it is then."""
 _NOT_IN_NAMES: Final = frozenset(b"/:% \t\n\v\f\r\xa0")
@@ -109,8 +119,14 @@ def release(name: str) -> None:
         tap.close()
 
 
-def open_tap(name: str, *, create: bool = True, offload: bool = False) -> LinuxTap:
-    """Open the TAP device `name`, and create it if there is none.
+def open_tap(
+    name: str,
+    *,
+    create: bool = True,
+    offload: bool = False,
+    tun: Callable[[str, int], TunDevice] = open_tun,
+) -> LinuxTap:
+    """Open the TAP device `name` by `tun`, and create it if there is none.
 
     The kernel replaces a `%d` in the name by a number. Without `create` the device must exist. With
     `offload` each frame has a virtio header (`has_vnet`), and `set_offload` can turn offload on,
@@ -124,36 +140,37 @@ def open_tap(name: str, *, create: bool = True, offload: bool = False) -> LinuxT
             f"{name!r} cannot name a device: use 1 to {MAX_NAME_BYTES} bytes, no spaces, no '/'"
             " or ':', and '%' only in one %d, which the kernel replaces by a number"
         )
-    if not Path(DEVICE).exists():
-        raise TapError(
-            f"{DEVICE} does not exist: load the kernel's tun module (modprobe tun); a container"
-            f" must be given it: docker run --device {DEVICE} --cap-add NET_ADMIN, or in LXC"
-            f" lxc.cgroup2.devices.allow = c 10:200 rwm and lxc.mount.entry ="
-            f" {DEVICE} dev/net/tun none bind,create=file"
-        )
-    if not os.access(DEVICE, os.R_OK | os.W_OK):
-        raise TapPermissionError(
-            f"no permission to open {DEVICE}, which every TAP device needs: run as root, or"
-            f" let others open it (chmod 666 {DEVICE}; Debian's udev does so) and give them"
-            " CAP_NET_ADMIN or a device of their own"
-        )
+    check_driver()
     if not create and not exists(name):
         raise TapError(f"there is no TAP device {name}: make it (ip tuntap add {name} mode tap)")
-    flags = pytun.IFF_TAP | pytun.IFF_NO_PI | (pytun.IFF_VNET_HDR if offload else 0)
+    flags = IFF_TAP | IFF_NO_PI | (IFF_VNET_HDR if offload else 0)
     try:
-        tap = LinuxTap(pytun.TunTapDevice(name=name, flags=flags), has_vnet=offload)
-        if offload:
-            _agree_on_header(tap.fd)
-    except (pytun.Error, OSError) as error:
-        if error.args[0] == errno.EINVAL and (kind := _other_kind(name)):
+        device = tun(name, flags)
+    except OSError as error:
+        if error.errno == errno.EINVAL and (kind := _other_kind(name, tun)):
             raise TapError(f"the device {name} {kind}") from error
-        raise explained(error, name, "open") from error
+        raise explain_missing(error) or explained(error, name, "open") from error
+    return adopt(device, has_vnet=offload)
+
+
+def adopt(device: TunDevice, *, has_vnet: bool) -> LinuxTap:
+    """Return the TAP that `device` has open without packet information; close it on failure.
+
+    `has_vnet` says whether it was opened with virtio headers. Raises TapError.
+    """
+    try:
+        tap = LinuxTap(device, has_vnet=has_vnet)
+        if has_vnet:
+            _agree_on_header(tap.fd)
+    except OSError as error:
+        device.close()
+        raise explained(error, device.name, "open") from error
     # A persistent device may still be as another program left it.
     tap.set_offload(on=False)
     return tap
 
 
-def _other_kind(name: str) -> str:
+def _other_kind(name: str, tun: Callable[[str, int], TunDevice]) -> str:
     """Return what the device `name` is that is no TAP, and what to do; empty if it may be one.
 
     The kernel refuses flags of another kind with EINVAL before it looks at anything else.
@@ -162,9 +179,9 @@ def _other_kind(name: str) -> str:
         return ""
     for flags, what in _OTHER_KINDS:
         try:
-            pytun.TunTapDevice(name=name, flags=flags | pytun.IFF_NO_PI).close()
-        except (pytun.Error, OSError) as error:
-            if error.args[0] == errno.EINVAL:
+            tun(name, flags | IFF_NO_PI).close()
+        except OSError as error:
+            if error.errno == errno.EINVAL:
                 continue
         return f"{what}: delete it (ip link delete {name}), or name another"
     return "exists already and is no TAP: name another, such as tap0"
@@ -172,5 +189,5 @@ def _other_kind(name: str) -> str:
 
 def _agree_on_header(fd: int) -> None:
     """Have virtio headers of 10 bytes, little-endian on every machine. Raises OSError."""
-    fcntl.ioctl(fd, _TUNSETVNETHDRSZ, VNET_BYTES.to_bytes(4, sys.byteorder))
-    fcntl.ioctl(fd, _TUNSETVNETLE, (1).to_bytes(4, sys.byteorder))
+    fcntl.ioctl(fd, TUNSETVNETHDRSZ, VNET_BYTES.to_bytes(4, sys.byteorder))
+    fcntl.ioctl(fd, TUNSETVNETLE, (1).to_bytes(4, sys.byteorder))

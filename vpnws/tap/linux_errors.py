@@ -17,12 +17,9 @@ def commands_to_make(name: str, user: str, *, exists: bool) -> str:
     return f"{delete}ip tuntap add {name} mode tap user {user}; ip link set {name} up"
 
 
-def explained(error: Exception, name: str, verb: str) -> TapError:
-    """Return what to raise when Linux refused to `verb` the TAP device `name` with `error`.
-
-    `error` is an OSError, or pytun's own, whose arguments are the same.
-    """
-    code = error.args[0] if error.args else None
+def explained(error: OSError, name: str, verb: str) -> TapError:
+    """Return what to raise when Linux refused to `verb` the TAP device `name` with `error`."""
+    code = error.errno
     if code in (errno.EPERM, errno.EACCES):
         return TapPermissionError(
             f"no permission to {verb} the TAP device {name}: run as root or give the program"
@@ -37,5 +34,4 @@ def explained(error: Exception, name: str, verb: str) -> TapError:
         )
     if code == errno.EBUSY:
         return TapBusyError(f"the TAP device {name} is in use by another process")
-    text = error.args[1] if len(error.args) > 1 else error
-    return TapError(f"cannot {verb} the TAP device {name}: {text}")
+    return TapError(f"cannot {verb} the TAP device {name}: {error.strerror or error}")

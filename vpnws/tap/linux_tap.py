@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import fcntl
 import os
-from typing import TYPE_CHECKING, Final
-
-import pytun
+from typing import TYPE_CHECKING
 
 from vpnws.tap import netdevice
 from vpnws.tap.contract import READ_BYTES, DeviceState
 from vpnws.tap.linux_errors import explained
+from vpnws.tap.tun_numbers import CHECKSUM_AND_TCP, TUNSETOFFLOAD, TUNSETOWNER, UDP
 from vpnws.wire.records import NOTHING_TO_DO, VNET_BYTES
 
 if TYPE_CHECKING:
-    from vpnws.wire.buffer import Buffer
+    from collections.abc import Callable
 
-_TUNSETOWNER: Final = 0x400454CC
-_TUNSETOFFLOAD: Final = 0x400454D0
-_CHECKSUM_AND_TCP: Final = 0x1 | 0x2 | 0x4 | 0x8
-"""TUN_F_CSUM, _TSO4, _TSO6 and _TSO_ECN of linux/if_tun.h."""
-_UDP: Final = 0x20 | 0x40
-"""TUN_F_USO4 and _USO6, which Linux has since 6.2."""
+    from vpnws.tap.tun_device import TunDevice
+    from vpnws.wire.buffer import Buffer
 
 
 class LinuxTap:
     """An open TAP device of Linux (see the contract), without packet information (IFF_NO_PI)."""
 
-    def __init__(self, device: pytun.TunTapDevice, *, has_vnet: bool = False) -> None:
+    def __init__(self, device: TunDevice, *, has_vnet: bool = False) -> None:
         self._device = device
         self.fd: int = device.fileno()
         self.name: str = device.name
@@ -59,25 +54,25 @@ class LinuxTap:
         """Give the device the 6-byte `mac`. Raises TapError."""
         # What is so already needs no privileges.
         if self.state().mac != mac:
-            self._set("hwaddr", mac, "MAC")
+            self._set(lambda: self._device.set_mac(mac), "MAC")
 
     def set_mtu(self, mtu_bytes: int) -> None:
         """Set the device's MTU. Raises TapError if the kernel does not accept it."""
         if self.state().mtu_bytes != mtu_bytes:
-            self._set("mtu", mtu_bytes, "MTU")
+            self._set(lambda: self._device.set_mtu(mtu_bytes), "MTU")
 
     def up(self) -> None:
         """Bring the device up. Raises TapError."""
         try:
             if not self.state().is_up:
                 self._device.up()
-        except (pytun.Error, OSError) as error:
+        except OSError as error:
             raise explained(error, self.name, "bring up") from error
 
     def set_owner(self, uid: int) -> None:
         """Let the user `uid` open the device without privileges. Raises TapError."""
         try:
-            fcntl.ioctl(self.fd, _TUNSETOWNER, uid)
+            fcntl.ioctl(self.fd, TUNSETOWNER, uid)
         except OSError as error:
             raise explained(error, self.name, "give away") from error
 
@@ -85,7 +80,7 @@ class LinuxTap:
         """Have the device stay when its last descriptor is closed, or not. Raises TapError."""
         try:
             self._device.persist(persistent)
-        except (pytun.Error, OSError) as error:
+        except OSError as error:
             raise explained(error, self.name, "keep") from error
 
     def set_offload(self, on: bool) -> bool:
@@ -95,7 +90,7 @@ class LinuxTap:
         does not. Frames that were queued before the call keep their headers.
         """
         if on and self.has_vnet:
-            for features in (_CHECKSUM_AND_TCP | _UDP, _CHECKSUM_AND_TCP):
+            for features in (CHECKSUM_AND_TCP | UDP, CHECKSUM_AND_TCP):
                 if self._leaves(features):
                     return True
         self._leaves(0)
@@ -143,13 +138,13 @@ class LinuxTap:
     def _leaves(self, features: int) -> bool:
         """Ask the kernel to leave `features` to us; return whether it agreed."""
         try:
-            fcntl.ioctl(self.fd, _TUNSETOFFLOAD, features)
+            fcntl.ioctl(self.fd, TUNSETOFFLOAD, features)
         except OSError:
             return False
         return True
 
-    def _set(self, attribute: str, value: object, what: str) -> None:
+    def _set(self, change: Callable[[], None], what: str) -> None:
         try:
-            setattr(self._device, attribute, value)
-        except (pytun.Error, OSError) as error:
+            change()
+        except OSError as error:
             raise explained(error, self.name, f"set the {what} of") from error

@@ -12,12 +12,13 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
+from vpnws.tap.tun_numbers import TUNGETIFF
+
 _SIOCGIFFLAGS: Final = 0x8913
 _SIOCGIFMTU: Final = 0x8921
 _SIOCGIFHWADDR: Final = 0x8927
 _SIOCGIFINDEX: Final = 0x8933
 _ASKED: Final = (_SIOCGIFINDEX, _SIOCGIFHWADDR, _SIOCGIFMTU, _SIOCGIFFLAGS)
-_TUNGETIFF: Final = 0x800454D2
 _IFF_UP: Final = 1
 _NAME_BYTES: Final = 16
 IFREQ: Final = struct.Struct("16s24x")
@@ -60,7 +61,7 @@ def ask_tap(fd: int) -> tuple[str, bytes]:
 
     Raises OSError, with DELETED_ERROR of the contract once the device is deleted.
     """
-    name, mac = (fcntl.ioctl(fd, code, _request("")) for code in (_TUNGETIFF, _SIOCGIFHWADDR))
+    name, mac = (fcntl.ioctl(fd, code, _request("")) for code in (TUNGETIFF, _SIOCGIFHWADDR))
     return name_in(name), mac[_MAC]
 
 
