@@ -24,7 +24,7 @@ run: $(READY)
 
 test: $(READY_DEV)
 	tests/install-tools.sh
-	$(BIN)/python -m pytest
+	$(BIN)/python -m tests.run
 
 lint: $(READY_DEV)
 	$(BIN)/ruff check .

@@ -34,7 +34,7 @@ from tests.support.waiting import wait_for
 from vpnws.wire.ethernet import format_mac
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from tests.support.raw_client import RawClient
 
@@ -42,6 +42,8 @@ pytestmark = pytest.mark.netns
 
 BACK_S = 2.0
 REST_S = 5.0
+REST_TRIES = 4
+"""So often it is looked for a quiet time: the look at the host after the start is none."""
 STATIONS = 100
 MAX_BUSY = 0.05
 """Most of one core that workers and mule may take together at rest."""
@@ -258,15 +260,26 @@ def quiet_station(path: Path, number: int) -> RawClient:
     return client
 
 
-def rest(pids: Iterable[int]) -> None:
-    """See that these processes sleep."""
+def rest(pids: Sequence[int]) -> None:
+    """See that these processes sleep, once what belongs to the start is over."""
     time.sleep(1.0)
-    before = {pid: (seconds_of(pid), wakes_of(pid)) for pid in pids}
-    time.sleep(REST_S)
-    used = {pid: (seconds_of(pid) - s, wakes_of(pid) - w) for pid, (s, w) in before.items()}
-    print(f"CPU seconds and wake-ups in {REST_S:g} s: {list(used.values())}")
-    assert sum(seconds for seconds, _ in used.values()) < MAX_BUSY * REST_S
-    assert max(wakes for _, wakes in used.values()) < MAX_WAKES_PER_S * REST_S
+    used = ""
+    for _ in range(REST_TRIES):
+        seconds, wakes = used_in(REST_S, pids)
+        used = f"CPU seconds and wake-ups in {REST_S:g} s: {seconds} {wakes}"
+        print(used)
+        if sum(seconds) < MAX_BUSY * REST_S and max(wakes) < MAX_WAKES_PER_S * REST_S:
+            return
+    pytest.fail(f"not at rest: {used}")
+
+
+def used_in(duration_s: float, pids: Sequence[int]) -> tuple[list[float], list[int]]:
+    """Return the CPU seconds and wake-ups of each process meanwhile."""
+    before = [(seconds_of(pid), wakes_of(pid)) for pid in pids]
+    time.sleep(duration_s)
+    after = [(seconds_of(pid), wakes_of(pid)) for pid in pids]
+    pairs = list(zip(before, after, strict=True))
+    return [new[0] - old[0] for old, new in pairs], [new[1] - old[1] for old, new in pairs]
 
 
 def seconds_of(pid: int) -> float:
