@@ -9,10 +9,11 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, NoReturn
 
+from vpnws.client.carry.counters import Counters
+from vpnws.client.life import telling_the_end
 from vpnws.client.program.commands import find
 from vpnws.client.program.exits import Exit, exit_code
 from vpnws.client.program.followers import make_followers
-from vpnws.client.program.life import telling_the_end
 from vpnws.client.program.options import read
 from vpnws.client.program.parser import PROGRAM, make_parser
 from vpnws.client.program.station import Station
@@ -84,9 +85,10 @@ def _run_device(
         closing(open_events()) as events,
     ):
         interface.set_up(tap, settings, is_new=is_new)
-        follower = make_followers(settings, tap, waiter)
+        counters = Counters()
+        follower = make_followers(settings, tap, waiter, counters)
         # Jitter must differ between stations; it need not be secret.
-        station = Station(settings, context, tap, events, waiter, random.random, follower)
+        station = Station(settings, context, tap, events, waiter, random.random, follower, counters)
         with telling_the_end(follower):
             _run_station(station, waiter)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-from difflib import get_close_matches
 from typing import Final, NoReturn
 
 from vpnws import __version__
@@ -16,6 +14,7 @@ from vpnws.client.program import (
     options_running,
 )
 from vpnws.client.program.exits import MEANINGS
+from vpnws.commandline.parser import Parser, formatter
 
 PROGRAM: Final = "vpnws-client"
 SUBJECTS: Final = (
@@ -56,30 +55,15 @@ signals:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser that shows no password when it repeats a wrong argument."""
+class _Parser(Parser):
+    """A parser that shows no password when it repeats a wrong argument."""
 
     def error(self, message: str) -> NoReturn:
         """Print how to use the program and what was wrong; exit with code 2."""
-        super().error(hide_userinfo(message) + self._meant(message))
-
-    def _meant(self, message: str) -> str:
-        """Return a question that names the options that were meant; empty if there are none."""
-        known = [name for name in self._option_string_actions if name.startswith("--")]
-        words = [word.partition("=")[0] for word in message.split() if word.startswith("-")]
-        near = [name for word in words if word not in known for name in _near(word, known)]
-        return f" (is {' or '.join(near)} meant?)" if near else ""
+        super().error(hide_userinfo(message))
 
 
-def _near(word: str, known: list[str]) -> list[str]:
-    """Return the option that continues `word`, else the one that is spelt nearly like it."""
-    # -user is meant as --user, and -v as nothing that we have.
-    meant = f"--{word.lstrip('-')}" if len(word) > 2 else word
-    longer = [name for name in known if name.startswith(meant)]
-    return longer[:1] or get_close_matches(meant, known, n=1)
-
-
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> Parser:
     """Return the parser; `read` turns what it returns into settings."""
     codes = "\n".join(f"  {code.value}  {meaning}" for code, meaning in MEANINGS.items())
     parser = _Parser(
@@ -87,7 +71,7 @@ def make_parser() -> argparse.ArgumentParser:
         usage="%(prog)s [options] TAP URL",
         description=_DESCRIPTION,
         epilog=_EXAMPLES.format(exit_codes=codes),
-        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=94),
+        formatter_class=formatter,
         allow_abbrev=False,
     )
     parser.add_argument("tap", metavar="TAP", help="name of the device, such as tap0 or vpn%%d")

@@ -13,9 +13,9 @@ from vpnws.client.carry.device import drop_stale
 from vpnws.client.carry.pump import Pump
 from vpnws.client.carry.watch import DeviceWatch
 from vpnws.client.connect import dial
+from vpnws.client.life import Follower, Link
 from vpnws.client.program.backoff import Backoff
 from vpnws.client.program.exits import ends_first_attempt
-from vpnws.client.program.life import Follower, Link
 from vpnws.errors import ConnectError, NetworkChangedError
 from vpnws.tap.addresses import forwards_ipv6
 from vpnws.wire.announce import announcements
@@ -45,13 +45,14 @@ class Station:
         waiter: Waiter,
         random: Callable[[], float],
         follower: Follower | None = None,
+        counters: Counters | None = None,
     ) -> None:
         """`context` is for wss, None for ws; `random` returns floats from 0 to 1.
 
-        `events` tell when `tap` may have changed. `follower` is told how it goes. Raises TapError
-        if the device is gone.
+        `events` tell when `tap` may have changed. `follower` is told how it goes, and
+        `counters` counts the frames. Raises TapError if the device is gone.
         """
-        self.counters = Counters()
+        self.counters = counters or Counters()
         self._settings = _supported(settings, tap)
         self._context = context
         self._tap = tap
@@ -104,6 +105,7 @@ class Station:
     def _connect(self) -> Connection:
         self._watch.look()
         mac = self._watch.state.mac
+        self._follower.dialing(self._settings.url)
         connection = dial.connect(self._settings, self._context, mac, self._waiter)
         self._was_connected = True
         self._backoff.connected(self._waiter.now())
@@ -123,6 +125,7 @@ class Station:
             tap_name=self._tap.name,
             mac=self._watch.state.mac,
             has_offload=connection.has_offload,
+            fd=connection.fd,
         )
 
     def _pump(self, connection: Connection) -> Pump:

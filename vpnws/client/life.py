@@ -27,6 +27,8 @@ class Link:
     mac: bytes
     """What the station has announced."""
     has_offload: bool
+    fd: int
+    """The descriptor of its TCP connection, valid until the connection ends."""
 
 
 class Follower:
@@ -34,6 +36,9 @@ class Follower:
 
     A VpnwsError that one raises ends the program, with the exit code that it means.
     """
+
+    def dialing(self, server: ServerUrl) -> None:
+        """Note that an attempt to connect to `server` begins."""
 
     def connected(self, link: Link) -> None:
         """Note that frames pass from now on."""
@@ -56,6 +61,11 @@ class Followers(Follower):
 
     def __init__(self, followers: Sequence[Follower]) -> None:
         self._followers = followers
+
+    def dialing(self, server: ServerUrl) -> None:
+        """Tell all of them."""
+        for follower in self._followers:
+            follower.dialing(server)
 
     def connected(self, link: Link) -> None:
         """Tell all of them."""
