@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 from bench import report
 from bench.program import make_parser
 from vpnws.client.program.backoff import Backoff
-from vpnws.errors import ConnectError
+from vpnws.errors import ClosedError, ConnectError
+from vpnws.wire.websocket import SERVICE_RESTART
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,10 +53,15 @@ class Return:
         return _busiest(self.back_s)
 
 
-def simulate(outage_s: float, stations: int = STATIONS, seed: int = 1) -> Return:
-    """Let `stations` lose their server at once, and ask for it until it is back."""
+AWAY: Final = ConnectError("the server is away")
+RESTART: Final = ClosedError("the server restarts", SERVICE_RESTART)
+
+
+def simulate(
+    outage_s: float, stations: int = STATIONS, seed: int = 1, *, error: ConnectError = AWAY
+) -> Return:
+    """Let `stations` lose their server at once by `error`, and ask for it until it is back."""
     dice = random.Random(seed)
-    error = ConnectError("the server is away")
     due: list[tuple[float, int, Backoff]] = []
     for number in range(stations):
         backoff = Backoff(dice.random)
@@ -70,15 +76,15 @@ def simulate(outage_s: float, stations: int = STATIONS, seed: int = 1) -> Return
             back_s.append(now - outage_s)
             continue
         attempts_s.append(now)
-        heapq.heappush(due, (now + backoff.next_delay_s(now, error), number, backoff))
+        heapq.heappush(due, (now + backoff.next_delay_s(now, AWAY), number, backoff))
     return Return(outage_s, back_s, attempts_s)
 
 
-def row(result: Return) -> dict[str, str]:
+def row(name: str, result: Return) -> dict[str, str]:
     """Return the cells of one outage's row."""
     middle_s = result.back_s[len(result.back_s) // 2]
     return {
-        "away s": f"{result.outage_s:,.0f}",
+        "away s": name,
         "back p50 s": f"{middle_s:.1f}",
         "back all s": f"{result.back_s[-1]:.1f}",
         "within 5 s": f"{result.share_within(5.0):.0%}",
@@ -93,7 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = make_parser("returning", __doc__)
     parser.add_argument("--stations", type=int, default=STATIONS, help="how many there are")
     options = parser.parse_args(arguments)
-    rows = [row(simulate(outage_s, options.stations)) for outage_s in OUTAGES_S]
+    rows = [row("1012", simulate(0.0, options.stations, error=RESTART))]
+    rows += [row(f"{away_s:,.0f}", simulate(away_s, options.stations)) for away_s in OUTAGES_S]
     print(report.table(rows))
     if options.json:
         report.write_json(options.json, "returning", "as named", rows)

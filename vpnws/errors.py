@@ -12,6 +12,7 @@ VpnwsError
  |    +-- TapBusyError         another process holds it
  +-- ConnectError       the client or vpnws-ctl cannot reach its server
  |    +-- RefusedError         the server answered, and said no (401, 403, ...)
+ |    +-- ClosedError          the server closed the connection, and said why with a close code
  |    +-- TlsError             the server's certificate or the TLS handshake failed
  |    +-- NetworkChangedError  this machine's network is another one now: connect anew at once
  +-- ControlError       the server answered vpnws-ctl, and did not do what was asked
@@ -84,6 +85,17 @@ class RefusedError(ConnectError):
         super().__init__(sentence)
         self.status = status
         self.retry_after_s = retry_after_s
+
+
+class ClosedError(ConnectError):
+    """The server closed the connection with a close frame.
+
+    Arguments: the sentence to show, and the close `code` (RFC 6455 7.4).
+    """
+
+    def __init__(self, sentence: str, code: int) -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
 class TlsError(ConnectError):

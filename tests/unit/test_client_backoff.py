@@ -11,22 +11,26 @@ from vpnws.client.program.backoff import (
     AWAY_CAP_S,
     BASE_S,
     CAP_S,
+    EXPELLED_S,
     FACTOR,
     FLOOR_S,
     LONG_AWAY_S,
     MAX_RETRY_AFTER_S,
     REFUSED_CAP_S,
+    RESTART_SPREAD_S,
     RETRY_SPREAD,
     STABLE_AFTER_S,
     Backoff,
     Trouble,
     trouble_of,
 )
-from vpnws.errors import ConnectError, RefusedError, TlsError
+from vpnws.errors import ClosedError, ConnectError, RefusedError, TlsError
 
 SOON = STABLE_AFTER_S - 0.001
 AWAY = ConnectError("the server is away")
 REFUSED = RefusedError(403, "no")
+RESTART = ClosedError("the server restarts", 1012)
+KICKED = ClosedError("the operator ended this connection", 4001)
 MANY = 20
 
 
@@ -53,6 +57,12 @@ def delays(backoff: Backoff, error: ConnectError, count: int, now: float = 0) ->
         (RefusedError(404, "x"), Trouble.REFUSED),
         (RefusedError(500, "x"), Trouble.REFUSED),
         (TlsError("x"), Trouble.REFUSED),
+        (ClosedError("x", 1012), Trouble.RESTART),
+        (ClosedError("x", 1001), Trouble.RESTART),
+        (ClosedError("x", 4001), Trouble.EXPELLED),
+        (ClosedError("x", 4003), Trouble.EXPELLED),
+        (ClosedError("x", 1000), Trouble.AWAY),
+        (ClosedError("x", 1009), Trouble.AWAY),
     ],
 )
 def test_kinds_of_trouble(error: ConnectError, kind: Trouble) -> None:
@@ -145,3 +155,37 @@ def test_after_a_long_outage_they_are_back_within_the_long_cap_and_ask_seldom() 
     result = simulate(1000.0)
     assert result.back_s[-1] <= CAP_S
     assert result.peak_per_s(LONG_AWAY_S + CAP_S) < 0.1 * STATIONS
+
+
+def test_the_stations_of_a_server_that_restarts_spread_over_a_moment() -> None:
+    assert Backoff(lowest).next_delay_s(0, RESTART) == FLOOR_S
+    assert Backoff(highest).next_delay_s(0, RESTART) == RESTART_SPREAD_S
+
+
+def test_a_server_that_restarts_again_and_again_is_asked_as_one_that_is_away() -> None:
+    waits = delays(Backoff(highest), RESTART, MANY)
+    assert waits[1:] == delays(Backoff(highest), AWAY, MANY)[1:]
+    assert max(waits) == AWAY_CAP_S
+
+
+def test_a_restart_brings_no_stampede() -> None:
+    result = simulate(0.0, error=RESTART)
+    assert result.back_s[-1] <= RESTART_SPREAD_S
+    tenths = [int(back_s * 10) for back_s in result.back_s]
+    assert max(map(tenths.count, set(tenths))) < STATIONS / 5
+
+
+def test_who_was_kicked_stays_away_for_long_and_for_longer_each_time() -> None:
+    waits = delays(Backoff(lowest), KICKED, MANY)
+    assert waits[:2] == [EXPELLED_S, EXPELLED_S * FACTOR]
+    assert waits[-1] == MAX_RETRY_AFTER_S
+    assert Backoff(highest).next_delay_s(0, KICKED) == EXPELLED_S * (1 + RETRY_SPREAD)
+
+
+def test_the_server_has_asked_for_some_waits_and_not_for_others() -> None:
+    backoff = Backoff(lowest)
+    asked = []
+    for error in (KICKED, AWAY, RefusedError(503, "full", 7.0), REFUSED, RESTART):
+        backoff.next_delay_s(0, error)
+        asked.append(backoff.is_told)
+    assert asked == [True, False, True, False, False]

@@ -299,7 +299,8 @@ def test_a_signal_while_the_program_is_loaded_ends_it_quietly(number: signal.Sig
         (RefusedError(403, "x"), 6),
         (TlsError("x"), 7),
         (ConnectError("x"), 8),
-        (RefusedError(404, "x"), 8),
+        (RefusedError(503, "x"), 8),
+        (RefusedError(404, "x"), 9),
         (VpnwsError("x"), 1),
     ],
 )
@@ -312,8 +313,10 @@ def test_each_error_has_its_exit_code(error: VpnwsError, code: int) -> None:
     [
         (RefusedError(401, "x"), True),
         (RefusedError(403, "x"), True),
-        (RefusedError(503, "x"), False),
-        (RefusedError(404, "x"), False),
+        *((RefusedError(status, "x"), True) for status in (200, 302, 400, 404, 405, 410, 426)),
+        *((RefusedError(status, "x"), True) for status in (495, 496, 501, 505)),
+        *((RefusedError(status, "x"), False) for status in (408, 425, 429)),
+        *((RefusedError(status, "x"), False) for status in (500, 502, 503, 504, 511)),
         (TlsError("x"), True),
         (ConnectError("x"), False),
     ],

@@ -21,7 +21,12 @@ from tests.support.waiting import wait_for
 from vpnws.client.carry.connection import Connection
 from vpnws.client.carry.counters import ClientDrop
 from vpnws.client.carry.device import DRAIN_FRAMES, drop_stale
-from vpnws.client.carry.keepalive import DEAD_AFTER_S, PING_AFTER_S
+from vpnws.client.carry.keepalive import (
+    DEAD_AFTER_S,
+    DOUBT_PATIENCE_S,
+    PATIENCE_S,
+    PING_AFTER_S,
+)
 from vpnws.client.carry.masking import MaskKeys
 from vpnws.client.carry.stream import Stream
 from vpnws.client.waiting import Stopped
@@ -209,11 +214,30 @@ def test_a_server_that_has_answered_once_is_given_up_when_it_is_silent(bed: Bed)
     assert bed.far.frames(1)[0].opcode is Opcode.PING
     bed.far.flush()
     wait_for(lambda: bed.connection.received_bytes, WAIT_S, "the pong to arrive")
-    bed.skipped_s = PING_AFTER_S + DEAD_AFTER_S + 1
+    bed.skipped_s = 2 * PING_AFTER_S + 1
+    bed.tap.host_send(frame(1))
+    assert bed.far.frames(1)[0].opcode is Opcode.BINARY
+    assert bed.far.frames(1)[0].opcode is Opcode.PING
+    bed.skipped_s += PATIENCE_S
     bed.tap.host_send(frame(1))
     error = bed.ended()
     assert isinstance(error, ConnectError)
-    assert "nothing was heard from the server for 60 s" in str(error)
+    assert "nothing was heard from the server for 31 s" in str(error)
+
+
+def test_a_program_that_stood_still_asks_at_once_whether_the_server_is_there(bed: Bed) -> None:
+    bed.skipped_s = PING_AFTER_S
+    bed.start()
+    bed.far.frames(1)
+    bed.far.flush()
+    wait_for(lambda: bed.connection.received_bytes, WAIT_S, "the pong to arrive")
+    bed.skipped_s = 100 * DEAD_AFTER_S
+    bed.tap.host_send(frame(1))
+    opcodes = [bed.far.frames(1)[0].opcode for _ in range(2)]
+    assert opcodes == [Opcode.BINARY, Opcode.PING]
+    bed.skipped_s += DOUBT_PATIENCE_S
+    bed.tap.host_send(frame(1))
+    assert isinstance(bed.ended(), ConnectError)
 
 
 def test_a_pong_keeps_the_connection(bed: Bed) -> None:

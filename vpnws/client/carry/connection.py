@@ -86,6 +86,10 @@ class Connection:
         """How many bytes are still unsent."""
         return self._stream.unsent_bytes
 
+    def unacknowledged_s(self) -> float | None:
+        """Return for how long the peer's TCP has acknowledged nothing, None if nobody knows."""
+        return self._stream.unacknowledged_s()
+
     def take_early(self) -> list[Buffer]:
         """Return the messages that are complete in the early bytes."""
         return self._cut()

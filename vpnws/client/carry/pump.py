@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from websockets.frames import CLOSE_CODE_EXPLANATIONS
 
 from vpnws.client.carry.frames import FrameCarrier
-from vpnws.client.carry.keepalive import DEAD_AFTER_S, Due, Keepalive
+from vpnws.client.carry.keepalive import LOOK_EVERY_S, Due, Keepalive
 from vpnws.client.carry.records import RecordCarrier
 from vpnws.client.carry.texts import Texts, ignore
 from vpnws.client.waiting import Stopped
-from vpnws.errors import ConnectError, NetworkChangedError, TapError
+from vpnws.errors import ClosedError, ConnectError, NetworkChangedError, TapError
 from vpnws.sizes import TURN_FRAMES
 from vpnws.text import one_line
 from vpnws.wire.websocket import GOING_AWAY, NO_STATUS, NORMAL, Ending
@@ -66,10 +66,14 @@ class Pump:
         self._tap_fd = tap.fd
         self._connection = connection
         self._waiter = waiter
+        self._counters = counters
         self._texts = Texts(told)
-        self._keepalive = Keepalive(waiter.now(), answers_pings=connection.answers_pings)
+        self._keepalive = Keepalive(
+            waiter.now(), answers_pings=connection.answers_pings, sent=counters.frames_sent
+        )
         self._aside = waiter.aside
         self._wake_at_s = 0.0
+        self._look_at_s = 0.0
         self._poller = select.epoll()
         self.is_paused = False
         """Whether the TAP is not read because the stream has not taken everything yet."""
@@ -128,14 +132,13 @@ class Pump:
             elif fd == self._watch.fd:
                 self._look_at_device()
             elif fd == self._aside.fd:
-                # What is aside may set an alarm.
-                self._wake_at_s = 0.0
+                self._look_at_s = 0.0
             else:
                 raise Stopped
         now = self._waiter.now()
         has_delivered = is_readable and self._serve_connection(now)
         self._serve_tap(tap_events, has_delivered)
-        if now >= self._wake_at_s:
+        if now >= self._look_at_s:
             self._aside.serve(now)
             self._keep_alive(now)
         if connection.is_over:
@@ -192,17 +195,21 @@ class Pump:
         return bool(messages)
 
     def _keep_alive(self, now: float) -> None:
-        if self._connection.answers_pings:
+        connection = self._connection
+        if connection.answers_pings:
             self._keepalive.answered()
-        if not self._connection.has_unsent:
+        if not connection.has_unsent:
             self._keepalive.accepted(now)
-        due = self._keepalive.due(now)
+        due = self._keepalive.due(now, self._counters.frames_sent, connection.unacknowledged_s())
         self._wake_at_s = min(self._keepalive.next_at_s(), self._aside.next_at_s())
+        self._look_at_s = min(now + LOOK_EVERY_S, self._wake_at_s)
         if due is Due.PING:
-            self._connection.ping()
+            connection.ping()
         elif due is Due.GIVE_UP:
-            self._close(GOING_AWAY)
-            raise ConnectError(f"nothing was heard from the server for {DEAD_AFTER_S:.0f} s")
+            # Nobody would answer: there is nothing to wait for.
+            connection.send_close(GOING_AWAY)
+            silent_s = self._keepalive.silent_s(now)
+            raise ConnectError(f"nothing was heard from the server for {silent_s:.0f} s")
 
     def _pause(self, is_paused: bool) -> None:
         """Stop watching the TAP until the connection has room, or watch it again."""
@@ -216,6 +223,8 @@ class Pump:
         if ending is None:
             raise ConnectError(self._connection.failure)
         self._close(ending.code, "" if ending.by_peer else ending.reason)
+        if ending.by_peer:
+            raise ClosedError(describe(ending), ending.code)
         raise ConnectError(describe(ending))
 
     def _close(self, code: int, reason: str = "") -> None:

@@ -8,17 +8,20 @@ the caller waits for only two events: the descriptor is readable, or it has room
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
+import struct
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    import socket
-
     from vpnws.wire.buffer import Buffer
 
 RECEIVE_BYTES: Final = 131072
 """With TLS, one read takes at most this much from the socket; then the TAP has its turn."""
 _NOTHING: Final = memoryview(b"")
+_LAST_ACK_RECV: Final = struct.Struct("@56xI")
+"""tcpi_last_ack_recv in Linux's struct tcp_info: milliseconds since the peer's last ACK."""
 
 
 class Stream:
@@ -81,6 +84,16 @@ class Stream:
     def has_pending(self) -> bool:
         """Return whether there is something to read that the descriptor does not show."""
         return False
+
+    def unacknowledged_s(self) -> float | None:
+        """Return for how long the peer's TCP has acknowledged nothing; None if nobody knows."""
+        if sys.platform != "linux":
+            return None
+        try:
+            info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_ACK_RECV.size)
+            return float(_LAST_ACK_RECV.unpack(info)[0]) / 1000
+        except (OSError, struct.error):
+            return None
 
     def close(self) -> None:
         """Close the stream. TLS tells the other end, and does not wait for its answer."""

@@ -30,6 +30,7 @@ class Exit(IntEnum):
     REFUSED = 6
     TLS = 7
     CONNECT = 8
+    NO_SWITCH = 9
 
 
 MEANINGS: Final = {
@@ -42,10 +43,15 @@ MEANINGS: Final = {
     Exit.REFUSED: "the server refused the user, the station or its certificate (401, 403)",
     Exit.TLS: "TLS failed: the server's certificate is not accepted, ...",
     Exit.CONNECT: "no connection, or it was lost (only with --once)",
+    Exit.NO_SWITCH: "what answers at the URL is no switch (HTTP 404, 400, 426, ...)",
 }
 
 LOGIN_STATUSES: Final = frozenset((401, 403, *CERTIFICATE_STATUSES.values()))
-"""HTTP statuses that no retry will change: somebody must act."""
+"""HTTP statuses with which a server turns a user or a station away: somebody must act."""
+PASSING_STATUSES: Final = frozenset((408, 425, 429))
+"""Refusals by a 4xx that do pass: too slow, too early, too often (RFC 9110, 8470, 6585)."""
+LASTING_5XX: Final = frozenset((501, 505))
+"""Refusals by a 5xx that do not pass: what answers knows no such request (RFC 9110)."""
 
 _BY_ERROR: Final[tuple[tuple[type[VpnwsError], Exit], ...]] = (
     (ConfigError, Exit.USAGE),
@@ -61,6 +67,8 @@ def exit_code(error: VpnwsError) -> Exit:
     """Return the exit code of a program that ends with `error`."""
     if is_login_refused(error):
         return Exit.REFUSED
+    if is_no_switch(error):
+        return Exit.NO_SWITCH
     for kind, code in _BY_ERROR:
         if isinstance(error, kind):
             return code
@@ -72,6 +80,18 @@ def is_login_refused(error: VpnwsError) -> bool:
     return isinstance(error, RefusedError) and error.status in LOGIN_STATUSES
 
 
+def is_no_switch(error: VpnwsError) -> bool:
+    """Return whether a web server answered in a way that no switch at that URL would.
+
+    A web page (2xx), a pointer elsewhere (3xx) or a 4xx: the URL or the web server has to be
+    changed. A 5xx passes most often, and so it is asked again.
+    """
+    if not isinstance(error, RefusedError) or is_login_refused(error):
+        return False
+    lasts = error.status < 500 or error.status in LASTING_5XX
+    return lasts and error.status not in PASSING_STATUSES
+
+
 def ends_first_attempt(error: ConnectError) -> bool:
     """Return whether `error` ends a program that was never connected: a retry would not help."""
-    return is_login_refused(error) or isinstance(error, TlsError)
+    return is_login_refused(error) or is_no_switch(error) or isinstance(error, TlsError)
