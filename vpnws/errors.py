@@ -5,6 +5,7 @@ VpnwsError
  +-- CapacityError      a bound is reached: try again later, or raise the bound
  +-- RightsError        the web server granted a right that cannot be read
  +-- HookError          a command of vpnws-exec or vpnws-exec-down failed
+ +-- LeaseError         the table of leases cannot be read or written: nobody gets a new address
  +-- HandoverError      a port cannot be handed over to another process: its station connects again
  +-- UpgradeError       a request cannot become a port: it gets an HTTP status
  +-- TapError           a TAP device cannot be opened, configured or kept
@@ -41,6 +42,10 @@ class RightsError(VpnwsError):
 
 class HookError(VpnwsError):
     """A command of vpnws-exec or vpnws-exec-down failed; the text says which and how."""
+
+
+class LeaseError(VpnwsError):
+    """The table of leases cannot be read or written; the text says why and what to do."""
 
 
 class HandoverError(VpnwsError):

@@ -71,6 +71,7 @@ ROOMS: Final = {
         "What the command lines of both programs share: parser, completion in shells, manual pages."
     ),
     "vpnws.wire": "The wire formats, as pure functions and state machines over bytes.",
+    "vpnws.lease": ("Addresses for stations: the pools, who leases which address, and until when."),
     "vpnws.config": (
         "Every setting of the server, once: its name, unit, default, range and what it is for."
     ),
@@ -102,6 +103,7 @@ LAYERS: Final = (
     ("vpnws.https",),
     ("vpnws.commandline",),
     ("vpnws.config",),
+    ("vpnws.lease",),
     ("vpnws.values", "vpnws.declare"),
     ("vpnws.errors", "vpnws.sizes", "vpnws.text", "vpnws"),
 )

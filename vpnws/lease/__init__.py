@@ -1,0 +1,1 @@
+"""Addresses for stations: the pools, who leases which address, and until when."""

@@ -1,0 +1,175 @@
+"""Leases: gives each station an address of its network's pool, the same one again if it can.
+
+Nobody gets an address that a port holds, whatever the clock says: only the end of the port, or of
+its process, makes a lease end. So a clock that is set forward frees none of a station that is here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from vpnws.errors import LeaseError
+from vpnws.lease.answer import Lease, Refusal
+from vpnws.lease.choice import Choice
+from vpnws.lease.table import LEFT, MAX_LEASES, Row
+from vpnws.lease.who import NOBODY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vpnws.lease.answer import Answer, Holder
+    from vpnws.lease.plan import Plan
+    from vpnws.lease.pool import Address, Pool
+    from vpnws.lease.table import Table
+    from vpnws.lease.who import Who
+
+
+class Leases:
+    """Who may use which address. The time `now_s` is always Unix time in seconds."""
+
+    def __init__(self, table: Table, plan: Plan, lease_s: int) -> None:
+        """`lease_s` is how long an address is kept for a station that has left."""
+        self._table = table
+        self._lease_s = lease_s
+        self.plan = plan
+
+    def begin(self, now_s: float) -> int:
+        """Begin as a server with no stations yet: whoever held an address has just left.
+
+        Rows that the plan no longer has are removed, and none lasts longer than the time for one
+        who has just left. Returns how many leases there are. Raises LeaseError.
+        """
+        ends_s = now_s + self._lease_s
+        with self._table.change():
+            for row in self._table.rows(None, MAX_LEASES + 1):
+                if not self.plan.is_known(row.network, row.address):
+                    self._table.remove(row)
+                elif row.port != LEFT or row.until_s > ends_s:
+                    self._table.put(self._left(row, now_s))
+            return self._table.count()
+
+    def lease(
+        self,
+        network: str,
+        who: Who,
+        holder: Holder,
+        now_s: float,
+        *,
+        version: int = 4,
+        wanted: Address | None = None,
+    ) -> Answer:
+        """Give the port `holder` an address for the host `who`, the one it has had if possible.
+
+        `wanted` is given if it is free and `who` has no other. A port that holds its most gives up
+        what it has had longest.
+        """
+        return self._answer(network, who, holder, now_s, version, wanted, is_strict=False)
+
+    def renew(
+        self, network: str, who: Who, holder: Holder, now_s: float, address: Address
+    ) -> Answer:
+        """Give the port `holder` just this `address`: it is theirs, or was, or is free."""
+        return self._answer(network, who, holder, now_s, address.version, address, is_strict=True)
+
+    def leave(self, holder: Holder, now_s: float) -> None:
+        """Note that a port has gone: its addresses are kept for a time. Raises LeaseError."""
+        held = self._table.held_by(holder.slot, holder.port)
+        if held:
+            with self._table.change():
+                self._let_go(self._table.held_by(holder.slot, holder.port), now_s)
+
+    def abandon(self, slot: int, now_s: float) -> int:
+        """Note that all ports of a process have gone; return how many leases that were.
+
+        Raises LeaseError.
+        """
+        if not self._table.held(slot):
+            return 0
+        with self._table.change():
+            return self._let_go(self._table.held(slot), now_s)
+
+    def release(self, network: str, address: Address, key: bytes | None = None) -> Row | None:
+        """Free an address at once, and return what it was; None if nobody has leased it.
+
+        With `key` only if it is of whom this key is. Raises LeaseError.
+        """
+        with self._table.change():
+            row = self._table.at(network, address)
+            if row is None or key not in (None, row.key):
+                return None
+            self._table.remove(row)
+            return row
+
+    def rows(self, after: tuple[str, int, Address] | None, most: int) -> list[Row]:
+        """Return up to `most` leases in the order of (network, version, address) behind `after`.
+
+        Among them are those that have ended and nobody else has got. Raises LeaseError.
+        """
+        return self._table.rows(after, most)
+
+    def held_by(self, holder: Holder) -> list[Row]:
+        """Return what a port holds. Raises LeaseError."""
+        return self._table.held_by(holder.slot, holder.port)
+
+    def _answer(
+        self,
+        network: str,
+        who: Who,
+        holder: Holder,
+        now_s: float,
+        version: int,
+        wanted: Address | None,
+        *,
+        is_strict: bool,
+    ) -> Answer:
+        pool = self.plan.pool(network, version)
+        if pool is None:
+            return Refusal(
+                f"the network {network} has no addresses of IPv{version} to give (vpnws-pool)"
+            )
+        if who.key() == NOBODY:
+            return Refusal(
+                "a station that the web server does not name gets an address by its MAC, and this"
+                " one has not announced any"
+            )
+        choice = Choice(self._table, self.plan, pool, who, holder, now_s, wanted, is_strict)
+        try:
+            kept = choice.kept()
+            if kept is not None:
+                return self._lease_of(pool, kept, now_s)
+            with self._table.change():
+                return self._give(choice, pool)
+        except LeaseError as error:
+            return Refusal(str(error))
+
+    def _give(self, choice: Choice, pool: Pool) -> Answer:
+        found = choice.choose()
+        if isinstance(found, Refusal):
+            return found
+        holder, now_s = choice.holder, choice.now_s
+        self._let_go(choice.given_up(found), now_s)
+        row = Row(
+            pool.network,
+            found,
+            choice.key,
+            choice.who.mac,
+            choice.who.name(),
+            holder.slot,
+            holder.port,
+            now_s,
+            now_s + self._lease_s,
+        )
+        self._table.put(row)
+        return self._lease_of(pool, found, now_s)
+
+    def _lease_of(self, pool: Pool, address: Address, now_s: float) -> Lease:
+        return Lease(address, pool.subnet.prefixlen, self._lease_s, now_s + self._lease_s)
+
+    def _let_go(self, rows: Sequence[Row], now_s: float) -> int:
+        for row in rows:
+            self._table.put(self._left(row, now_s))
+        return len(rows)
+
+    def _left(self, row: Row, now_s: float) -> Row:
+        return replace(row, port=LEFT, since_s=now_s, until_s=now_s + self._lease_s)
