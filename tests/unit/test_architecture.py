@@ -30,6 +30,7 @@ ONE_PLACE = {
         "vpnws.tap.addresses",
     },
     "mmap": {"vpnws.server.peers.shared_page"},
+    "sqlite3": {"vpnws.server.peers.leases", "vpnws.server.peers.lease_file"},
 }
 """A facility and the only modules that may touch it."""
 CORE = ("vpnws.switch", "vpnws.wire", "vpnws.lease")

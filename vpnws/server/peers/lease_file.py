@@ -1,0 +1,164 @@
+"""The file of leases: opens it, says what is wrong with it, and moves a broken one aside."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from vpnws.errors import LeaseError
+from vpnws.server.peers.lease_rows import SCHEMA
+
+BUSY_S: Final = 0.1
+"""A process waits at most this long for another one that changes the table of leases. If that was
+in vain, it does not wait again until a change has succeeded: who holds the table may be hanging."""
+MAX_WAL_PAGES: Final = 4096
+"""If the process for hooks does not write the log of changes back, the process that makes it this
+long does, at 4,096 bytes a page."""
+VERSION: Final = 1
+"""Of the file's tables; increase it with every change to them."""
+_APPLICATION: Final = 0x76706E77
+"""Marks a file as ours (https://www.sqlite.org/pragma.html#pragma_application_id)."""
+_MAGIC: Final = b"SQLite format 3\0"
+_APPLICATION_AT: Final = slice(68, 72)
+_VERSION_AT: Final = slice(60, 64)
+"""Where they are in the file's header (https://www.sqlite.org/fileformat.html#the_database_header)."""
+_PRIMARY: Final = 0xFF
+"""The low byte of an extended error code is the error."""
+
+
+def open_file(path: str) -> sqlite3.Connection:
+    """Open a table of leases, and make it if it is not there.
+
+    Raises LeaseError if the file is not one of ours or of another version, OSError and
+    sqlite3.Error if it cannot be used.
+    """
+    # Only this user may read who leases what. SQLite gives its other files the same rights.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    problem = problem_of(path)
+    if problem:
+        raise LeaseError(problem)
+    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+    try:
+        if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+            raise LeaseError(
+                f"{path} is on a file system that processes cannot share memory on: name a file on"
+                " a local disk in vpnws-leases"
+            )
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {MAX_WAL_PAGES}")
+        _make_tables(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def problem_of(path: str) -> str:
+    """Return what keeps the file `path` from being a table of leases; empty if nothing does.
+
+    It looks at the file's header only. Raises OSError if that cannot be read.
+    """
+    header = _header_of(path)
+    if not header:
+        return ""
+    if not header.startswith(_MAGIC) or _number(header, _APPLICATION_AT) not in (0, _APPLICATION):
+        return (
+            f"{path} is not a table of leases, and stays as it is: name another file in"
+            " vpnws-leases, or remove it"
+        )
+    version = _number(header, _VERSION_AT)
+    if version not in (0, VERSION):
+        return f"{path} is a table of leases of version {version}, and this vpnws has {VERSION}"
+    return ""
+
+
+def put_aside_if_broken(path: str) -> str:
+    """Before a start, move a table of leases away that this vpnws cannot use.
+
+    Returns the sentence that says so; empty if there was nothing to do. A file that is not ours is
+    left alone. Raises OSError.
+    """
+    header = _header_of(path) if Path(path).exists() else b""
+    if not header.startswith(_MAGIC) or _number(header, _APPLICATION_AT) != _APPLICATION:
+        return ""
+    problem = problem_of(path) or _damage_of(path)
+    if not problem:
+        return ""
+    aside = f"{path}.unusable"
+    for end in ("-wal", "-shm"):
+        Path(path + end).unlink(missing_ok=True)
+    Path(path).replace(aside)
+    return f"{problem}: it is {aside} now, and leases begin anew"
+
+
+def _damage_of(path: str) -> str:
+    """Return what is broken in the file `path`."""
+    try:
+        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+        try:
+            (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        if code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return f"{path} is damaged ({error})"
+        return ""
+    return "" if said == "ok" else f"{path} is damaged"
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if connection.execute("PRAGMA user_version").fetchone() != (VERSION,):
+            for statement in SCHEMA:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _header_of(path: str) -> bytes:
+    with Path(path).open("rb") as file:
+        return file.read(100)
+
+
+def _number(header: bytes, where: slice) -> int:
+    return int.from_bytes(header[where])
+
+
+def id_of(path: str) -> tuple[int, int]:
+    """Return what tells a file from another one of the same name."""
+    try:
+        about = Path(path).stat()
+    except OSError:
+        return 0, 0
+    return about.st_dev, about.st_ino
+
+
+def code_of(error: Exception) -> int:
+    """Return SQLite's code of an error, such as SQLITE_FULL; 0 for other errors."""
+    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+
+
+def sentence_of(path: str, error: Exception) -> str:
+    """Return what `error` means for leases, and what to do."""
+    folder, let = Path(path).parent, "let the server's user"
+    known = {
+        sqlite3.SQLITE_FULL: f"the disk with {path} is full: make room there",
+        sqlite3.SQLITE_READONLY: f"{path} cannot be written: {let} write to it",
+        sqlite3.SQLITE_CANTOPEN: f"{path} cannot be opened: {let} write to {folder}",
+        sqlite3.SQLITE_BUSY: f"another process has held {path} for too long: see whether one hangs",
+        sqlite3.SQLITE_CORRUPT: f"{path} is damaged: restart the server, which then begins anew",
+        sqlite3.SQLITE_NOTADB: f"{path} is damaged: remove it, and leases begin anew",
+    }
+    why = known.get(code_of(error))
+    if why is None and isinstance(error, OSError):
+        why = f"{path} cannot be used ({error.strerror}): name another file in vpnws-leases"
+    return f"no address can be leased: {why or f'{path}: {error}'}"
