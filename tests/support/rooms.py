@@ -63,6 +63,9 @@ ROOMS: Final = {
     "vpnws.switch.guard": (
         "Guards: each looks at a frame or an address and says whether it may pass."
     ),
+    "vpnws.dhcp": (
+        "DHCPv4 without I/O: how a client gets an address and keeps it, and what a server answers."
+    ),
     "vpnws.tap": "TAP devices: one contract, and the devices that keep it.",
     "vpnws.https": (
         "What the client and vpnws-ctl share to speak with a web server: TLS, user and password."
@@ -98,7 +101,7 @@ LAYERS: Final = (
     ("vpnws.client.carry",),
     ("vpnws.doctor",),
     ("vpnws.client", "vpnws.control"),
-    ("vpnws.switch", "vpnws.tap"),
+    ("vpnws.switch", "vpnws.tap", "vpnws.dhcp"),
     ("vpnws.wire",),
     ("vpnws.https",),
     ("vpnws.commandline",),
@@ -117,5 +120,7 @@ SIDE_BY_SIDE: Final = (
     ("vpnws.ctl.show", "vpnws.ctl.reach"),
     ("vpnws.client.connect", "vpnws.client.system"),
     ("vpnws.switch", "vpnws.tap"),
+    ("vpnws.switch", "vpnws.dhcp"),
+    ("vpnws.tap", "vpnws.dhcp"),
 )
 """Rooms of one layer that do not import each other."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _ETHERNET: Final = Struct(">6s6sH")
 _ALL_NODES_MAC: Final = bytes.fromhex("333300000001")
 _ALL_NODES: Final = bytes.fromhex("ff02" + 13 * "00" + "01")
-_ARP_REQUEST: Final = 1
+_ARP_REQUEST, _ARP_REPLY = 1, 2
 _IPV6: Final = Struct(">IHBB16s16s")
 _VERSION_6: Final = 6 << 28
 _NA: Final = Struct(">BBHI16sBB6s")
@@ -40,6 +40,18 @@ def announcements(mac: bytes, addresses: Iterable[bytes], *, is_router: bool) ->
         else _unsolicited(mac, address, is_router)
         for address in addresses
     ]
+
+
+def probe(mac: bytes, address: bytes) -> bytes:
+    """Return the ARP probe that asks whether somebody has `address` already (RFC 5227 2.1.1)."""
+    packet = ARP.pack(ARP_START, _ARP_REQUEST, mac, bytes(4), bytes(6), address)
+    return _ETHERNET.pack(BROADCAST, mac, TYPE_ARP) + packet
+
+
+def reply(mac: bytes, address: bytes, asker_mac: bytes, asker: bytes) -> bytes:
+    """Return the ARP reply that tells the host `asker_mac` that `address` is at `mac`."""
+    packet = ARP.pack(ARP_START, _ARP_REPLY, mac, address, asker_mac, asker)
+    return _ETHERNET.pack(asker_mac, mac, TYPE_ARP) + packet
 
 
 def _gratuitous_arp(mac: bytes, address: bytes) -> bytes:
