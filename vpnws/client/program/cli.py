@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from vpnws.client.carry.counters import Counters
 from vpnws.client.life import telling_the_end
 from vpnws.client.program.commands import find
+from vpnws.client.program.config_file import parse
 from vpnws.client.program.exits import Exit, exit_code
 from vpnws.client.program.followers import make_followers
 from vpnws.client.program.options import read
@@ -42,10 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     if (command := find(given)) is not None:
         return command.run(given[1:])
-    options = make_parser().parse_args(given)
-    _start_log(quiet=options.quiet)
+    _start_log(quiet=False)
     try:
-        settings = read(options)
+        options, origin = parse(make_parser, given)
+        _start_log(quiet=options.quiet)
+        with origin.named():
+            settings = read(options)
         with StopRequest() as stop:
             return _run(settings, stop)
     except VpnwsError as error:

@@ -13,6 +13,12 @@ TITLE: Final = "running"
 def add(group: argparse._ArgumentGroup) -> None:
     """Add these options to the help."""
     group.add_argument(
+        "--config",
+        metavar="FILE",
+        help="take options from this TOML file, or for a NAME from /etc/vpnws/NAME.toml; the"
+        " command line overrides it",
+    )
+    group.add_argument(
         "--no-offload",
         action="store_true",
         help="send and receive each frame as one message, even if the server supports offload",

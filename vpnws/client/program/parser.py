@@ -74,9 +74,15 @@ def make_parser() -> Parser:
         formatter_class=formatter,
         allow_abbrev=False,
     )
-    parser.add_argument("tap", metavar="TAP", help="name of the device, such as tap0 or vpn%%d")
+    # A file of --config may give both; `config_file.parse` sees to it that they are there.
     parser.add_argument(
-        "url", metavar="URL", help="ws://[user:password@]host[:port]/path, or wss:// for TLS"
+        "tap", metavar="TAP", nargs="?", help="name of the device, such as tap0 or vpn%%d"
+    )
+    parser.add_argument(
+        "url",
+        metavar="URL",
+        nargs="?",
+        help="ws://[user:password@]host[:port]/path, or wss:// for TLS",
     )
     for subject in SUBJECTS:
         subject.add(parser.add_argument_group(subject.TITLE))
