@@ -83,6 +83,9 @@ ROOMS: Final = {
     "vpnws.errors": (
         "The errors that vpnws raises on purpose, each with a sentence for the person who must act."
     ),
+    "vpnws.poller": (
+        "Waits for many descriptors at once: epoll where there is one, kqueue on FreeBSD and macOS."
+    ),
     "vpnws.sizes": "Sizes that several rooms share: each is defined here and nowhere else.",
     "vpnws.text": (
         "Makes strangers' text safe to show: as one word of a log line, or as one short sentence."
@@ -108,7 +111,7 @@ LAYERS: Final = (
     ("vpnws.config",),
     ("vpnws.lease",),
     ("vpnws.values", "vpnws.declare"),
-    ("vpnws.errors", "vpnws.sizes", "vpnws.text", "vpnws"),
+    ("vpnws.errors", "vpnws.poller", "vpnws.sizes", "vpnws.text", "vpnws"),
 )
 """From top to bottom: a module imports from its own layer and from those under it."""
 SIDE_BY_SIDE: Final = (

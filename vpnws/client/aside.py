@@ -1,18 +1,19 @@
 """What the client does beside carrying frames: descriptors and alarms, served in every wait.
 
 Theory of operation. Whoever waits (the pump, a connection attempt, the sleep between two of them)
-also waits for `Aside.fd`, an epoll set of all descriptors here, and until `next_at_s`; then it
+also waits for `Aside.fd`, a poller of all descriptors here, and until `next_at_s`; then it
 calls `serve`. So something that concerns the whole life of a station, such as a change of the
 machine's network, is served at once whatever the station does at that moment.
 """
 
 from __future__ import annotations
 
-import select
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import inf
 from typing import TYPE_CHECKING
+
+from vpnws.poller import READ, make_poller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,7 @@ class Aside:
     """
 
     def __init__(self) -> None:
-        self._poller = select.epoll()
+        self._poller = make_poller()
         self.fd = self._poller.fileno()
         """Readable when `serve` has something to do."""
         self._watched: dict[int, Callable[[], None]] = {}
@@ -60,7 +61,7 @@ class Aside:
 
     def watch(self, fd: int, serve: Callable[[], None]) -> None:
         """Call `serve` whenever `fd` is readable or was hung up, until `unwatch`."""
-        self._poller.register(fd, select.EPOLLIN)
+        self._poller.register(fd, READ)
         self._watched[fd] = serve
 
     def unwatch(self, fd: int) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import select
 from typing import TYPE_CHECKING, Final
 
 from vpnws.client.carry.masking import MaskKeys, encode_masked_room
+from vpnws.poller import READ, WRITE
 from vpnws.wire.decoder import BorrowingDecoder
 from vpnws.wire.websocket import BINARY, CLOSE, PING, PONG, close_payload, encode_masked
 
@@ -158,8 +158,8 @@ class Connection:
             self._fail(error)
 
     def events(self) -> int:
-        """Return what to wait for on `fd` (the same bits in select.poll and select.epoll)."""
-        return select.POLLIN | select.POLLOUT if self._stream.has_unsent else select.POLLIN
+        """Return what to wait for on `fd` (of vpnws.poller)."""
+        return READ | WRITE if self._stream.has_unsent else READ
 
     def close(self) -> None:
         """Close the stream."""

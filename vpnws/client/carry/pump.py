@@ -1,6 +1,6 @@
 """Carries frames between a TAP and one connection until one of them ends, or a signal comes.
 
-Theory of operation. One level-triggered epoll set watches five descriptors: the stop request, the
+Theory of operation. One level-triggered poller watches five descriptors: the stop request, the
 connection, the TAP, what tells that the device has changed, and what is aside. Frames that are
 ready together go to the server in one write. While the stream has not taken them all, the TAP is
 not read. Its own short queue fills, and the kernel drops frames there, at the sender. Frames for
@@ -11,7 +11,6 @@ if the previous turn found several frames at once.
 
 from __future__ import annotations
 
-import select
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from websockets.frames import CLOSE_CODE_EXPLANATIONS
@@ -22,6 +21,7 @@ from vpnws.client.carry.records import RecordCarrier
 from vpnws.client.carry.texts import Texts, ignore
 from vpnws.client.waiting import Stopped
 from vpnws.errors import ClosedError, ConnectError, NetworkChangedError, TapError
+from vpnws.poller import READ, make_poller
 from vpnws.sizes import TURN_FRAMES
 from vpnws.text import one_line
 from vpnws.wire.websocket import GOING_AWAY, NO_STATUS, NORMAL, Ending
@@ -74,7 +74,7 @@ class Pump:
         self._aside = waiter.aside
         self._wake_at_s = 0.0
         self._look_at_s = 0.0
-        self._poller = select.epoll()
+        self._poller = make_poller()
         self.is_paused = False
         """Whether the TAP is not read because the stream has not taken everything yet."""
         self._max_frames = 1
@@ -86,12 +86,12 @@ class Pump:
         failed, Stopped when told to stop. If possible the server gets a close frame.
         """
         with self._poller:
-            self._poller.register(self._waiter.stop.fd, select.EPOLLIN)
-            self._poller.register(self._connection.fd, select.EPOLLIN)
-            self._poller.register(self._tap_fd, select.EPOLLIN)
-            self._poller.register(self._aside.fd, select.EPOLLIN)
+            self._poller.register(self._waiter.stop.fd, READ)
+            self._poller.register(self._connection.fd, READ)
+            self._poller.register(self._tap_fd, READ)
+            self._poller.register(self._aside.fd, READ)
             if self._watch.fd >= 0:
-                self._poller.register(self._watch.fd, select.EPOLLIN)
+                self._poller.register(self._watch.fd, READ)
             try:
                 self._run()
             except Stopped:
@@ -170,7 +170,7 @@ class Pump:
             self._max_frames = TURN_FRAMES
         elif not events and not self.is_paused:
             self._max_frames = 1
-        has_failed = events & ~select.EPOLLIN
+        has_failed = events & ~READ
         may_have_frames = has_delivered or events
         # A failure is reported even while the TAP is not watched; the read says which failure.
         if has_failed or (may_have_frames and not self._connection.has_unsent):
@@ -215,7 +215,7 @@ class Pump:
         """Stop watching the TAP until the connection has room, or watch it again."""
         self.is_paused = is_paused
         self._poller.modify(self._connection.fd, self._connection.events())
-        self._poller.modify(self._tap_fd, 0 if is_paused else select.EPOLLIN)
+        self._poller.modify(self._tap_fd, 0 if is_paused else READ)
 
     def _finish(self) -> NoReturn:
         """Answer the server's close frame, or its breach of the protocol; raise ConnectError."""
@@ -232,7 +232,7 @@ class Pump:
         connection = self._connection
         connection.send_close(code, reason)
         until_s = self._waiter.now() + CLOSE_WAIT_S
-        with select.epoll() as poller:
+        with make_poller() as poller:
             poller.register(connection.fd, 0)
             while not connection.failure and (connection.has_unsent or not connection.is_over):
                 poller.modify(connection.fd, connection.events())
