@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -16,10 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import processes
+from tests.support.checkout import copy_checkout
 from tests.support.netns import Namespace
 from tests.support.prerequisites import require
 from tests.support.service import Service
-from tests.support.uwsgi import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,13 +36,7 @@ def checkout() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="vpnws-checkout-") as directory:
         root = Path(directory)
         root.chmod(0o755)
-        listed = processes.run(
-            ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=REPOSITORY
-        )
-        for name in listed.stdout.splitlines():
-            if (REPOSITORY / name).is_file():
-                (root / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(REPOSITORY / name, root / name)
+        copy_checkout(root)
         (root / "home").mkdir()
         if os.geteuid() == 0:
             processes.run(["chown", "-R", f"{NOBODY}:{NOBODY}", str(root)])
