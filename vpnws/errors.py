@@ -11,6 +11,7 @@ VpnwsError
  +-- TapError           a TAP device cannot be opened, configured or kept
  |    +-- TapPermissionError   the process lacks CAP_NET_ADMIN, or may not use that device
  |    +-- TapBusyError         another process holds it
+ +-- JanitorError       the client's janitor is gone, or cannot start
  +-- ConnectError       the client or vpnws-ctl cannot reach its server
  |    +-- RefusedError         the server answered, and said no (401, 403, ...)
  |    +-- ClosedError          the server closed the connection, and said why with a close code
@@ -73,6 +74,10 @@ class TapPermissionError(TapError):
 
 class TapBusyError(TapError):
     """Another process holds the TAP device: stop it or name another device."""
+
+
+class JanitorError(VpnwsError):
+    """The process is gone that sets things up for the client and undoes them, or cannot start."""
 
 
 class ConnectError(VpnwsError):

@@ -49,6 +49,10 @@ ROOMS: Final = {
     "vpnws.client.connect": "From a URL to a WebSocket: look up, dial, TLS, upgrade.",
     "vpnws.client.carry": "Carries frames between the TAP and one connection.",
     "vpnws.client.system": "What the station sets up on its machine.",
+    "vpnws.client.janitor": (
+        "A small privileged process that changes the machine's network for the client, and undoes"
+        " it."
+    ),
     "vpnws.ctl": "The operator's program vpnws-ctl: asks a server what it sees, and steers it.",
     "vpnws.ctl.program": "The program: command line, exit codes, completion in shells.",
     "vpnws.ctl.commands": "The commands: what each asks of the server, and what it shows.",
@@ -101,7 +105,7 @@ LAYERS: Final = (
     ("vpnws.ctl.show", "vpnws.ctl.reach"),
     ("vpnws.ctl",),
     ("vpnws.client.connect", "vpnws.client.system"),
-    ("vpnws.client.carry",),
+    ("vpnws.client.carry", "vpnws.client.janitor"),
     ("vpnws.doctor",),
     ("vpnws.client", "vpnws.control"),
     ("vpnws.switch", "vpnws.tap", "vpnws.dhcp"),
@@ -122,6 +126,8 @@ SIDE_BY_SIDE: Final = (
     ("vpnws.ctl", "vpnws.server"),
     ("vpnws.ctl.show", "vpnws.ctl.reach"),
     ("vpnws.client.connect", "vpnws.client.system"),
+    ("vpnws.client.connect", "vpnws.client.janitor"),
+    ("vpnws.client.carry", "vpnws.client.janitor"),
     ("vpnws.switch", "vpnws.tap"),
     ("vpnws.switch", "vpnws.dhcp"),
     ("vpnws.tap", "vpnws.dhcp"),

@@ -28,6 +28,7 @@ ONE_PLACE = {
         "vpnws.tap.linux_tap",
         "vpnws.tap.netdevice",
         "vpnws.tap.addresses",
+        "vpnws.client.janitor.journal",
     },
     "mmap": {"vpnws.server.peers.shared_page"},
     "sqlite3": {"vpnws.server.peers.leases", "vpnws.server.peers.lease_file"},

@@ -44,6 +44,25 @@ class ServerUrl:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """What the station changes in this machine's network, beside the device's addresses."""
+
+    routes: tuple[tuple[str, str], ...] = ()
+    """Networks behind the VPN, each with its gateway; empty for one that is in the VPN itself."""
+    default_route: bool = False
+    gateways: tuple[str, ...] = ()
+    """The way out of the VPN, at most one for IPv4 and one for IPv6."""
+    dns: tuple[str, ...] = ()
+    """Name servers for all names."""
+    broadcast: bool = False
+    """Whether 255.255.255.255 and IPv4's multicast leave through the VPN."""
+    up: tuple[str, ...] = ()
+    """The words of --exec; empty for none."""
+    down: tuple[str, ...] = ()
+    """The words of --exec-down; empty for none."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClientSettings:
     """The settings of one run; the command line or a test makes them."""
 
@@ -57,8 +76,11 @@ class ClientSettings:
     tls: TlsSettings = field(default_factory=TlsSettings)
     addresses: tuple[str, ...] = ()
     """Addresses of the interface, each with its prefix length."""
+    network: NetworkSettings = NetworkSettings()
     mac: bytes | None = None
     mtu_bytes: int = DEFAULT_MTU_BYTES
     offload: bool = True
     """Whether the client offers vpnws.offload.1 to the server."""
     once: bool = False
+    run_as: str = ""
+    """The user that the program becomes; empty for the default."""

@@ -66,6 +66,9 @@ class Waiter:
         self.stop = stop
         self.now = clock
         self.aside = Aside()
+        self.before_connect: Callable[[str], None] = _do_nothing
+        """Called with each IP address, as text, before a connection to it is attempted: it sees to
+        it that the way there does not lead through the VPN itself."""
 
     def wait(self, fd: int, events: int, until_s: float) -> None:
         """Return when `fd` is ready for `events` (of select.poll).
@@ -106,6 +109,10 @@ class Waiter:
                 return True
             if now >= until_s:
                 return False
+
+
+def _do_nothing(_address: str) -> None:
+    """Nothing has to be done before a connection to an address."""
 
 
 def _milliseconds(duration_s: float) -> float | None:

@@ -111,6 +111,7 @@ def _connect_any(settings: ClientSettings, waiter: Waiter) -> socket.socket:
 def _connect_one(
     family: socket.AddressFamily, address: tuple[object, ...], waiter: Waiter
 ) -> socket.socket:
+    waiter.before_connect(str(address[0]))
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         code = sock.connect_ex(address)

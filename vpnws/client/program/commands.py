@@ -25,7 +25,9 @@ class Command:
         return code
 
 
-COMMANDS: Final[tuple[Command, ...]] = ()
+COMMANDS: Final[tuple[Command, ...]] = (
+    Command("clean", "undo what killed clients have left", "vpnws.client.program.clean"),
+)
 """A TAP that has the name of a command comes after `--`."""
 
 

@@ -9,6 +9,7 @@ from vpnws.client.connect.refusal import CERTIFICATE_STATUSES
 from vpnws.errors import (
     ConfigError,
     ConnectError,
+    JanitorError,
     RefusedError,
     TapBusyError,
     TapError,
@@ -31,6 +32,7 @@ class Exit(IntEnum):
     TLS = 7
     CONNECT = 8
     NO_SWITCH = 9
+    JANITOR = 10
 
 
 MEANINGS: Final = {
@@ -44,6 +46,7 @@ MEANINGS: Final = {
     Exit.TLS: "TLS failed: the server's certificate is not accepted, ...",
     Exit.CONNECT: "no connection, or it was lost (only with --once)",
     Exit.NO_SWITCH: "what answers at the URL is no switch (HTTP 404, 400, 426, ...)",
+    Exit.JANITOR: "the janitor, which undoes what was set up, is gone: see vpnws-client clean",
 }
 
 LOGIN_STATUSES: Final = frozenset((401, 403, *CERTIFICATE_STATUSES.values()))
@@ -58,6 +61,7 @@ _BY_ERROR: Final[tuple[tuple[type[VpnwsError], Exit], ...]] = (
     (TapPermissionError, Exit.TAP_PERMISSION),
     (TapBusyError, Exit.TAP_BUSY),
     (TapError, Exit.TAP),
+    (JanitorError, Exit.JANITOR),
     (TlsError, Exit.TLS),
     (ConnectError, Exit.CONNECT),
 )

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vpnws.client.janitor.start import start
 from vpnws.client.life import Follower, Followers
+from vpnws.client.system.network import Network
+from vpnws.client.system.powers import powers_of
+from vpnws.errors import JanitorError
 
 if TYPE_CHECKING:
     from vpnws.client.carry.counters import Counters
@@ -14,10 +18,29 @@ if TYPE_CHECKING:
 
 
 def make_followers(
-    settings: ClientSettings,  # noqa: ARG001
-    tap: Tap,  # noqa: ARG001
-    waiter: Waiter,  # noqa: ARG001
+    settings: ClientSettings,
+    tap: Tap,
+    waiter: Waiter,
     counters: Counters,  # noqa: ARG001
 ) -> Follower:
-    """Return all who follow the station of `settings`; what they wait for is aside in `waiter`."""
-    return Followers(())
+    """Return all who follow the station of `settings`; what they wait for is aside in `waiter`.
+
+    Whatever needs privileges is done here: afterwards the program gives them up. Raises VpnwsError.
+    """
+    network = _make_network(settings, tap, waiter)
+    return Followers((network,))
+
+
+def _make_network(settings: ClientSettings, tap: Tap, waiter: Waiter) -> Network:
+    """Start the janitor, and have it give the device its addresses."""
+    try:
+        janitor = start(powers_of(settings, tap.name))
+    except OSError as error:
+        raise JanitorError(f"cannot start the janitor: {error.strerror}") from error
+    network = Network(settings, tap.name, janitor, waiter)
+    try:
+        network.begin()
+    except BaseException:
+        janitor.close()
+        raise
+    return network

@@ -8,6 +8,7 @@ from vpnws.client.connect.url import parse_url
 from vpnws.client.program.login import read_login
 from vpnws.client.program.options_device import read_bridge, read_mac, read_mtu
 from vpnws.client.program.options_login import read_header
+from vpnws.client.program.options_network import read as read_network
 from vpnws.client.program.options_network import read_address
 from vpnws.client.program.options_reach import read_tls
 from vpnws.client.settings import ClientSettings
@@ -41,6 +42,7 @@ def read(options: argparse.Namespace) -> ClientSettings:
         bridge=read_bridge(options.bridge),
         tls=tls,
         addresses=tuple(read_address(text) for text in options.address),
+        network=read_network(options),
         mac=read_mac(options.mac),
         mtu_bytes=read_mtu(options.mtu),
         offload=not options.no_offload,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Final
 
+from vpnws.client.settings import NetworkSettings
 from vpnws.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,6 +23,14 @@ def add(group: argparse._ArgumentGroup) -> None:
         default=[],
         help="give it this IPv4 or IPv6 address, such as 10.8.0.2/24; may be repeated",
     )
+    group.add_argument(
+        "--route",
+        metavar="CIDR[ via GATEWAY]",
+        action="append",
+        default=[],
+        help="reach this network through the VPN, such as 10.9.0.0/16 or '10.9.0.0/16 via"
+        " 10.8.0.1'; may be repeated",
+    )
 
 
 def read_address(text: str) -> str:
@@ -37,6 +46,29 @@ def read_address(text: str) -> str:
     if what:
         raise ConfigError(f"--address {text} cannot be a station's: it is {what}")
     return address.with_prefixlen
+
+
+def read(options: argparse.Namespace) -> NetworkSettings:
+    """Return what the options of this subject say. Raises ConfigError."""
+    return NetworkSettings(routes=tuple(_read_route(text) for text in options.route))
+
+
+def _read_route(text: str) -> tuple[str, str]:
+    """Return the network and the gateway that one --route names; empty for no gateway."""
+    network, via, gateway = (part.strip() for part in text.partition(" via "))
+    try:
+        route = ipaddress.ip_network(network, strict=False)
+        if via and ipaddress.ip_address(gateway).version != route.version:
+            raise ConfigError(f"--route {text!r} mixes IPv4 and IPv6")
+    except ValueError as error:
+        raise ConfigError(
+            f"--route {text!r} is not a network, like 10.9.0.0/16, or '10.9.0.0/16 via 10.8.0.1'"
+        ) from error
+    if not route.prefixlen:
+        raise ConfigError(
+            f"--route {text!r} would lead to the server through the VPN itself: use --default-route"
+        )
+    return str(route), gateway
 
 
 def _not_a_hosts(address: ipaddress.IPv4Interface | ipaddress.IPv6Interface) -> str:

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from vpnws.client.system.mac import MACHINE_ID, default_mac, machine_name
@@ -85,23 +84,18 @@ def set_up(tap: Tap, settings: ClientSettings, *, is_new: bool) -> None:
         _join(tap, settings.bridge)
     with _or_by_root(f"ip link set {tap.name} up"):
         tap.up()
-    there = _addresses_of(tap) if settings.addresses else set()
+    _check_mtu(tap, settings)
+
+
+def _check_mtu(tap: Tap, settings: ClientSettings) -> None:
+    """Raise TapError if the device cannot have an address of `settings` with its MTU."""
     for address in settings.addresses:
-        # What is there already needs no privileges.
-        if address not in there:
-            _give(tap, address, settings.mtu_bytes)
-
-
-def _give(tap: Tap, address: str, mtu_bytes: int) -> None:
-    """Give `address` to `tap`, whose MTU is `mtu_bytes`."""
-    purpose = f"give the address {address} to"
-    # The kernel would call it an invalid argument.
-    if ":" in address and mtu_bytes < MIN_IPV6_MTU_BYTES:
-        raise TapError(
-            f"cannot {purpose} {tap.name}: IPv6 needs an MTU of {MIN_IPV6_MTU_BYTES} or more, and"
-            f" --mtu says {mtu_bytes}"
-        )
-    _run_ip(purpose, tap, "address", "replace", address)
+        # The kernel would call it an invalid argument.
+        if ":" in address and settings.mtu_bytes < MIN_IPV6_MTU_BYTES:
+            raise TapError(
+                f"cannot give the address {address} to {tap.name}: IPv6 needs an MTU of"
+                f" {MIN_IPV6_MTU_BYTES} or more, and --mtu says {settings.mtu_bytes}"
+            )
 
 
 def _shorten_queue(tap: Tap) -> None:
@@ -154,12 +148,6 @@ def _is_bridge(device: str) -> bool:
     """Return whether `device` is a bridge; if `ip` cannot say, the kernel will when it joins it."""
     answer = _ask_ip("link", "show", "dev", device, "type", "bridge")
     return answer is None or bool(answer.split())
-
-
-def _addresses_of(tap: Tap) -> set[str]:
-    """Return the addresses that `tap` has, each with its prefix length; none if `ip` cannot say."""
-    words = (_ask_ip("address", "show", "dev", tap.name) or "").split()
-    return {text for kind, text in pairwise(words) if kind in ("inet", "inet6")}
 
 
 def _ask_ip(*arguments: str) -> str | None:

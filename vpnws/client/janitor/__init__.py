@@ -1,0 +1,1 @@
+"""A small privileged process that changes the machine's network for the client, and undoes it."""

@@ -1,0 +1,37 @@
+"""The command `vpnws-client clean`: undoes what clients that were killed have left."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING
+
+from vpnws.client.janitor.journal import DIRECTORY
+from vpnws.client.janitor.left import undo_left
+from vpnws.client.janitor.machine import Machine
+from vpnws.client.program.exits import Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Undo what was left, and print a line about each device; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="vpnws-client clean",
+        description="Undo what clients that were killed together with their janitors have left on"
+        " this machine: routes, addresses, name servers. What a running client keeps is left"
+        " alone, and so is what somebody has changed since. Needs root.",
+    )
+    parser.parse_args(arguments)
+    if os.geteuid() != 0:
+        print("vpnws-client: only root can undo what clients have left: sudo vpnws-client clean")
+        return Exit.TAP_PERMISSION
+    try:
+        lines = undo_left(Machine(), DIRECTORY)
+    except OSError as error:
+        print(f"vpnws-client: cannot undo what clients have left: {error}")
+        return Exit.JANITOR
+    for line in lines or ["nothing was left"]:
+        print(f"vpnws-client: {line}")
+    return Exit.STOPPED

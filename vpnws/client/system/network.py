@@ -1,0 +1,204 @@
+"""Keeps this machine's network as the options and the server's offers say, through the janitor."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from typing import TYPE_CHECKING, Final
+
+from vpnws.client.janitor.messages import Call, KeepPins, PinOne, Want
+from vpnws.client.life import Follower
+from vpnws.client.system.resolvers import name_servers
+from vpnws.client.system.wanted import Wanted
+from vpnws.errors import TapError, TapPermissionError
+from vpnws.text import one_line
+from vpnws.wire.ethernet import format_mac
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vpnws.client.janitor.caller import Janitor
+    from vpnws.client.janitor.machine import ChangeError
+    from vpnws.client.janitor.messages import Answer, Request
+    from vpnws.client.life import Link
+    from vpnws.client.settings import ClientSettings
+    from vpnws.client.waiting import Waiter
+    from vpnws.errors import ConnectError
+    from vpnws.wire.offer import Offer
+
+ADDRESS_S: Final = 2.0
+"""A station without an address runs the command of --exec this long after it is connected."""
+MAX_SAID: Final = 64
+"""Sentences that are remembered, so that each is said once; after more, all may be said again."""
+log = logging.getLogger(__name__)
+
+
+class Network(Follower):
+    """The network of one station's machine."""
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        tap: str,
+        janitor: Janitor,
+        waiter: Waiter,
+        servers: Callable[[], list[str]] = name_servers,
+    ) -> None:
+        """`tap` is the device; `servers` returns the name servers that the machine asks now."""
+        self._settings = settings
+        self._tap = tap
+        self._janitor = janitor
+        self._waiter = waiter
+        self._servers = servers
+        self._wanted = Wanted(settings)
+        self._link: Link | None = None
+        self._was: Link | None = None
+        """The connection that --exec has been run for, and --exec-down not yet."""
+        self._said: set[str] = set()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses of the device, each with its prefix length."""
+        return self._wanted.addresses
+
+    def begin(self) -> None:
+        """Give the device what it needs before it is connected.
+
+        Raises TapError or TapPermissionError if an address cannot be given.
+        """
+        self._waiter.aside.watch(self._janitor.fd, self._serve)
+        self._waiter.before_connect = self._pin
+        answer = self._janitor.ask(Want(tuple(self._wanted.before_connecting())))
+        if answer is None:
+            raise TapError(f"cannot set up {self._tap}: this system does not answer in time")
+        for failure in answer.failures:
+            raise _as_error(failure)
+        self._serve()
+
+    def apply(self, source: str, offer: Offer) -> None:
+        """Have what `source` offers now instead of what it has offered before.
+
+        `source` is "server" or "dhcp". A default route in the offer is a gateway for
+        --default-route, and nothing without that option. It does not wait for the changes.
+        """
+        wanted = Wanted(self._settings, {**self._wanted.offers, source: offer})
+        before = self._wanted
+        if wanted.changes(is_connected=True) == before.changes(is_connected=True):
+            return
+        self._wanted = wanted
+        self._tell()
+        if self._link is not None and wanted.addresses != before.addresses:
+            self._call_up("the addresses have changed" if before.addresses else "connected")
+
+    def connected(self, link: Link) -> None:
+        """Pin no address but the server's, and make sure of everything else."""
+        self._link = link
+        self._send(KeepPins((link.server_address,)))
+        self._tell()
+        if self.addresses or self._settings.bridge:
+            self._call_up("connected")
+        else:
+            self._waiter.aside.alarm(self._waiter.now() + ADDRESS_S, self._come_up_anyway)
+
+    def lost(self, error: ConnectError, delay_s: float) -> None:
+        """Have names looked up as without the VPN, by a way that leads around it."""
+        del delay_s
+        if self._link is None:
+            return
+        self._link = None
+        self._call_down(str(error))
+        self._ask(self._want())
+        for server in self._servers():
+            if self._wanted.covers(server):
+                self._ask(PinOne(server))
+
+    def ended(self, reason: str) -> None:
+        """Have everything undone, and wait for that."""
+        self._waiter.aside.unwatch(self._janitor.fd)
+        try:
+            self._call_down(reason)
+        finally:
+            for sentence in self._janitor.close():
+                self._say(sentence)
+
+    def _pin(self, address: str) -> None:
+        """Pin an address that is about to be connected to, if the device would swallow it."""
+        host = ipaddress.ip_address(address.partition("%")[0])
+        if not (host.is_loopback or host.is_link_local) and self._wanted.covers(str(host)):
+            self._ask(PinOne(str(host)))
+
+    def _tell(self) -> None:
+        """Tell the janitor what is wanted; first what keeps the connection alive."""
+        link = self._link
+        if link is not None and self._wanted.covers(link.server_address):
+            self._send(PinOne(link.server_address))
+        self._send(self._want())
+        if link is not None and self._wanted.lacks_gateway:
+            self._say(
+                "--default-route waits, because no gateway is known, or no address to reach it"
+                " from: name it (--gateway 10.8.0.1), or have the server offer it"
+            )
+
+    def _want(self) -> Want:
+        return Want(tuple(self._wanted.changes(is_connected=self._link is not None)))
+
+    def _come_up_anyway(self, now: float) -> None:
+        del now
+        if self._link is not None and self._was is None:
+            self._call_up("connected, without an address")
+
+    def _call_up(self, reason: str) -> None:
+        if self._link is not None:
+            self._was = self._link
+            self._send(Call(is_up=True, variables=self._variables(self._link, reason)))
+
+    def _call_down(self, reason: str) -> None:
+        """Run the command of --exec-down, if that of --exec has been run."""
+        was, self._was = self._was, None
+        if was is not None:
+            self._send(Call(is_up=False, variables=self._variables(was, reason)))
+
+    def _variables(self, link: Link, reason: str) -> dict[str, str]:
+        """Return what a command gets; a stranger's words are in the reason only."""
+        return {
+            "VPNWS_TAP": self._tap,
+            "VPNWS_MAC": format_mac(link.mac),
+            "VPNWS_SERVER": link.url.shown,
+            "VPNWS_ADDRESS": " ".join(self.addresses),
+            "VPNWS_REASON": one_line(reason),
+        }
+
+    def _send(self, request: Request) -> None:
+        self._janitor.send(request)
+
+    def _ask(self, request: Request) -> None:
+        """Send a request and wait for its answer, for a bounded time."""
+        answer = self._janitor.ask(request)
+        if answer is None:
+            self._say("this system takes long to change its network; the client goes on meanwhile")
+        else:
+            self._hear(answer)
+        self._serve()
+
+    def _serve(self) -> None:
+        """Hear what the janitor says."""
+        while (answer := self._janitor.read()) is not None:
+            self._hear(answer)
+
+    def _hear(self, answer: Answer) -> None:
+        for failure in answer.failures:
+            self._say(str(failure))
+        for sentence in answer.said:
+            self._say(sentence)
+
+    def _say(self, sentence: str) -> None:
+        """Say a sentence once."""
+        if sentence not in self._said:
+            if len(self._said) >= MAX_SAID:
+                self._said.clear()
+            self._said.add(sentence)
+            log.warning("%s", sentence)
+
+
+def _as_error(failure: ChangeError) -> TapError:
+    return (TapPermissionError if failure.lacks_permission else TapError)(str(failure))

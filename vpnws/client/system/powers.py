@@ -1,0 +1,26 @@
+"""Decides what the janitor of a client may do, from the options alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vpnws.client.janitor.changes import Address, Mtu, NameServers, Route, Switch
+from vpnws.client.janitor.process import Powers
+
+if TYPE_CHECKING:
+    from vpnws.client.settings import ClientSettings
+
+
+def powers_of(settings: ClientSettings, tap: str) -> Powers:
+    """Return what a janitor for the device `tap` may do.
+
+    Whoever takes over the client, by a fault in it, can make it ask for no more than that.
+    """
+    network = settings.network
+    kinds = {Address, Mtu, Switch}
+    if network.routes or network.default_route or network.broadcast:
+        kinds.add(Route)
+    if network.dns:
+        kinds.add(NameServers)
+    names = frozenset(kind.__name__ for kind in kinds)
+    return Powers(tap, names, network.up, network.down)
