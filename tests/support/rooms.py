@@ -48,6 +48,9 @@ ROOMS: Final = {
     ),
     "vpnws.client.connect": "From a URL to a WebSocket: look up, dial, TLS, upgrade.",
     "vpnws.client.carry": "Carries frames between the TAP and one connection.",
+    "vpnws.client.dhcp": (
+        "Gets the station an address by DHCP, and keeps it for as long as the station lives."
+    ),
     "vpnws.client.system": "What the station sets up on its machine.",
     "vpnws.client.janitor": (
         "A small privileged process that changes the machine's network for the client, and undoes"
@@ -104,7 +107,7 @@ LAYERS: Final = (
     ("vpnws.ctl.commands",),
     ("vpnws.ctl.show", "vpnws.ctl.reach"),
     ("vpnws.ctl",),
-    ("vpnws.client.connect", "vpnws.client.system"),
+    ("vpnws.client.connect", "vpnws.client.system", "vpnws.client.dhcp"),
     ("vpnws.client.carry", "vpnws.client.janitor"),
     ("vpnws.doctor",),
     ("vpnws.client", "vpnws.control"),

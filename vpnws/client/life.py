@@ -52,6 +52,10 @@ class Follower:
         It is called for each failed attempt too.
         """
 
+    def leaving(self) -> Sequence[bytes]:
+        """Return frames to send before a connection is closed because the program ends."""
+        return ()
+
     def ended(self, reason: str) -> None:
         """Note that the program ends, and undo what must not stay; called once."""
 
@@ -81,6 +85,10 @@ class Followers(Follower):
         """Tell all of them."""
         for follower in self._followers:
             follower.lost(error, delay_s)
+
+    def leaving(self) -> Sequence[bytes]:
+        """Return the frames of all of them."""
+        return [frame for follower in self._followers for frame in follower.leaving()]
 
     def ended(self, reason: str) -> None:
         """Tell all of them, also if one fails."""

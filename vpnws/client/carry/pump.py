@@ -11,6 +11,7 @@ if the previous turn found several frames at once.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from websockets.frames import CLOSE_CODE_EXPLANATIONS
@@ -53,11 +54,12 @@ class Pump:
         watch: DeviceWatch,
         announced: Sequence[bytes] = (),
         told: Callable[[Offer], None] = ignore,
+        leaving: Callable[[], Sequence[bytes]] = tuple,
     ) -> None:
         """Borrow everything: the caller closes `tap` and `connection`.
 
         `announced` are complete frames that are sent first, fewer than a turn has. `told` gets what
-        the server says in texts.
+        the server says in texts; `leaving` returns frames to send last, when told to stop.
         """
         self._announced = announced
         self._watch = watch
@@ -68,6 +70,7 @@ class Pump:
         self._waiter = waiter
         self._counters = counters
         self._texts = Texts(told)
+        self._leaving = leaving
         self._keepalive = Keepalive(
             waiter.now(), answers_pings=connection.answers_pings, sent=counters.frames_sent
         )
@@ -95,6 +98,7 @@ class Pump:
             try:
                 self._run()
             except Stopped:
+                self._take_leave()
                 self._close(NORMAL)
                 raise
             except TapError:
@@ -226,6 +230,16 @@ class Pump:
         if ending.by_peer:
             raise ClosedError(describe(ending), ending.code)
         raise ConnectError(describe(ending))
+
+    def _take_leave(self) -> None:
+        """Send what is to be sent before the program ends, and what the machine sends just now."""
+        frames = self._leaving()
+        if self._connection.has_unsent:
+            return
+        if frames:
+            self._carrier.send(frames)
+        with suppress(TapError):
+            self._carrier.take(TURN_FRAMES)
 
     def _close(self, code: int, reason: str = "") -> None:
         """Do the closing handshake, for at most CLOSE_WAIT_S."""

@@ -135,8 +135,9 @@ class Station:
         packed = [ipaddress.ip_interface(text).packed for text in addresses]
         # Others may remember the MAC of before, and the switch another port.
         announced = announcements(state.mac, packed, is_router=forwards_ipv6(state.name))
-        told = self._follower.told
-        return Pump(tap, connection, self._waiter, self.counters, self._watch, announced, told)
+        told, leaving = self._follower.told, self._follower.leaving
+        parts = tap, connection, self._waiter, self.counters, self._watch
+        return Pump(*parts, announced, told, leaving)
 
     def _is_final(self, error: ConnectError) -> bool:
         if self._settings.once:

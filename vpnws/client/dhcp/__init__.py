@@ -1,0 +1,1 @@
+"""Gets the station an address by DHCP, and keeps it for as long as the station lives."""
