@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vpnws.dhcp.client import Change, Client, Step
+    from vpnws.dhcp.server import Book
     from vpnws.wire.dhcp_frame import Received
 
 SERVER_IP: Final = bytes((10, 8, 0, 1))
@@ -63,6 +64,12 @@ class MemoryBook:
         return [SERVER_IP[:3] + bytes((2 + number,)) for number in range(self.size)]
 
 
+def ask(server: Server, frame: bytes, book: Book, now: float) -> bytes | None:
+    """Return what a server answers to a frame, whether or not that is for it."""
+    question = server.read(frame, now)
+    return None if question is None else server.answer(question, book)
+
+
 class DhcpLink:
     """One client and one server; `passes` says of each frame whether it arrives."""
 
@@ -97,9 +104,9 @@ class DhcpLink:
             self.sent.append(frame)
             if self.server is None or not self.passes(frame):
                 continue
-            taken = self.server.take(frame, self.book, self.now)
-            if taken is not None and taken.reply is not None and self.passes(taken.reply):
-                self.deliver(taken.reply)
+            reply = ask(self.server, frame, self.book, self.now)
+            if reply is not None and self.passes(reply):
+                self.deliver(reply)
 
     def deliver(self, frame: bytes) -> None:
         """Have a frame come in at the client."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fakes.dhcp import SERVER_IP, MemoryBook
+from tests.fakes.dhcp import SERVER_IP, MemoryBook, ask
 from tests.support.frames import mac
 from vpnws.client.connect.url import parse_url
 from vpnws.client.dhcp.offers import offer_of
@@ -47,9 +47,9 @@ class MemoryPackets:
     def send(self, frame: bytes) -> None:
         """Have the server answer."""
         self.sent.append(frame)
-        taken = self.server.take(frame, self.book, 0.0) if self.server is not None else None
-        if taken is not None and taken.reply is not None:
-            self._there.send(taken.reply)
+        reply = ask(self.server, frame, self.book, 0.0) if self.server is not None else None
+        if reply is not None:
+            self._there.send(reply)
 
     def receive(self) -> list[bytes]:
         """Return what has come in."""

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.dhcp import SERVER_IP, MemoryBook
+from tests.fakes.dhcp import ask as reply_to
 from tests.support.frames import DHCP_SERVER_PORT, DISCOVER, DOT1Q, dhcp, mac, tagged
 from tests.support.packet_strategies import packets
 from tests.support.told_frames import answers_arp, asks_arp, probes_arp
@@ -56,9 +57,11 @@ def ask(
 
 def answer(frame: bytes, book: MemoryBook | None = None) -> Received | None:
     """Return what the server answers; the frame has to be the server's."""
-    taken = server().take(frame, book or MemoryBook(), 0.0)
-    assert taken is not None
-    return None if taken.reply is None else unwrap(taken.reply)
+    there = server()
+    question = there.read(frame, 0.0)
+    assert question is not None
+    reply = there.answer(question, book or MemoryBook())
+    return None if reply is None else unwrap(reply)
 
 
 def answered(frame: bytes, book: MemoryBook | None = None) -> Received:
@@ -131,10 +134,9 @@ class TestWhereAnswersGo:
         assert got.tags == bytes.fromhex("81000007")
 
     def test_the_switch_hears_from_it_who_has_the_address(self) -> None:
-        taken = server().take(ask(Kind.REQUEST, ciaddr=IP), MemoryBook(), 0.0)
-        assert taken is not None
-        assert taken.reply is not None
-        told = read_told(taken.reply)
+        reply = reply_to(server(), ask(Kind.REQUEST, ciaddr=IP), MemoryBook(), 0.0)
+        assert reply is not None
+        told = read_told(reply)
         assert told is not None
         assert (told.by, told.mac, told.ip, told.lease_s) == (By.DHCP, OWN, IP, 3600)
 
@@ -206,22 +208,22 @@ class TestWhatIsNotAnswered:
         assert answer(ask(Kind.DISCOVER, giaddr=SERVER_IP)) is None
 
     def test_to_another_host_passes(self) -> None:
-        assert server().take(ask(Kind.REQUEST, to=FOREIGN), MemoryBook(), 0.0) is None
+        assert server().read(ask(Kind.REQUEST, to=FOREIGN), 0.0) is None
 
     def test_what_servers_say_passes(self) -> None:
         whole = dhcp(2, OWN, address="10.8.0.9")
-        assert server().take(whole, MemoryBook(), 0.0) is None
+        assert server().read(whole, 0.0) is None
 
     def test_what_is_damaged_passes(self) -> None:
         whole = bytearray(ask(Kind.DISCOVER))
         whole[60] ^= 1
-        assert server().take(bytes(whole), MemoryBook(), 0.0) is None
+        assert server().read(bytes(whole), 0.0) is None
 
     @given(packets())
     def test_other_packets_pass(self, packet: Packet) -> None:
         whole = packet.frame()
         is_for_servers = DHCP_SERVER_PORT in packet.ports
-        assert is_for_servers or server().take(whole, MemoryBook(), 0.0) is None
+        assert is_for_servers or server().read(whole, 0.0) is None
 
     @given(
         st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=6),
@@ -231,18 +233,17 @@ class TestWhatIsNotAnswered:
         whole = bytearray(dhcp(DISCOVER, OWN))
         for at, value in changes:
             whole[at % len(whole)] = value
-        server().take(bytes(whole[:size]), MemoryBook(), 0.0)
+        server().read(bytes(whole[:size]), 0.0)
 
 
 class TestArp:
     def test_for_its_address_is_answered(self) -> None:
-        taken = server().take(asks_arp(OWN, "10.8.0.2", "10.8.0.1"), MemoryBook(), 0.0)
-        assert taken is not None
-        assert taken.reply is not None
-        arp = read_arp(Headers(taken.reply, 0, len(taken.reply)))
+        reply = reply_to(server(), asks_arp(OWN, "10.8.0.2", "10.8.0.1"), MemoryBook(), 0.0)
+        assert reply is not None
+        arp = read_arp(Headers(reply, 0, len(reply)))
         assert arp is not None
         assert tuple(arp) == (2, MAC, SERVER_IP, OWN, IP)
-        assert taken.reply[:12] == OWN + MAC
+        assert reply[:12] == OWN + MAC
 
     @pytest.mark.parametrize(
         "whole",
@@ -254,20 +255,19 @@ class TestArp:
         ids=["for another", "an answer", "an announcement"],
     )
     def test_else_is_not(self, whole: bytes) -> None:
-        assert server().take(whole, MemoryBook(), 0.0) is None
+        assert server().read(whole, 0.0) is None
 
     def test_by_whoever_looks_whether_the_address_is_free_is_answered(self) -> None:
         """RFC 5227: else two would have it."""
-        taken = server().take(probes_arp(OWN, "10.8.0.1"), MemoryBook(), 0.0)
-        assert taken is not None
+        assert server().read(probes_arp(OWN, "10.8.0.1"), 0.0) is not None
 
     def test_is_not_answered_where_a_host_has_the_address(self) -> None:
         asked = asks_arp(OWN, "10.8.0.2", "10.8.0.1")
         there = server()
-        assert there.take(answers_arp(OTHER, "10.8.0.1", OWN), MemoryBook(), 0.0) is None
-        assert there.take(asked, MemoryBook(), YIELD_S - 1) is None
-        assert there.take(asked, MemoryBook(), YIELD_S) is not None
+        assert there.read(answers_arp(OTHER, "10.8.0.1", OWN), 0.0) is None
+        assert there.read(asked, YIELD_S - 1) is None
+        assert there.read(asked, YIELD_S) is not None
 
     def test_is_not_answered_where_the_address_may_be_the_tap_s(self) -> None:
         there = Server(SERVER_IP, answers_arp=False)
-        assert there.take(asks_arp(OWN, "10.8.0.2", "10.8.0.1"), MemoryBook(), 0.0) is None
+        assert there.read(asks_arp(OWN, "10.8.0.2", "10.8.0.1"), 0.0) is None

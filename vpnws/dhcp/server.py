@@ -7,7 +7,7 @@ address is nobody's who can be heard: from a host that has it the server stays a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from vpnws.wire.announce import reply
 from vpnws.wire.dhcp import (
@@ -23,12 +23,9 @@ from vpnws.wire.dhcp import (
 )
 from vpnws.wire.dhcp_frame import ALL, Ends, Received, tagged, unwrap, wrap
 from vpnws.wire.dhcp_routes import Route, encode_routes
-from vpnws.wire.discovery import read_arp
-from vpnws.wire.ethernet import BROADCAST
-from vpnws.wire.headers import Headers
-
-if TYPE_CHECKING:
-    from vpnws.wire.discovery import Arp
+from vpnws.wire.discovery import Arp, read_arp
+from vpnws.wire.ethernet import ADDRESSES_BYTES
+from vpnws.wire.headers import TYPE_ARP, Headers
 
 YIELD_S: Final = 3600.0
 """Once a host was heard to have the server's address, the server does not answer ARP for it for so
@@ -79,10 +76,12 @@ class Book(Protocol):
         """Return what a client is told that has an address already."""
 
 
-class Taken(NamedTuple):
-    """What became of a frame that was the server's: its answer, if there is one."""
+class Question(NamedTuple):
+    """What a station asks of the server: by DHCP, or by ARP where its address is."""
 
-    reply: bytes | None = None
+    asked: Received | Arp
+    tags: bytes
+    """The frame's 802.1Q tags, which the answer has too."""
 
 
 class Server:
@@ -94,48 +93,51 @@ class Server:
         self._answers_arp = answers_arp
         self._yields_until_s = -YIELD_S
 
-    def take(self, frame: bytes, book: Book, now: float) -> Taken | None:
-        """Return the answer to a frame of a station; None if it is not the server's.
+    def read(self, frame: bytes, now: float) -> Question | None:
+        """Return what a frame asks of the server; None if it is not the server's.
 
-        Whatever a client asks of DHCP servers is this one's, also without an answer. The frame's
-        checksums may be left to hardware.
+        Whatever a client asks of all DHCP servers is this one's, also if it has no answer.
         """
         headers = Headers(frame, 0, len(frame))
-        arp = read_arp(headers)
-        if arp is not None:
-            return self._take_arp(arp, frame, now)
+        if headers.ethertype == TYPE_ARP:
+            return self._read_arp(headers, now)
         received = unwrap(frame)
-        if received is None or not self._is_asked(received):
+        if received is None or received.way is not Way.TO_SERVER:
             return None
-        return Taken(self._answer(received, book))
+        is_for_us = received.ends.ip in (ALL, self.ip)
+        return Question(received, received.tags) if is_for_us else None
 
-    def hear(self, arp: Arp, now: float) -> None:
-        """Stay away from an address that a host has."""
+    def answer(self, question: Question, book: Book) -> bytes | None:
+        """Return the frame that answers; None if a message is wrong or needs no answer."""
+        asked = question.asked
+        if isinstance(asked, Received):
+            frame = self._answer(asked, book)
+        else:
+            frame = reply(MAC, self.ip, asked.sender_mac, asked.sender_ip)
+        return None if frame is None else tagged(frame, question.tags)
+
+    def _read_arp(self, headers: Headers, now: float) -> Question | None:
+        arp = read_arp(headers)
+        if arp is None:
+            return None
         if arp.sender_ip == self.ip and arp.sender_mac != MAC:
             self._yields_until_s = now + YIELD_S
-
-    def _take_arp(self, arp: Arp, frame: bytes, now: float) -> Taken | None:
-        self.hear(arp, now)
         is_asked = arp.operation == _REQUEST and arp.target_ip == self.ip != arp.sender_ip
         if not is_asked or not self._answers_arp or now < self._yields_until_s:
             return None
-        answer = reply(MAC, self.ip, arp.sender_mac, arp.sender_ip)
-        return Taken(tagged(answer, frame[12 : Headers(frame, 0, len(frame)).network_at - 2]))
-
-    def _is_asked(self, received: Received) -> bool:
-        """Return whether a message is for all servers or for this one."""
-        return received.way is Way.TO_SERVER and received.ends.ip in (ALL, self.ip)
+        return Question(arp, bytes(headers.buffer[ADDRESSES_BYTES : headers.network_at - 2]))
 
     def _answer(self, received: Received, book: Book) -> bytes | None:
-        """Return the frame that answers, None if a message is wrong or needs no answer."""
         message = received.message
         is_own = message.mac == received.ends.source_mac and message.giaddr == NO_IP
         if message.op != BOOTREQUEST or not is_own:
             return None
         said = self._say(message, book)
-        if said is None:
-            return None
-        return tagged(wrap(said, Way.TO_CLIENT, self._ends(said), _takes(message)), received.tags)
+        return (
+            None
+            if said is None
+            else wrap(said, Way.TO_CLIENT, _ends(self.ip, said), _takes(message))
+        )
 
     def _say(self, message: Message, book: Book) -> Message | None:
         mac, wanted = message.mac, message.ip(Option.REQUESTED_IP)
@@ -198,15 +200,16 @@ class Server:
             options={int(code): value for code, value in options.items()},
         )
 
-    def _ends(self, said: Message) -> Ends:
-        """Return where an answer goes (RFC 2131 4.1)."""
-        if said.kind == Kind.NAK:
-            return Ends(MAC, self.ip, BROADCAST, ALL)
-        if any(said.ciaddr):
-            return Ends(MAC, self.ip, said.mac, said.ciaddr)
-        if said.is_broadcast or not any(said.yiaddr):
-            return Ends(MAC, self.ip, BROADCAST, ALL)
-        return Ends(MAC, self.ip, said.mac, said.yiaddr)
+
+def _ends(ip: bytes, said: Message) -> Ends:
+    """Return where an answer of the server `ip` goes (RFC 2131 4.1)."""
+    if said.kind == Kind.NAK:
+        return Ends(MAC, ip)
+    if any(said.ciaddr):
+        return Ends(MAC, ip, said.mac, said.ciaddr)
+    if said.is_broadcast or not any(said.yiaddr):
+        return Ends(MAC, ip)
+    return Ends(MAC, ip, said.mac, said.yiaddr)
 
 
 def _takes(message: Message) -> int:

@@ -157,6 +157,12 @@ class HeardAddresses:
                 if told is not None:
                     self._hear(ingress, role, told, now)
 
+    def hear_own(self, port: Port, frame: bytes, now: float) -> None:
+        """Take what the network's own DHCP server tells a host at `port`."""
+        told = read_told(frame)
+        if told is not None and told.by is By.DHCP:
+            self._note(port, told, self._by_key.get((told.vlans, told.ip)), now)
+
     def forget_port(self, port: Port) -> None:
         """Forget the addresses of a port, which has gone."""
         speaker = self._speakers.pop(port, None)
@@ -185,8 +191,10 @@ class HeardAddresses:
             return
         is_given = told.by is By.DHCP
         port = self._given_to(told, known, role, ingress) if is_given else ingress
-        if port is None:
-            return
+        if port is not None:
+            self._note(port, told, known, now)
+
+    def _note(self, port: Port, told: Told, known: Address | None, now: float) -> None:
         moved = known is not None and (known.mac, known.port) != (told.mac, port)
         if known is not None and moved:
             before = Had(known.mac, known.port.id)

@@ -12,7 +12,7 @@ train takes these steps, in this order. The comments in the code have the same n
 4. Learn the source, within the port's station limit; a MAC that another port has must be free to
    move (see guard/claims).
 5. Classify by destination: known unicast, unknown unicast, multicast, broadcast. A setting can
-   forbid the last two.
+   forbid the last two. A question that the network answers itself (DHCP) goes no further.
 6. Storm control, for everything but known unicast.
 7. Egress rules: a train does not go back to the port it came from, nor from trunk to trunk, nor
    against the isolation roles. What is flooded does not go to a port that does not hear it yet.
@@ -27,12 +27,13 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from vpnws.switch.drop import Drop
 from vpnws.switch.floods import Flooder
 from vpnws.switch.guard.destinations import permits_at
 from vpnws.switch.guard.length import length_refusal
+from vpnws.switch.guard.storm import MAX_DISCOVERY_LOOKS
 from vpnws.switch.location import SharedView
 from vpnws.switch.mirror import Mirrors
 from vpnws.switch.networks import Networks
@@ -49,10 +50,6 @@ if TYPE_CHECKING:
     from vpnws.switch.networks import Network
     from vpnws.switch.port import Origin, Port, Trunk
     from vpnws.wire.train import Train
-
-MAX_DISCOVERY_LOOKS: Final = 16
-"""Frames of one train that are too much and are looked at, in search of ARP, ND and DHCP. The rest
-of the train is dropped unseen, so that a flood costs its sender only."""
 
 
 class Switch:
@@ -244,16 +241,18 @@ class Switch:
         """Take an admitted train to `destination` through steps 5 to 8."""
         # 5 Classify
         if destination[0] & 1:
-            if train.size_bytes <= MAX_TOLD_BYTES:
-                network.addresses.hear(ingress, origin.role, train, now)
+            is_short = train.size_bytes <= MAX_TOLD_BYTES
+            if is_short and network.hear(ingress, origin.role, train, self._queue, now):
+                return
             refusal = self.group_refusal(destination)
             if refusal is None:
                 self._flood(origin, ingress, train, now)
             else:
                 ingress.drop((train,), train.count, refusal, now)
             return
-        if train.size_bytes in UNICAST_TOLD_BYTES and train.may_tell():
-            network.addresses.hear(ingress, origin.role, train, now)
+        may_tell = train.size_bytes in UNICAST_TOLD_BYTES and train.may_tell()
+        if may_tell and network.hear(ingress, origin.role, train, self._queue, now):
+            return
         egress = network.fdb.find(destination, now, ingress.look_ups)
         if egress is None:
             self._flood(origin, ingress, train, now)

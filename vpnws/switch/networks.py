@@ -9,16 +9,19 @@ from vpnws.switch.addresses import AddressNews, HeardAddresses
 from vpnws.switch.fdb import Fdb
 from vpnws.switch.guard.roles import Kind, Role
 from vpnws.switch.port import Origin
+from vpnws.switch.responder import answers
 from vpnws.switch.totals import PastTotals
 from vpnws.wire import trunk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from vpnws.switch.known import OnLearn
     from vpnws.switch.location import SharedView
     from vpnws.switch.port import AccessPort, Port, Trunk
+    from vpnws.switch.responder import Queue, Responder
     from vpnws.switch.totals import Totals
+    from vpnws.wire.train import Train
 
 MAX_ORIGINS: Final = 4096
 """Trunk labels that are remembered with their origins. A full table is emptied, and labels are read
@@ -28,7 +31,7 @@ again."""
 class Network:
     """One broadcast domain, as one process sees it: its ports here, and its FDB."""
 
-    __slots__ = ("addresses", "fdb", "flooded", "name", "past", "ports")
+    __slots__ = ("addresses", "fdb", "flooded", "name", "past", "ports", "responder")
 
     def __init__(
         self,
@@ -37,10 +40,11 @@ class Network:
         fdb: Fdb,
         addresses: HeardAddresses,
         past: Totals,
+        responder: Responder | None = None,
     ) -> None:
         """`fdb` finds the ports in `ports`, by their ids; `addresses` are those heard.
 
-        `past` is of ports that have gone.
+        `past` is of ports that have gone. `responder` answers in the network's name.
         """
         self.name = name
         self.ports = ports
@@ -49,6 +53,21 @@ class Network:
         self.fdb = fdb
         self.addresses = addresses
         self.past = past
+        self.responder = responder
+
+    def hear(self, ingress: Port, role: Role, train: Train, queue: Queue, now: float) -> bool:
+        """Take what a train tells of addresses; return whether it was for the network itself.
+
+        Then the network's answers are queued by `queue`, and the train goes no further.
+        """
+        self.addresses.hear(ingress, role, train, now)
+        if self.responder is None:
+            return False
+        found = answers(self.responder, ingress, train, now)
+        for answer in found or ():
+            self.addresses.hear_own(ingress, answer.frames()[0], now)
+            queue(ingress, answer, ingress.format.write(answer, b""), now)
+        return found is not None
 
     def totals(self) -> Totals:
         """Return what has passed this network since the process began."""
@@ -84,6 +103,8 @@ class Networks:
         """Addresses that are new or have moved, until they are reported."""
         self.on_learn: OnLearn = lambda _port, _mac, _before: None
         """Set it before the first port comes."""
+        self.responder_of: Callable[[str], Responder | None] = lambda _name: None
+        """Returns who answers in a network's name. Set it before the first port comes."""
 
     def __iter__(self) -> Iterator[Network]:
         """Go through the networks."""
@@ -186,6 +207,7 @@ class Networks:
         )
         addresses = HeardAddresses(name, fdb, self.address_news)
         past = self._past.take(name)
-        network = self.by_name[name] = Network(name, ports, fdb, addresses, past)
+        responder = self.responder_of(name)
+        network = self.by_name[name] = Network(name, ports, fdb, addresses, past, responder)
         self._origins.clear()
         return network

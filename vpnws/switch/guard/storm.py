@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 DISCOVERY_PER_S: Final = 100
 """ARP, ND and DHCP of a port that has used up its storm limit: this many frames a second pass all
 the same, so that a video stream does not cut its sender off from its neighbors."""
+MAX_DISCOVERY_LOOKS: Final = 16
+"""Frames of one train that are too much and are looked at, in search of ARP, ND and DHCP. The rest
+of the train is dropped unseen, so that a flood costs its sender only."""
 
 
 class StormControl:
