@@ -12,10 +12,10 @@ import pytest
 from tests.fakes.dhcp import SERVER_IP, MemoryBook, ask
 from tests.support.frames import mac
 from vpnws.client.connect.url import parse_url
+from vpnws.client.dhcp.follower import SILENCE_S, Dhcp
 from vpnws.client.dhcp.offers import offer_of
 from vpnws.client.dhcp.own import OwnClient
-from vpnws.client.program.dhcp import SILENCE_S, Dhcp
-from vpnws.client.program.life import Followers, Link
+from vpnws.client.life import Followers, Link
 from vpnws.client.waiting import StopRequest, Waiter
 from vpnws.dhcp.client import CHECK_S, FIRST_DELAY_S
 from vpnws.dhcp.grant import Grant, read_grant
@@ -91,7 +91,7 @@ class Bed:
     def connect(self, own: bytes = OWN) -> None:
         """Have the station connected, and serve what comes of it."""
         url = parse_url("ws://vpn.example.org/vpn")
-        self.follower.connected(Link(url, "192.0.2.1", "tap0", own, has_offload=True))
+        self.follower.connected(Link(url, "192.0.2.1", "tap0", own, has_offload=True, fd=-1))
         self.wait(0.0)
 
     def lose(self) -> None:

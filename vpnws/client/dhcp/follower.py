@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from vpnws.client.dhcp.offers import offer_of
-from vpnws.client.program.life import Follower
+from vpnws.client.life import Follower
 from vpnws.dhcp.client import Change
 from vpnws.wire.offer import Offer
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from vpnws.client.aside import Alarm
     from vpnws.client.dhcp.own import OwnClient
-    from vpnws.client.program.life import Link
+    from vpnws.client.life import Link
     from vpnws.client.waiting import Waiter
     from vpnws.dhcp.grant import Grant
     from vpnws.errors import ConnectError
