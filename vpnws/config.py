@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
-from vpnws.declare import choice, for_ini, number, parse, parsed_by, switched
-from vpnws.errors import ConfigError
+from vpnws.declare import choice, for_ini, number, parsed_by, switched
+from vpnws.lease.pool import parse_pools
 from vpnws.sizes import (
     MAX_EGRESS_LIMIT_BYTES,
     MAX_STATION_LIMIT,
@@ -18,18 +17,18 @@ from vpnws.values import (
     parse_addresses,
     parse_listen,
     parse_macs,
+    parse_path,
     parse_taps,
     parse_webhook,
     parse_words,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
     from ipaddress import IPv4Network, IPv6Network
 
+    from vpnws.lease.pool import Pool
+
 PREFIX: Final = "vpnws-"
-_CLOSE: Final = 0.8
-"""How alike (0 to 1) a placeholder without our prefix must be to a setting to be a misspelling."""
 _UNIT_SUFFIXES: Final = {"s": "_s", "bytes": "_bytes"}
 
 
@@ -134,6 +133,30 @@ class Settings:
     webhook_ca: str = for_ini(
         "", "A file with the authorities that may have signed the webhook's certificate."
     )
+    pool: tuple[Pool, ...] = parsed_by(
+        (),
+        parse_pools,
+        "Addresses that stations lease (docs/addresses.md): 10.8.0.0/24 fd00:8::/64, or in another"
+        " network blue:10.9.0.0/24, or a part of a subnet: 10.8.0.100-10.8.0.199/24.",
+    )
+    leases: str = parsed_by(
+        "",
+        parse_path,
+        "The file that says who leases which address, for all workers and over restarts; if empty,"
+        " leases.db in systemd's StateDirectory, or beside the socket.",
+    )
+    lease_time_s: int = number(
+        3600,
+        60,
+        31_536_000,
+        "s",
+        "An address is kept for a station for this long after its connection has ended.",
+    )
+    fixed: str = parsed_by(
+        "",
+        parse_path,
+        "A file with addresses for one station each: 10.8.0.7 user alice (docs/addresses.md).",
+    )
     no_broadcast: bool = switched(False, "Drop every broadcast frame, ARP and DHCP included.")
     no_multicast: bool = switched(False, "Drop every multicast frame, IPv6 ND included.")
     bridge_limit: int = number(
@@ -191,99 +214,6 @@ def placeholder_names() -> dict[str, str]:
     return {PREFIX + _spelt(item): item.name for item in fields(Settings)}
 
 
-def read_settings(options: Mapping[str, str]) -> Settings:
-    """Return the settings in `options`, which are uWSGI's options and placeholders.
-
-    Raises ConfigError with the setting, its value and what is allowed. It also does so for a name
-    that begins (nearly) with `vpnws-` and is not a setting, and for contradicting settings.
-    """
-    known = placeholder_names()
-    by_name = {item.name: item for item in fields(Settings)}
-    values: dict[str, Any] = {}
-    for name, text in options.items():
-        if name in known:
-            values[known[name]] = parse(name, text.strip(), by_name[known[name]])
-        else:
-            _check_meant(name, text, known)
-    settings = Settings(**values)
-    _check_together(settings)
-    return settings
-
-
-def _check_meant(name: str, text: str, known: Iterable[str]) -> None:
-    """Check that `name`, which is not a setting, was not meant to be one. Raises ConfigError."""
-    spelt = "-".join(name.lower().replace("_", "-").split())
-    if not spelt.startswith(PREFIX[0]):
-        return
-    is_ours = spelt.startswith(PREFIX)
-    # Nothing of uWSGI's that begins with a v is that much like a setting of ours.
-    near = get_close_matches(spelt, known, n=1, cutoff=_CLOSE)
-    if is_ours and not near:
-        near = get_close_matches(spelt, known, n=3, cutoff=0.5)
-    if name.strip() in known:
-        setting = name.strip()
-        raise ConfigError(
-            f"{name!r} is not a setting because of the blanks in it: leave none around the =, as in"
-            f" set-placeholder = {setting}={text.strip()}"
-        )
-    if near or is_ours:
-        raise ConfigError(
-            f"{name} is not a setting; did you mean {' or '.join(near) or 'another'}?"
-            " docs/settings.md has them all"
-        )
-
-
-def _check_together(settings: Settings) -> None:
-    if settings.ping_every_s >= settings.dead_after_s:
-        raise ConfigError(
-            f"vpnws-ping-every = {settings.ping_every_s} must be less than vpnws-dead-after ="
-            f" {settings.dead_after_s}, or a quiet station is closed before it is asked"
-        )
-    if len(settings.tap) > settings.max_networks:
-        raise ConfigError(
-            f"vpnws-tap names {len(settings.tap)} networks and vpnws-max-networks is"
-            f" {settings.max_networks}"
-        )
-    networks = {network for network, _ in settings.tap}
-    for network, mac in settings.pinned_macs:
-        if network not in networks:
-            raise ConfigError(
-                f"vpnws-pinned-macs has {mac.hex(':')} in network {network}, which has no TAP: see"
-                " vpnws-tap"
-            )
-    learned = settings.uplink_limit * len(settings.tap)
-    if learned >= settings.fdb_items:
-        raise ConfigError(
-            f"vpnws-fdb-items = {settings.fdb_items} must be more than the {learned} MACs that"
-            " vpnws-uplink-limit lets the TAPs bring, or stations find no room"
-        )
-    if (settings.mode == "switch") == bool(settings.tap):
-        raise ConfigError(
-            f"vpnws-mode = {settings.mode} goes {'without' if settings.tap else 'with'} a TAP, and"
-            f" vpnws-tap is {'set' if settings.tap else 'not set'}: a switch has none, a bridge and"
-            " a router need one"
-        )
-    _check_hooks(settings)
-    if settings.exec and not settings.tap:
-        raise ConfigError(
-            "vpnws-exec is set and vpnws-tap is not: it runs when a TAP is up, so it would never"
-            " run; leave it out, or set vpnws-mode and vpnws-tap"
-        )
-
-
 def _spelt(item: Any) -> str:
     name: str = item.name.removesuffix(_UNIT_SUFFIXES.get(item.metadata["unit"], ""))
     return name.replace("_", "-")
-
-
-def _check_hooks(settings: Settings) -> None:
-    if settings.on_connect_may_refuse and not settings.on_connect:
-        raise ConfigError(
-            "vpnws-on-connect-may-refuse is on and vpnws-on-connect is not set: nothing would ever"
-            " refuse; set it too"
-        )
-    for name in ("webhook_events", "webhook_secret_file", "webhook_ca"):
-        if getattr(settings, name) and not settings.webhook:
-            raise ConfigError(
-                f"{PREFIX}{name.replace('_', '-')} is set and vpnws-webhook is not: set the URL"
-            )

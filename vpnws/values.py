@@ -95,6 +95,13 @@ def is_network_name(text: str) -> bool:
     return len(text) <= MAX_NETWORK_NAME_BYTES and plain.isascii() and plain.isalnum()
 
 
+def parse_path(text: str) -> str:
+    """Check that `text` is empty or an absolute path. Raises ValueError."""
+    if text and not text.startswith("/"):
+        raise ValueError("a path that begins with /")
+    return text
+
+
 def parse_words(text: str) -> tuple[str, ...]:
     """Read words with spaces or commas between them."""
     return tuple(text.replace(",", " ").split())

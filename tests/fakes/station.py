@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from tests.fakes.frames import take_frame
 from tests.support.raw_frames import BINARY, CLOSE, PING, PONG, TEXT, Frame, encode_frame
+from vpnws.wire.offer import Offer, decode
 from vpnws.wire.records import LENGTH_BYTES, NOTHING_TO_DO, PREFIX_BYTES, SUBPROTOCOL
 
 if TYPE_CHECKING:
@@ -59,8 +59,13 @@ class Station:
 
     def notices(self) -> list[str]:
         """Return the notices that have come."""
+        return [offer.notice for offer in self.offers() if offer.notice]
+
+    def offers(self) -> list[Offer]:
+        """Return what has come in texts."""
         texts = [frame.payload for frame in self.controls if frame.opcode == TEXT]
-        return [json.loads(text)["notice"] for text in texts]
+        found = [decode(text.decode()) for text in texts]
+        return [offer for offer in found if offer is not None]
 
     def send(self, *frames: bytes) -> None:
         """Send frames, each a message or all of them records of one message."""

@@ -85,6 +85,9 @@ ROOMS: Final = {
     "vpnws.config": (
         "Every setting of the server, once: its name, unit, default, range and what it is for."
     ),
+    "vpnws.config_reader": (
+        "Reads the server's settings from uWSGI's placeholders; refuses what cannot be meant."
+    ),
     "vpnws.declare": "How a setting is declared, kind by kind, and read from its text.",
     "vpnws.values": "Reads the values of settings that are more than a number or a choice.",
     "vpnws.errors": (
@@ -115,6 +118,7 @@ LAYERS: Final = (
     ("vpnws.wire",),
     ("vpnws.https",),
     ("vpnws.commandline",),
+    ("vpnws.config_reader",),
     ("vpnws.config",),
     ("vpnws.lease",),
     ("vpnws.values", "vpnws.declare"),

@@ -43,6 +43,7 @@ class TableContract:
         table.remove(first)
         assert table.at("default", first.address) is None
         assert table.at("blue", first.address) is not None
+        assert table.count() == 1
 
     def check_whose_rows_are_found_by_key_and_by_port(self) -> None:
         """Of one network and version, in the order of addresses; of a port, the oldest first."""

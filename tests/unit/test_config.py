@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from vpnws.config import Settings, placeholder_names, read_settings
+from vpnws.config import Settings, placeholder_names
+from vpnws.config_reader import read_settings
 from vpnws.errors import ConfigError
 from vpnws.server.preflight import check_options
 from vpnws.values import MAX_PINNED_MACS, parse_taps

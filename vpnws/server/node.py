@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from vpnws.config import Settings
     from vpnws.server.journal import Journal
+    from vpnws.server.leasing import StationLeases
     from vpnws.server.loop import Loop
     from vpnws.server.peers.bus import Bus
     from vpnws.server.peers.kept_claims import Claim
@@ -101,6 +102,8 @@ class Node:
         self.stations = StationLog(journal, loop, self.names, self.links)
         self.switch.networks.on_learn = self.stations.learned
         self.tally = Tally(page, slot, TICK_S, loop.now())
+        self.leasing: StationLeases | None = None
+        """Set if there is a pool of addresses."""
         self.uplinks: dict[AccessPort, float] = {}
         """The ports of the TAPs, each with when it came."""
         self.departed = DepartedPorts()
@@ -202,6 +205,8 @@ class Node:
     def stop(self) -> None:
         """End every link because the server restarts or stops, and accept no more stations."""
         self._stopping = True
+        if self.leasing is not None:
+            self.leasing.leave_all()
         for link in list(self.links.values()):
             link.end(websocket.SERVICE_RESTART, "the server restarts or stops")
             link.close()
@@ -236,6 +241,8 @@ class Node:
         self.stations.went(link)
         self.departed.note_station(link, self.switch.stations_of(port), self.loop.now())
         self.switch.detach(port, release=link.left_for_good)
+        if self.leasing is not None:
+            self.leasing.left(link)
         # Link and port would else keep each other until the next full garbage collection.
         port.outlet = NO_OUTLET
         self.reports.forget(port)

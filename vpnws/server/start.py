@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from vpnws import __version__
-from vpnws.config import read_settings
+from vpnws.config_reader import read_settings
 from vpnws.control.events import Event
 from vpnws.errors import ConfigError
 from vpnws.server import ini
@@ -18,6 +18,8 @@ from vpnws.server.inspect.desk import open_desk
 from vpnws.server.inspect.pins import write_pins
 from vpnws.server.inspect.policies import Policies
 from vpnws.server.journal import Journal
+from vpnws.server.lease_setup import prepare_file, set_up_leases
+from vpnws.server.leasing import StationLeases
 from vpnws.server.log import STDERR, log_as, never_wait
 from vpnws.server.master import warn_of_threads
 from vpnws.server.naming import process_name
@@ -98,6 +100,8 @@ class Server:
         self.page = SharedPage(slots, kept.secret if kept is not None else None, apart=1)
         self._bus = Bus(slots)
         self._mailboxes = Mailboxes(slots + 1)
+        self.leases = set_up_leases(loop, settings, devices, environment)
+        """What stations lease of; None if there is no pool."""
         self.peers: Inquiries | None = None
         """Set in a process that has begun to serve."""
         self.policies: Policies | None = None
@@ -154,6 +158,9 @@ class Server:
     def _node(self, slot: int) -> Node:
         journal = Journal(self.name_of(slot), self.loop.unix_s)
         node = Node(self.loop, self.uwsgi, self.settings, self.page, self._bus, slot, journal)
+        if self.leases is not None and slot < self._workers:
+            opened = self.leases.open_for(self.loop)
+            node.leasing = StationLeases(self.loop, opened, slot, node.links, journal)
         self.peers = Inquiries(self.loop, self.page, self._mailboxes, slot, self.name_of)
         rules = self._rules(slot)
         self.policies = Policies(node, rules)
@@ -215,6 +222,8 @@ def start(
         # At its own end uWSGI would remove what belongs to the server that runs.
         uwsgi.end_process()
     server.reserve(kept)
+    if server.leases is not None:
+        prepare_file(server.leases.path)
     kept_claims.prepare(environment)
     ini.note_start(environment)
     log.info(

@@ -12,6 +12,7 @@ from vpnws.server.hooks.background import Threads
 from vpnws.server.hooks.checkup import Checkup, examine_host
 from vpnws.server.hooks.dispatch import Dispatch
 from vpnws.server.hooks.failures import Failures
+from vpnws.server.hooks.lease_keeper import keep_leases
 from vpnws.server.hooks.pulse import Pulse
 from vpnws.server.hooks.webhook import HOOK, Webhook, make_poster
 from vpnws.server.journal import Journal
@@ -58,12 +59,14 @@ class HooksMule:
         checkup = Checkup(loop, journal, partial(self._examine, server.settings, server.uwsgi))
         peers.serve(DoctorAsk, checkup.findings)
         failures = Failures(loop, journal)
+        leases = keep_leases(server)
         hooks = self._hooks(peers, failures)
         wait_for_signal()
         pulse.stop()
         checkup.close()
         hooks.finish()
         failures.close()
+        leases.close()
         peers.close()
         server.uwsgi.end_process()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from vpnws.errors import LeaseError
-from vpnws.server.peers.lease_rows import SCHEMA
+from vpnws.server.peers.lease_rows import APPLICATION, SCHEMA, VERSION
 
 BUSY_S: Final = 0.1
 """A process waits at most this long for another one that changes the table of leases. If that was
@@ -17,14 +17,9 @@ in vain, it does not wait again until a change has succeeded: who holds the tabl
 MAX_WAL_PAGES: Final = 4096
 """If the process for hooks does not write the log of changes back, the process that makes it this
 long does, at 4,096 bytes a page."""
-VERSION: Final = 1
-"""Of the file's tables; increase it with every change to them."""
-_APPLICATION: Final = 0x76706E77
-"""Marks a file as ours (https://www.sqlite.org/pragma.html#pragma_application_id)."""
 _MAGIC: Final = b"SQLite format 3\0"
 _APPLICATION_AT: Final = slice(68, 72)
-_VERSION_AT: Final = slice(60, 64)
-"""Where they are in the file's header (https://www.sqlite.org/fileformat.html#the_database_header)."""
+"""Where that is in a file's header (https://www.sqlite.org/fileformat.html)."""
 _PRIMARY: Final = 0xFF
 """The low byte of an extended error code is the error."""
 
@@ -37,9 +32,8 @@ def open_file(path: str) -> sqlite3.Connection:
     """
     # Only this user may read who leases what. SQLite gives its other files the same rights.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-    problem = problem_of(path)
-    if problem:
-        raise LeaseError(problem)
+    if _header_of(path) and not _is_database(path):
+        raise LeaseError(_not_ours(path))
     connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
     try:
         if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
@@ -49,30 +43,11 @@ def open_file(path: str) -> sqlite3.Connection:
             )
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {MAX_WAL_PAGES}")
-        _make_tables(connection)
+        _make_tables(path, connection)
     except BaseException:
         connection.close()
         raise
     return connection
-
-
-def problem_of(path: str) -> str:
-    """Return what keeps the file `path` from being a table of leases; empty if nothing does.
-
-    It looks at the file's header only. Raises OSError if that cannot be read.
-    """
-    header = _header_of(path)
-    if not header:
-        return ""
-    if not header.startswith(_MAGIC) or _number(header, _APPLICATION_AT) not in (0, _APPLICATION):
-        return (
-            f"{path} is not a table of leases, and stays as it is: name another file in"
-            " vpnws-leases, or remove it"
-        )
-    version = _number(header, _VERSION_AT)
-    if version not in (0, VERSION):
-        return f"{path} is a table of leases of version {version}, and this vpnws has {VERSION}"
-    return ""
 
 
 def put_aside_if_broken(path: str) -> str:
@@ -81,10 +56,9 @@ def put_aside_if_broken(path: str) -> str:
     Returns the sentence that says so; empty if there was nothing to do. A file that is not ours is
     left alone. Raises OSError.
     """
-    header = _header_of(path) if Path(path).exists() else b""
-    if not header.startswith(_MAGIC) or _number(header, _APPLICATION_AT) != _APPLICATION:
+    if not Path(path).exists() or not _is_database(path):
         return ""
-    problem = problem_of(path) or _damage_of(path)
+    problem = _damage_of(path)
     if not problem:
         return ""
     aside = f"{path}.unusable"
@@ -95,42 +69,76 @@ def put_aside_if_broken(path: str) -> str:
 
 
 def _damage_of(path: str) -> str:
-    """Return what is broken in the file `path`."""
+    """Return why the database `path`, which is ours, cannot be used; empty if it can."""
     try:
         connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
         try:
+            application, version = _about(connection)
+            if application != APPLICATION:
+                return ""
+            if version != VERSION:
+                return _other_version(path, version)
             (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+            return "" if said == "ok" else f"{path} is damaged"
         finally:
             connection.close()
     except sqlite3.Error as error:
-        if code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return f"{path} is damaged ({error})"
-        return ""
-    return "" if said == "ok" else f"{path} is damaged"
+        is_ours = int.from_bytes(_header_of(path)[_APPLICATION_AT]) == APPLICATION
+        is_damage = code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        return f"{path} is damaged ({error})" if is_ours and is_damage else ""
 
 
-def _make_tables(connection: sqlite3.Connection) -> None:
+def _make_tables(path: str, connection: sqlite3.Connection) -> None:
+    """Make the tables in a new file. Raises LeaseError if it is not new, and not ours."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if connection.execute("PRAGMA user_version").fetchone() != (VERSION,):
-            for statement in SCHEMA:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-            connection.execute(f"PRAGMA user_version = {VERSION}")
+        is_new = _about(connection) == (0, 0) and not _has_tables(connection)
+        for statement in SCHEMA if is_new else ():
+            connection.execute(statement)
         connection.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
         raise
+    if is_new:
+        # What is in the header tells whose file it is, if the rest cannot be read one day.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    application, version = _about(connection)
+    if application != APPLICATION:
+        raise LeaseError(_not_ours(path))
+    if version != VERSION:
+        raise LeaseError(_other_version(path, version))
+
+
+def _about(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return which program's database it is, and of which version."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return application, version
+
+
+def _has_tables(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
+
+
+def _not_ours(path: str) -> str:
+    return (
+        f"{path} is not a table of leases, and stays as it is: name another file in vpnws-leases,"
+        " or remove it"
+    )
+
+
+def _other_version(path: str, version: int) -> str:
+    return f"{path} is a table of leases of version {version}, and this vpnws has {VERSION}"
+
+
+def _is_database(path: str) -> bool:
+    return _header_of(path).startswith(_MAGIC)
 
 
 def _header_of(path: str) -> bytes:
     with Path(path).open("rb") as file:
         return file.read(100)
-
-
-def _number(header: bytes, where: slice) -> int:
-    return int.from_bytes(header[where])
 
 
 def id_of(path: str) -> tuple[int, int]:

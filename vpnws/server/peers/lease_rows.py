@@ -15,6 +15,10 @@ COLUMNS: Final = (
     *("slot", "port", "since_s", "until_s"),
 )
 """As they are in a `Row`, and the version of IP, so that addresses sort by their bytes."""
+VERSION: Final = 1
+"""Of the tables; increase it with every change to them."""
+APPLICATION: Final = 0x76706E77
+"""Marks a file as ours (https://www.sqlite.org/pragma.html#pragma_application_id)."""
 SCHEMA: Final = (
     """CREATE TABLE leases (
         network TEXT NOT NULL, version INTEGER NOT NULL, address BLOB NOT NULL,
@@ -22,12 +26,25 @@ SCHEMA: Final = (
         slot INTEGER NOT NULL, port INTEGER NOT NULL, since_s REAL NOT NULL, until_s REAL NOT NULL,
         PRIMARY KEY (network, version, address)
     ) WITHOUT ROWID""",
-    "CREATE INDEX by_key ON leases (network, version, key)",
+    "CREATE INDEX by_key ON leases (key)",
     "CREATE INDEX by_port ON leases (slot, port) WHERE port != 0",
     "CREATE INDEX by_end ON leases (until_s) WHERE port = 0",
-    "CREATE TABLE server (token TEXT NOT NULL)",
+    "CREATE TABLE server (token TEXT NOT NULL, leases INTEGER NOT NULL)",
+    "INSERT INTO server VALUES ('', 0)",
+    # To count them by themselves would take longer the more there are.
+    """CREATE TRIGGER one_more AFTER INSERT ON leases
+        BEGIN UPDATE server SET leases = leases + 1; END""",
+    """CREATE TRIGGER one_less AFTER DELETE ON leases
+        BEGIN UPDATE server SET leases = leases - 1; END""",
+    f"PRAGMA application_id = {APPLICATION}",
+    f"PRAGMA user_version = {VERSION}",
 )
-"""What makes the tables: the leases, and which server has begun with them."""
+"""What makes the tables: the leases, how many there are, and which server has begun with them."""
+_MARKS: Final = ", ".join("?" * len(COLUMNS))
+_NEW: Final = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[3:])
+_PLACE: Final = ", ".join(COLUMNS[:3])
+PUT: Final = f"INSERT INTO leases VALUES ({_MARKS}) ON CONFLICT ({_PLACE}) DO UPDATE SET {_NEW}"  # noqa: S608
+"""Writes a row. INSERT OR REPLACE would not call the trigger that counts the row it replaces."""
 
 
 def row_of(values: Sequence[Any]) -> Row:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vpnws.errors import LeaseError
 from vpnws.server.peers.lease_file import BUSY_S, code_of, id_of, open_file, sentence_of
-from vpnws.server.peers.lease_rows import COLUMNS, row_of, values_of
+from vpnws.server.peers.lease_rows import COLUMNS, PUT, row_of, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -82,8 +82,9 @@ class LeaseFile:
 
     def of(self, network: str, version: int, key: bytes) -> list[Row]:
         """Return the rows that belong to `key`, by the order of addresses."""
-        where = "network = ? AND version = ? AND key = ? ORDER BY address"
-        return self._select(where, (network, version, key))
+        # The + keeps SQLite from going through a whole network instead of this key's few rows.
+        where = "key = ? AND +network = ? AND +version = ? ORDER BY address"
+        return self._select(where, (key, network, version))
 
     def held_by(self, slot: int, port: int) -> list[Row]:
         """Return the rows that a port holds, those it has had longest first."""
@@ -93,8 +94,7 @@ class LeaseFile:
 
     def put(self, row: Row) -> None:
         """Write a row, in the place of the one of its address."""
-        marks = ", ".join("?" * len(COLUMNS))
-        self._run(f"INSERT OR REPLACE INTO leases VALUES ({marks})", values_of(row))  # noqa: S608
+        self._run(PUT, values_of(row))
 
     def remove(self, row: Row) -> None:
         """Remove the row of the address of `row`."""
@@ -104,7 +104,7 @@ class LeaseFile:
 
     def count(self) -> int:
         """Return how many rows there are."""
-        found: int = self._run("SELECT count(*) FROM leases")[0][0]
+        found: int = self._run("SELECT leases FROM server")[0][0]
         return found
 
     def first_free(self, now_s: float, network: str = "", version: int = 0) -> Row | None:
@@ -220,5 +220,4 @@ class LeaseFile:
             if self._run("SELECT token FROM server") == [(self._token,)]:
                 return
             self._on_begin()
-            self._run("DELETE FROM server")
-            self._run("INSERT INTO server VALUES (?)", (self._token,))
+            self._run("UPDATE server SET token = ?", (self._token,))

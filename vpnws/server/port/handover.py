@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from vpnws.wire.buffer import Buffer
 
 MAGIC: Final = b"vpnws-port"
-VERSION: Final = 2
+VERSION: Final = 3
 """Increase it with every change to a handover's fields or to their meaning."""
 MAX_HANDOVER_BYTES: Final = 16 * 1024 * 1024
 """A port whose handover would be longer does not move: its station connects again."""

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import socket
 from typing import TYPE_CHECKING, Final
@@ -16,6 +15,7 @@ from vpnws.server.port.session import LinkTimes
 from vpnws.server.port.state import TRANSITIONS, LinkEvent, LinkState, LinkStateError
 from vpnws.sizes import MAX_UNSENT_BYTES, MAX_WRITE_BUFFERS, WRITE_BYTES
 from vpnws.wire import websocket
+from vpnws.wire.offer import Offer, encode
 from vpnws.wire.records import SUBPROTOCOL
 
 if TYPE_CHECKING:
@@ -106,8 +106,12 @@ class Link:
 
         There is no room for a notice while CONTROL_RESERVE_BYTES of others wait.
         """
+        self.tell(Offer(notice=notice), now)
+
+    def tell(self, offer: Offer, now: float) -> None:
+        """Tell the station what there is for it, where it can read it."""
         if self.session.subprotocol == SUBPROTOCOL:
-            self.send_control(websocket.TEXT, json.dumps({"notice": notice}).encode(), now)
+            self.send_control(websocket.TEXT, encode(offer).encode(), now)
 
     def watch_over(self, now: float, ping_every_s: float, dead_after_s: float) -> None:
         """Ping a quiet station; end one that has been silent for `dead_after_s`.

@@ -9,6 +9,7 @@ from vpnws.server.web.identity import Identity
 from vpnws.server.web.rights import Rights
 from vpnws.values import DEFAULT_NETWORK
 from vpnws.wire.decoder import ReceiveState
+from vpnws.wire.offer import Offer
 from vpnws.wire.records import MAX_RECORDS_BYTES, SUBPROTOCOL
 
 MAX_UNCUT_BYTES: Final = 2 * MAX_RECORDS_BYTES
@@ -33,6 +34,10 @@ class Session:
     Sec-WebSocket-Version."""
     wants_bridge: bool = False
     """Whether the station says that other stations are behind it: a request, not a right."""
+    offer: Offer = field(default_factory=Offer)
+    """What the web server wants the station to be told (VPNWS_CLIENT_*)."""
+    offer_faults: tuple[str, ...] = ()
+    """A sentence for each part of that which cannot be used."""
     received: ReceiveState = field(default_factory=ReceiveState)
     """Bytes not yet cut into frames, and the fragments of an unfinished message."""
 

@@ -11,6 +11,7 @@ from websockets.utils import accept_key
 
 from vpnws.errors import CapacityError, RightsError, UpgradeError
 from vpnws.server.hooks.permits import make_permits
+from vpnws.server.offers import Offers
 from vpnws.server.port.describe import describe_identity
 from vpnws.server.port.receiver import receive_native, receive_stream
 from vpnws.server.web.endpoint import ControlEndpoint, is_control
@@ -54,6 +55,7 @@ class Application:
         self._node: Node | None = None
         self._control: ControlEndpoint | None = None
         self._permits: Permits | None = None
+        self._offers: Offers | None = None
         self._refusals = Refusals()
         self._uwsgi.on_fork(self._begin)
         self._uwsgi.on_exit(self._end)
@@ -82,6 +84,7 @@ class Application:
             self._node = self._server.worker_node(self._uwsgi.worker_id())
             self._control = ControlEndpoint(self._server)
             self._permits = make_permits(self._server)
+            self._offers = Offers(self._node)
             # The garbage collector need not look again at what lives as long as the process.
             gc.freeze()
             self._log_ticker = self._loop.every(LOOK_EVERY_S, self._note_refusals)
@@ -144,6 +147,8 @@ class Application:
             return ()
         if policies is not None:
             policies.greet(link)
+        if self._offers is not None:
+            self._offers.greet(link)
         if self._settings.receiver == "native":
             receive_native(self._loop, self._uwsgi, link, self._uwsgi.connection(), node.switch)
         else:

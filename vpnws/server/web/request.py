@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import RightsError, UpgradeError
 from vpnws.server.port.session import Session
+from vpnws.server.web.client_vars import read_client_vars
 from vpnws.server.web.identity import Environ, read_identity, text_of
 from vpnws.server.web.rights import read_rights
 from vpnws.server.web.variables import KNOWN, NETWORK, check_names
@@ -15,6 +16,8 @@ from vpnws.wire.ethernet import parse_mac
 from vpnws.wire.records import SUBPROTOCOL
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from vpnws.config import Settings
     from vpnws.server.web.rights import Rights
 
@@ -39,7 +42,9 @@ def read_request(environ: Environ, settings: Settings) -> Session:
     mac = parse_mac(mac_text) if mac_text else None
     if mac_text and mac is None:
         raise UpgradeError("400 Bad Request", "X-vpn-ws-MAC is not a MAC (aa:bb:cc:dd:ee:ff).")
-    network, rights = _read_granted(environ, settings)
+    told = _read_told(environ)
+    network, rights = _read_granted(told, settings)
+    offer, offer_faults = read_client_vars(told)
     return Session(
         read_identity(environ, settings),
         network=network,
@@ -49,6 +54,8 @@ def read_request(environ: Environ, settings: Settings) -> Session:
             text_of(environ, "HTTP_SEC_WEBSOCKET_PROTOCOL"), offload_allowed=settings.offload
         ),
         announced_mac=mac,
+        offer=offer,
+        offer_faults=offer_faults,
         answers_pings=bool(text_of(environ, "HTTP_SEC_WEBSOCKET_VERSION")),
     )
 
@@ -58,11 +65,18 @@ def wrong_right(error: RightsError) -> str:
     return f"The web server grants a right wrongly: {error}."
 
 
-def _read_granted(environ: Environ, settings: Settings) -> tuple[str, Rights]:
-    """Return the network and the rights that the web server gives. Raises UpgradeError."""
+def _read_told(environ: Environ) -> dict[str, str]:
+    """Return the variables by which the web server tells of the station. Raises UpgradeError."""
     try:
         check_names(environ)
-        told: dict[str, str] = {name: text_of(environ, name) for name in KNOWN if name in environ}
+    except RightsError as error:
+        raise UpgradeError("500 Internal Server Error", wrong_right(error)) from error
+    return {name: text_of(environ, name) for name in KNOWN if name in environ}
+
+
+def _read_granted(told: Mapping[str, str], settings: Settings) -> tuple[str, Rights]:
+    """Return the network and the rights that the web server gives. Raises UpgradeError."""
+    try:
         return _read_network(told.get(NETWORK)), read_rights(told, settings.mode)
     except RightsError as error:
         raise UpgradeError("500 Internal Server Error", wrong_right(error)) from error

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import RightsError
+from vpnws.server.web.client_vars import CLIENT_VARS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +17,7 @@ ALLOW: Final = "VPNWS_ALLOW"
 BRIDGE: Final = "VPNWS_BRIDGE"
 ENDPOINT: Final = "VPNWS_ENDPOINT"
 """What a location is: the control location if it says so, else where stations join."""
-KNOWN: Final = (NETWORK, ROLE, ALLOW, BRIDGE, ENDPOINT)
+KNOWN: Final = (NETWORK, ROLE, ALLOW, BRIDGE, ENDPOINT, *CLIENT_VARS)
 _USER: Final = "REMOTE_USER"
 """Who a station is. A misspelt one would let it in as nobody, whose MACs are not protected."""
 _READ: Final = (*KNOWN, _USER)

@@ -1,0 +1,174 @@
+"""The leases of one process's stations: who has which, kept true to who is here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from vpnws.control.events import Event
+from vpnws.errors import LeaseError
+from vpnws.lease.answer import Holder, Lease, Refusal
+from vpnws.lease.who import Who
+from vpnws.server.once import Once
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from vpnws.lease.answer import Answer
+    from vpnws.lease.pool import Address
+    from vpnws.server.journal import Journal
+    from vpnws.server.lease_setup import OpenLeases
+    from vpnws.server.loop import Loop
+    from vpnws.server.port.link import Link
+    from vpnws.switch.port import AccessPort
+
+LOOK_EVERY_S: Final = 1.0
+"""A process sees this often whether the file of leases is still there, and whether it says what is
+true of its own ports."""
+MAX_RESTORED: Final = 100
+"""Leases that are written at once into a file that was lost; the others follow with the next
+looks."""
+
+
+class StationLeases:
+    """The leases of the stations of one process."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        opened: OpenLeases,
+        slot: int,
+        links: Mapping[int, Link],
+        journal: Journal,
+    ) -> None:
+        """`links` are the stations' by their ports' ids, as they come and go."""
+        self._table, self.leases, self.now_s = opened
+        self._slot = slot
+        self._links = links
+        self._journal = journal
+        self._held: dict[int, dict[tuple[int, bytes], tuple[str, Who, Lease]]] = {}
+        """By the port's id, version of IP and MAC."""
+        self._lost: list[int] = []
+        """Ports whose leases are to be written again."""
+        self._is_behind = True
+        """Whether the table may have leases of ports of this process that have gone."""
+        self._refused = Once(loop, self._tell_refusal)
+        self._ticker = loop.every(LOOK_EVERY_S, self._look)
+        self._look()
+
+    def holder_of(self, port: AccessPort) -> Holder:
+        """Return what `port` is as a holder of leases."""
+        return Holder(self._slot, port.id, port.station_limit)
+
+    def lease(
+        self, link: Link, mac: bytes, version: int = 4, wanted: Address | None = None
+    ) -> Answer:
+        """Give the host `mac` at a station's port an address: see `Leases.lease`."""
+        who, network, holder = who_at(link, mac), link.session.network, self.holder_of(link.port)
+        answer = self.leases.lease(
+            network, who, holder, self.now_s(), version=version, wanted=wanted
+        )
+        return self._keep(link, who, answer)
+
+    def renew(self, link: Link, mac: bytes, address: Address) -> Answer:
+        """Give the host `mac` at a station's port just this `address`: see `Leases.renew`.
+
+        That it cannot have it is not told to the operator: hosts ask for what they had elsewhere.
+        """
+        who, network, holder = who_at(link, mac), link.session.network, self.holder_of(link.port)
+        answer = self.leases.renew(network, who, holder, self.now_s(), address)
+        return self._keep(link, who, answer) if isinstance(answer, Lease) else answer
+
+    def release(self, link: Link, mac: bytes, address: Address) -> None:
+        """Free an address that the host `mac` at a station's port gives up."""
+        who = who_at(link, mac)
+        held = self._held.get(link.port.id, {})
+        try:
+            row = self.leases.release(link.session.network, address, who.key())
+        except LeaseError as error:
+            self._refused.note(str(error))
+            return
+        if row is not None:
+            held.pop((address.version, row.mac), None)
+
+    def of(self, port: AccessPort) -> list[Lease]:
+        """Return what a port holds."""
+        return [lease for _, _, lease in self._held.get(port.id, {}).values()]
+
+    def left(self, link: Link) -> None:
+        """Note that a station's port has gone."""
+        if self._held.pop(link.port.id, None) is None:
+            return
+        try:
+            self.leases.leave(self.holder_of(link.port), self.now_s())
+        except LeaseError as error:
+            self._is_behind = True
+            self._refused.note(str(error))
+
+    def leave_all(self) -> None:
+        """Note that this process ends, with all of its ports: in one change, which is quick."""
+        try:
+            self.leases.abandon(self._slot, self.now_s())
+        except LeaseError as error:
+            self._refused.note(str(error))
+        self._held.clear()
+        self._table.close()
+
+    def forget(self, network: str, address: Address) -> None:
+        """Note that an operator has freed an address."""
+        for held in self._held.values():
+            for place, (name, _, lease) in list(held.items()):
+                if (name, lease.address) == (network, address):
+                    del held[place]
+
+    def _keep(self, link: Link, who: Who, answer: Answer) -> Answer:
+        if isinstance(answer, Refusal):
+            self._refused.note(answer.sentence)
+            return answer
+        held = self._held.setdefault(link.port.id, {})
+        place = (answer.address.version, who.mac)
+        held.pop(place, None)
+        held[place] = (link.session.network, who, answer)
+        same = [other for other in held if other[0] == place[0]]
+        for other in same[: max(0, len(same) - link.port.station_limit)]:
+            del held[other]
+        return answer
+
+    def _look(self) -> None:
+        try:
+            if not self._table.see_that_it_is_there():
+                # This opens it. What is not in there any more is written again.
+                self.leases.held_by(Holder(self._slot, 0))
+                self._lost = list(self._held)
+            if self._is_behind:
+                self._catch_up()
+            self._restore()
+        except LeaseError as error:
+            self._refused.note(str(error))
+
+    def _catch_up(self) -> None:
+        """Note which ports of this process have gone that the table has. Raises LeaseError."""
+        now_s = self.now_s()
+        if not self._links:
+            self.leases.abandon(self._slot, now_s)
+        for port in {row.port for row in self._table.held(self._slot)} - set(self._links):
+            self.leases.leave(Holder(self._slot, port), now_s)
+        self._is_behind = False
+
+    def _restore(self) -> None:
+        for port in self._lost[:MAX_RESTORED]:
+            link = self._links.get(port)
+            if link is not None:
+                for network, who, lease in self._held.get(port, {}).values():
+                    holder = self.holder_of(link.port)
+                    self.leases.renew(network, who, holder, self.now_s(), lease.address)
+        del self._lost[:MAX_RESTORED]
+
+    def _tell_refusal(self, sentence: str, count: int) -> None:
+        again = f" ({count} times)" if count > 1 else ""
+        self._journal.note(Event.NO_ADDRESS, f"{sentence}{again}", reason=sentence, count=count)
+
+
+def who_at(link: Link, mac: bytes) -> Who:
+    """Return who the host `mac` at a station's port is to the leases."""
+    identity = link.session.identity
+    return Who(identity.remote_user, identity.dn, mac)
