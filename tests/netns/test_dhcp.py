@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,8 +22,6 @@ from tests.support.vpn import TAP
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.netns import Namespace
 
 pytestmark = pytest.mark.netns
@@ -116,6 +115,37 @@ def test_a_lease_is_renewed_and_given_up_and_the_switch_hears_it(here: Path) -> 
             asking.process.send_signal(signal.SIGUSR2)
             wait_for(lambda: not has_address(), 5, "the address to be given up")
             wait_for(lambda: leased not in who(site), 5, "the switch to forget it")
+
+
+def test_the_client_asks_itself_keeps_its_lease_and_gives_it_up(here: Path) -> None:
+    """With and without offload: a checksum that is left to hardware comes in both ways."""
+    with RouterSite(2) as site:
+        site.wait_for_uplink()
+        with PageService(site.lan.server, "dnsmasq", here) as server:
+            stations = site.lan.stations
+            before = [station.ip("route show default") for station in stations]
+            resolvers = Path("/etc/resolv.conf").read_bytes()
+            clients = [
+                site.client(station, HTTP, "--dhcp", *options)
+                for station, options in zip(stations, ((), ("--no-offload",)), strict=True)
+            ]
+            for client in clients:
+                client.wait_for_log("has the address 10.8.0.", within_s=LEASES_S)
+            assert all(addressed(station) for station in stations)
+            for station in stations:
+                station.run(f"ping -c 1 -W 2 {BRIDGE_ADDRESS}")
+            # dnsmasq tells a router and a name server, and neither counts.
+            assert [station.ip("route show default") for station in stations] == before
+            assert Path("/etc/resolv.conf").read_bytes() == resolvers
+            site.uwsgi.process.send_signal(signal.SIGHUP)
+            for client in clients:
+                client.wait_until_connected(2)
+            wait_for(lambda: server.log_text().count("DHCPACK") == 4, 10, "both to renew at once")
+            assert [client.log_text().count("has the address") for client in clients] == [1, 1]
+            for client in clients:
+                client.end_by(signal.SIGTERM)
+            wait_for(lambda: server.log_text().count("DHCPRELEASE") == 2, 10, "the releases")
+            assert all("no longer has" not in client.log_text() for client in clients)
 
 
 def hears_arp_and_nd(site: RouterSite, mac: str, leased: str) -> None:

@@ -42,6 +42,13 @@ def test_two_arguments_are_enough() -> None:
     assert settings.offload
 
 
+def test_dhcp_is_for_a_device_with_an_address_of_its_own() -> None:
+    assert settings_of("--dhcp", "tap0", URL).network.dhcp
+    assert not settings_of("tap0", URL).network.dhcp
+    with pytest.raises(ConfigError, match="a DHCP client on the bridge br0 itself"):
+        settings_of("--dhcp", "--bridge", "br0", "tap0", URL)
+
+
 def test_every_option_arrives() -> None:
     settings = settings_of(
         *("--address", "10.8.0.2/24", "--address", "FD00::2/64", "--mac", "02-00-00-00-00-0A"),

@@ -47,6 +47,8 @@ class ServerUrl:
 class NetworkSettings:
     """What the station changes in this machine's network, beside the device's addresses."""
 
+    dhcp: bool = False
+    """Whether an address is asked for by DHCP."""
     routes: tuple[tuple[str, str], ...] = ()
     """Networks behind the VPN, each with its gateway; empty for one that is in the VPN itself."""
     default_route: bool = False

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import random
 from typing import TYPE_CHECKING
 
+from vpnws.client.dhcp.follower import Dhcp
+from vpnws.client.dhcp.own import OwnClient
+from vpnws.client.dhcp.packets import PacketSocket
 from vpnws.client.janitor.start import start
 from vpnws.client.life import Follower, Followers
 from vpnws.client.system.network import Network
@@ -27,8 +32,27 @@ def make_followers(
 
     Whatever needs privileges is done here: afterwards the program gives them up. Raises VpnwsError.
     """
+    packets = PacketSocket(tap.name) if settings.network.dhcp else None
     network = _make_network(settings, tap, waiter)
-    return Followers((network,))
+    followers: list[Follower] = [network]
+    if packets is not None:
+        followers.append(_make_dhcp(settings, packets, waiter, network))
+    return Followers(followers)
+
+
+def _make_dhcp(
+    settings: ClientSettings, packets: PacketSocket, waiter: Waiter, network: Network
+) -> Dhcp:
+    """Return what asks for an address, and has it given to the device."""
+    host_name = os.uname().nodename
+    # Jitter must differ between stations; it need not be secret.
+    return Dhcp(
+        lambda changed: OwnClient(packets, waiter, random.random, host_name, changed),
+        waiter,
+        network.apply,
+        wants_routes=settings.network.default_route,
+        wants_dns=bool(settings.network.dns),
+    )
 
 
 def _make_network(settings: ClientSettings, tap: Tap, waiter: Waiter) -> Network:

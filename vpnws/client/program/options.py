@@ -28,6 +28,11 @@ def read(options: argparse.Namespace) -> ClientSettings:
             "--address and --bridge exclude each other: a port of a bridge has no address; give the"
             f" bridge the address (ip address add {options.address[0]} dev {options.bridge})"
         )
+    if options.bridge is not None and options.dhcp:
+        raise ConfigError(
+            "--dhcp and --bridge exclude each other: a port of a bridge has no address; run a DHCP"
+            f" client on the bridge {options.bridge} itself"
+        )
     url = parse_url(options.url)
     tls = read_tls(options, url)
     login = read_login(options.user, options.password_file, url)

@@ -24,6 +24,12 @@ def add(group: argparse._ArgumentGroup) -> None:
         help="give it this IPv4 or IPv6 address, such as 10.8.0.2/24; may be repeated",
     )
     group.add_argument(
+        "--dhcp",
+        action="store_true",
+        help="ask for an IPv4 address by DHCP, and keep its lease; routes that a DHCP server tells"
+        " count only with --default-route, its name servers only with --dns",
+    )
+    group.add_argument(
         "--route",
         metavar="CIDR[ via GATEWAY]",
         action="append",
@@ -50,7 +56,9 @@ def read_address(text: str) -> str:
 
 def read(options: argparse.Namespace) -> NetworkSettings:
     """Return what the options of this subject say. Raises ConfigError."""
-    return NetworkSettings(routes=tuple(_read_route(text) for text in options.route))
+    return NetworkSettings(
+        dhcp=options.dhcp, routes=tuple(_read_route(text) for text in options.route)
+    )
 
 
 def _read_route(text: str) -> tuple[str, str]:
