@@ -5,13 +5,15 @@
 set -eu
 
 tools='build-essential python3-dev python3-venv libssl-dev libcrypt-dev iproute2'
+guest=''
 case "${1:-all}" in
     run) ;;
     demo) tools="$tools nginx-light iperf3 iputils-ping openssl" ;;
     *)
         tools="$tools nginx-light apache2 haproxy caddy iperf3 tcpdump iputils-ping openssl git"
         tools="$tools dnsmasq-base nftables iptables busybox systemd openvpn tinc strace curl procps"
-        tools="$tools tshark prometheus zsh fish chromium mandoc"
+        tools="$tools tshark prometheus zsh fish chromium mandoc qemu-system-x86"
+        guest=/var/cache/vpnws-tests/guest
         ;;
 esac
 command -v apt-get >/dev/null || exit 0
@@ -24,10 +26,13 @@ missing=''
 for tool in $tools; do
     is_installed "$tool" || missing="$missing $tool"
 done
-[ -n "$missing" ] || exit 0
+# The kernel of a virtual machine: Debian's for clouds, unpacked and not installed.
+[ -z "$guest" ] || [ ! -e "$guest/vmlinuz" ] || guest=''
+[ "$(dpkg --print-architecture)" = amd64 ] || guest=''
+[ -n "$missing$guest" ] || exit 0
 
 if [ "$(id -u)" != 0 ]; then
-    echo "install-tools: not root, so go on without:$missing" >&2
+    echo "install-tools: not root, so go on without:$missing${guest:+ a kernel for virtual machines}" >&2
     echo "install-tools: should something fail for want of them, apt-get install them" >&2
     exit 0
 fi
@@ -64,6 +69,22 @@ for tool in $missing; do
     echo "install-tools: $tool"
     quietly apt-get -q -y --no-install-recommends install "$tool"
 done
+
+if [ -n "$guest" ]; then
+    kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: *//p' | head -n 1)
+    echo "install-tools: $kernel, for a virtual machine"
+    unpacked=$(mktemp -d)
+    cd "$unpacked"
+    quietly apt-get -q -o APT::Sandbox::User=root download "$kernel"
+    quietly dpkg-deb -x "$kernel"_*.deb .
+    mkdir -p "$guest"
+    find . -name '*.ko' \( -path '*/drivers/virtio/*' -o -name virtio_net.ko -o -name '*failover.ko' \) \
+        -exec cp {} "$guest" \;
+    # Last, because it says that all is there.
+    cp boot/vmlinuz-* "$guest/vmlinuz"
+    cd /
+    rm -rf "$unpacked"
+fi
 
 # A policy of the machine's own may have let nginx start: end that one, and no other.
 nginx_now=$(cat /run/nginx.pid 2>/dev/null || true)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import sys
@@ -19,10 +20,12 @@ from tests.support.transfer import UDP_SEGMENT
 from tests.support.uwsgi import REPOSITORY
 from vpnws.errors import TapBusyError, TapError
 from vpnws.tap.contract import READ_BYTES
+from vpnws.tap.inherited import open_inherited
 from vpnws.tap.linux import open_tap
 from vpnws.tap.pytun_device import PytunDevice
 from vpnws.tap.rtnetlink import LinkEvents
 from vpnws.tap.tun_device import open_own
+from vpnws.tap.tun_numbers import IFF_MULTI_QUEUE, IFF_NO_PI, IFF_TAP, IFF_TUN, IFF_VNET_HDR
 from vpnws.wire.offload import GSO_UDP_L4, NEEDS_CSUM, VNET, is_sound
 from vpnws.wire.records import NOTHING_TO_DO, VNET_BYTES
 
@@ -31,9 +34,6 @@ if TYPE_CHECKING:
 
     from vpnws.tap.contract import Tap
     from vpnws.tap.linux_tap import LinuxTap
-    from vpnws.tap.tun_device import TunDevice
-
-    Opener = Callable[[str, int], TunDevice]
 
 pytestmark = pytest.mark.netns
 
@@ -95,9 +95,9 @@ def ipv4_read(tap: Tap) -> list[tuple[bytes, bytes]]:
 class LinuxDevice:
     """A TAP of the kernel in a namespace that is silent, and a packet socket on it."""
 
-    def __init__(self, namespace: Namespace, has_vnet: bool, tun: Opener) -> None:
+    def __init__(self, namespace: Namespace, opener: Callable[[], LinuxTap]) -> None:
         self._namespace = namespace
-        self.tap = namespace.call(lambda: open_tap(NAME, offload=has_vnet, tun=tun))
+        self.tap = namespace.call(opener)
         self.call(self.tap.up)
         self._socket = namespace.call(
             lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
@@ -123,6 +123,9 @@ class LinuxDevice:
         # The socket would say so at its next call.
         self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
+    def up(self) -> None:
+        self.call(self.tap.up)
+
     def delete(self) -> None:
         self._namespace.ip(f"link delete {NAME}")
 
@@ -131,21 +134,75 @@ class LinuxDevice:
         self.tap.close()
 
 
+def by_own(has_vnet: bool) -> LinuxTap:
+    return open_tap(NAME, offload=has_vnet, tun=open_own)
+
+
+def by_pytun(has_vnet: bool) -> LinuxTap:
+    return open_tap(NAME, offload=has_vnet, tun=PytunDevice)
+
+
+def by_inheritance(has_vnet: bool) -> LinuxTap:
+    """Take over what another program has opened, as far as the kernel can tell."""
+    return open_inherited(opened_fd(IFF_TAP | IFF_NO_PI | (IFF_VNET_HDR if has_vnet else 0)))
+
+
+def opened_fd(flags: int, name: str = NAME) -> int:
+    fd = os.dup((device := open_own(name, flags)).fileno())
+    device.close()
+    return fd
+
+
 class TestContract(TapContract):
-    @pytest.fixture(params=[open_own, PytunDevice], ids=["own", "pytun"])
+    @pytest.fixture(params=[by_own, by_pytun, by_inheritance], ids=["own", "pytun", "inherited"])
     def make_device(
         self, request: pytest.FixtureRequest, namespace: Namespace
     ) -> Iterator[Callable[[bool], LinuxDevice]]:
         made: list[LinuxDevice] = []
 
         def make(has_vnet: bool) -> LinuxDevice:
-            made.append(LinuxDevice(namespace, has_vnet, request.param))
+            made.append(LinuxDevice(namespace, partial(request.param, has_vnet)))
             return made[-1]
 
         namespace.run(NO_IPV6)
         yield make
         for device in made:
             device.close()
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (IFF_TUN | IFF_NO_PI, "is the TUN device tap7, which carries no Ethernet frames"),
+        (IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE, "is one of several queues of tap7"),
+    ],
+)
+def test_an_inherited_device_of_another_kind_is_refused(
+    namespace: Namespace, flags: int, sentence: str
+) -> None:
+    fd = namespace.call(partial(opened_fd, flags))
+    with pytest.raises(TapError, match=f"fd:{fd} {sentence}"):
+        namespace.call(partial(open_inherited, fd))
+    os.close(fd)
+
+
+def test_an_inherited_descriptor_without_a_device_says_so(namespace: Namespace) -> None:
+    fd = namespace.call(partial(opened_fd, IFF_TAP | IFF_NO_PI))
+    namespace.ip(f"link delete {NAME}")
+    with pytest.raises(TapError, match=f"fd:{fd} has no device"):
+        namespace.call(partial(open_inherited, fd))
+    os.close(fd)
+
+
+def test_an_inherited_device_of_another_namespace_is_not_taken_for_one_here(
+    namespace: Namespace,
+) -> None:
+    with Namespace("other") as other:
+        fd = other.call(partial(opened_fd, IFF_TAP | IFF_NO_PI))
+        namespace.ip(f"tuntap add {NAME} mode tap")
+        with closing(namespace.call(partial(open_inherited, fd))) as tap:
+            state = namespace.call(tap.state)
+            assert (state.name, state.is_here) == (NAME, False)
 
 
 def test_with_offload_datagrams_of_one_call_come_in_one_frame(namespace: Namespace) -> None:

@@ -13,6 +13,7 @@ from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Sequence
 
     from websockets.sync.server import ServerConnection
 
@@ -37,8 +38,11 @@ class ProgramBed(Assembly):
 
     def start(self, *arguments: str, prefix: str = "") -> Client:
         """Start a client with exactly these arguments, behind the command `prefix`."""
-        client = Client(self.namespace, *arguments, wrapper=prefix.split())
-        return self.parts.enter_context(client)
+        return self.start_behind(prefix.split(), *arguments)
+
+    def start_behind(self, wrapper: Sequence[str], *arguments: str) -> Client:
+        """Start a client behind a command that runs it in the end."""
+        return self.parts.enter_context(Client(self.namespace, *arguments, wrapper=wrapper))
 
     def connect(self, *options: str) -> Client:
         """Start a client against the server, and wait until it is connected."""

@@ -15,23 +15,23 @@ def require(*tools: str) -> None:
     """Require these commands; `tests/install-tools.sh` installs all but Python's own."""
     missing = [tool for tool in tools if tool_path(tool) is None]
     if missing:
-        _lacking(f"not installed: {', '.join(missing)} (run tests/install-tools.sh)")
+        lacking(f"not installed: {', '.join(missing)} (run tests/install-tools.sh)")
 
 
 def require_root() -> None:
     """Require root, which namespaces and TAP devices need."""
     if os.geteuid() != 0:
-        _lacking("needs root (network namespaces, TAP devices)")
+        lacking("needs root (network namespaces, TAP devices)")
 
 
 def require_tap() -> None:
     """Require root and the kernel's TAP driver."""
     require_root()
     if not Path("/dev/net/tun").exists():
-        _lacking("needs /dev/net/tun (modprobe tun)")
+        lacking("needs /dev/net/tun (modprobe tun)")
 
 
-def _lacking(reason: str) -> NoReturn:
+def lacking(reason: str) -> NoReturn:
     # A test that CI skips is a test that nobody runs.
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI lacks what the test needs: {reason}", pytrace=False)

@@ -1,6 +1,6 @@
 """What must be true of every TAP (vpnws/tap/contract.py), whatever it is made of.
 
-A test module inherits from `TapContract` and gives it the fixture `make_device`.
+A test module inherits from `FrameContract` or `TapContract`, and gives it its fixture.
 """
 
 from __future__ import annotations
@@ -63,6 +63,9 @@ class Device(Protocol):
     def down(self) -> None:
         """Take the device down."""
 
+    def up(self) -> None:
+        """Bring it up again."""
+
     def delete(self) -> None:
         """Delete the device, which is open."""
 
@@ -83,14 +86,8 @@ def read_whole(tap: Tap) -> tuple[bytes, bytes]:
     return data[:at], data[at:]
 
 
-class TapContract:
-    """The tests; `make_device(has_vnet)` is the fixture that they need."""
-
-    @pytest.fixture(params=[False, True], ids=["plain", "vnet"])
-    def device(
-        self, request: pytest.FixtureRequest, make_device: Callable[[bool], Device]
-    ) -> Device:
-        return make_device(request.param)
+class FrameContract:
+    """The tests of every device; the fixture `device` is one that is up."""
 
     def test_frames_of_the_host_are_read_whole_and_in_order(self, device: Device) -> None:
         for frame in FRAMES:
@@ -124,6 +121,44 @@ class TapContract:
         device.tap.write(FRAMES[1])
         assert [device.receive(), device.receive()] == FRAMES[:2]
 
+    def test_a_frame_without_a_header_is_refused(self, device: Device) -> None:
+        with pytest.raises(OSError, match="Invalid argument"):
+            device.tap.write(FRAMES[0][:13])
+        device.tap.write(FRAMES[1])
+        assert device.receive() == FRAMES[1]
+
+    def test_a_device_that_is_down_loses_frames_only(self, device: Device) -> None:
+        device.down()
+        with pytest.raises(OSError, match=os.strerror(errno.EIO)) as caught:
+            device.tap.write(FRAMES[0])
+        assert caught.value.errno in FRAME_ERRORS
+        with pytest.raises(BlockingIOError):
+            device.tap.read()
+        device.up()
+        device.tap.write(FRAMES[1])
+        assert device.receive() == FRAMES[1]
+        device.send(FRAMES[2])
+        assert read_whole(device.tap)[1] == FRAMES[2]
+
+    def test_a_closed_device_keeps_no_descriptor(self, device: Device) -> None:
+        device.tap.close()
+        device.tap.close()
+        assert device.tap.fd == -1
+        with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+            device.tap.read()
+        with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+            device.tap.write(FRAMES[0])
+
+
+class TapContract(FrameContract):
+    """Those of a network device too; `make_device(has_vnet)` is the fixture that they need."""
+
+    @pytest.fixture(params=[False, True], ids=["plain", "vnet"])
+    def device(
+        self, request: pytest.FixtureRequest, make_device: Callable[[bool], Device]
+    ) -> Device:
+        return make_device(request.param)
+
     def test_a_written_record_reaches_the_host(self, make_device: Callable[[bool], Device]) -> None:
         device = make_device(True)
         device.tap.write_record(memoryview(NOTHING_TO_DO + FRAMES[0]))
@@ -148,25 +183,6 @@ class TapContract:
         assert caught.value.errno in FRAME_ERRORS
         device.tap.write(FRAMES[1])
         assert device.receive() == FRAMES[1]
-
-    def test_a_frame_without_a_header_is_refused(self, device: Device) -> None:
-        with pytest.raises(OSError, match="Invalid argument"):
-            device.tap.write(FRAMES[0][:13])
-        device.tap.write(FRAMES[1])
-        assert device.receive() == FRAMES[1]
-
-    def test_a_device_that_is_down_loses_frames_only(self, device: Device) -> None:
-        device.down()
-        with pytest.raises(OSError, match=os.strerror(errno.EIO)) as caught:
-            device.tap.write(FRAMES[0])
-        assert caught.value.errno in FRAME_ERRORS
-        with pytest.raises(BlockingIOError):
-            device.tap.read()
-        device.call(device.tap.up)
-        device.tap.write(FRAMES[1])
-        assert device.receive() == FRAMES[1]
-        device.send(FRAMES[2])
-        assert read_whole(device.tap)[1] == FRAMES[2]
 
     def test_a_deleted_device_says_so(self, device: Device) -> None:
         device.delete()
@@ -220,12 +236,3 @@ class TapContract:
         device.delete()
         with pytest.raises(TapError, match="the TAP device tap7 was deleted"):
             device.call(device.tap.state)
-
-    def test_a_closed_device_keeps_no_descriptor(self, device: Device) -> None:
-        device.tap.close()
-        device.tap.close()
-        assert device.tap.fd == -1
-        with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
-            device.tap.read()
-        with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
-            device.tap.write(FRAMES[0])

@@ -23,6 +23,7 @@ ONE_PLACE = {
     "gevent": {"vpnws.server.gevent_loop"},
     "pytun": {"vpnws.tap.pytun_device"},
     "fcntl": {
+        "vpnws.tap.bsd",
         "vpnws.tap.tun_device",
         "vpnws.tap.linux",
         "vpnws.tap.linux_tap",

@@ -34,6 +34,7 @@ class MemoryDevice:
         self.tap.up()
         self.send = self.tap.host_send
         self.down = self.tap.host_down
+        self.up = self.tap.up
         self.delete = self.tap.host_delete
 
     def call(self, function: Callable[[], T]) -> T:

@@ -69,6 +69,7 @@ class ClientSettings:
     """The settings of one run; the command line or a test makes them."""
 
     tap_name: str
+    """What names the device: see vpnws.tap.opener."""
     url: ServerUrl
     login: tuple[str, str] | None = field(default=None, repr=False)
     """User and password for HTTP's Basic scheme."""
@@ -81,6 +82,8 @@ class ClientSettings:
     network: NetworkSettings = NetworkSettings()
     mac: bytes | None = None
     mtu_bytes: int = DEFAULT_MTU_BYTES
+    persist: bool = False
+    """Whether the device stays when the program ends."""
     offload: bool = True
     """Whether the client offers vpnws.offload.1 to the server."""
     once: bool = False

@@ -18,8 +18,8 @@ READ_BYTES: Final = VNET_BYTES + MAX_FRAME_BYTES
 FRAME_ERRORS: Final = (errno.EIO, errno.EINVAL, errno.ENOBUFS, errno.ENOMEM)
 """A write that fails with one of these loses only its frame: the device is down (EIO), or refuses
 this frame. The next write may succeed."""
-DELETED_ERROR: Final = errno.EBADFD
-"""Reads and writes fail with this once the device has been deleted."""
+DELETED_ERROR: Final[int] = getattr(errno, "EBADFD", errno.ENXIO)
+"""Reads and writes fail with this once the device has been deleted; only Linux has EBADFD."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,8 @@ class DeviceEvents(Protocol):
 class Tap(Protocol):
     """An open TAP device: one end of an Ethernet link whose other end is the machine's kernel.
 
+    The other end may be something else, such as a virtual machine: see `is_interface`.
+
     Each read and each write is one whole frame, and neither ever waits. If `has_vnet`, a virtio
     header (virtio 1.2, 5.1.6; 10 bytes, little-endian) precedes each frame.
     """
@@ -76,6 +78,10 @@ class Tap(Protocol):
     @property
     def has_vnet(self) -> bool:
         """Whether a virtio header precedes each frame (Linux: IFF_VNET_HDR)."""
+
+    @property
+    def is_interface(self) -> bool:
+        """Whether this machine has a network interface of it, for addresses, routes, a bridge."""
 
     def state(self) -> DeviceState:
         """Return how the device is now. Raises TapError if it is gone."""

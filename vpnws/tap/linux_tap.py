@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from vpnws.tap import netdevice
 from vpnws.tap.contract import READ_BYTES, DeviceState
@@ -22,14 +22,18 @@ if TYPE_CHECKING:
 class LinuxTap:
     """An open TAP device of Linux (see the contract), without packet information (IFF_NO_PI)."""
 
+    is_interface: Final = True
+
     def __init__(self, device: TunDevice, *, has_vnet: bool = False) -> None:
         self._device = device
         self.fd: int = device.fileno()
         self.name: str = device.name
         self.has_vnet = has_vnet
         """Whether a virtio header precedes each frame at the descriptor (IFF_VNET_HDR)."""
-        device_here = netdevice.ask(self.name)
-        self._index = device_here.index if device_here is not None else 0
+        here = netdevice.ask(self.name)
+        # An inherited one may be in another namespace, and another one of its name here.
+        is_ours = here is not None and here.mac == netdevice.ask_tap(self.fd)[1]
+        self._index = here.index if here is not None and is_ours else 0
         os.set_blocking(self.fd, False)
         os.set_inheritable(self.fd, False)
 

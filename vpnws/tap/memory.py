@@ -63,6 +63,8 @@ class MemoryEvents:
 class MemoryTap:
     """A Tap. Its methods named `host_...` play the machine's kernel and programs."""
 
+    is_interface: Final = True
+
     def __init__(
         self,
         name: str = "tap0",

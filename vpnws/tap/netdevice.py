@@ -65,6 +65,12 @@ def ask_tap(fd: int) -> tuple[str, bytes]:
     return name_in(name), mac[_MAC]
 
 
+def ask_flags(fd: int) -> tuple[str, int]:
+    """Return name and flags (linux/if_tun.h) of the device that `fd` has open. Raises OSError."""
+    answer = fcntl.ioctl(fd, TUNGETIFF, _request(""))
+    return name_in(answer), int(_FLAGS.unpack_from(answer, _NAME_BYTES)[0])
+
+
 def name_in(request: bytes) -> str:
     """Return the device that a struct ifreq names."""
     return request[:_NAME_BYTES].partition(b"\0")[0].decode(errors="replace")

@@ -61,6 +61,9 @@ class DeviceWatch:
             log.info("%s is back in the network namespace of the client", now.name)
         if now.mtu_bytes != before.mtu_bytes:
             log.info("the MTU of %s is %d now: frames up to that pass", now.name, now.mtu_bytes)
+        if not self._tap.is_interface:
+            # The device itself says who has come and gone.
+            return
         if now.is_up and not before.is_up:
             log.info("%s is up", now.name)
         elif before.is_up and not now.is_up:

@@ -22,8 +22,6 @@ from vpnws.client.system import interface
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import VpnwsError
 from vpnws.https import tls
-from vpnws.tap.linux import exists
-from vpnws.tap.rtnetlink import open_events
 
 if TYPE_CHECKING:
     import ssl
@@ -81,17 +79,18 @@ def _run_device(
     settings: ClientSettings, context: ssl.SSLContext | None, waiter: Waiter
 ) -> NoReturn:
     """Keep the device open for as long as the station lives. Raises Stopped, VpnwsError."""
-    # One that was there before may have the MAC that somebody gave it.
-    is_new = not exists(settings.tap_name)
-    with (
-        closing(interface.open_device(settings)) as tap,
-        closing(open_events()) as events,
-    ):
-        interface.set_up(tap, settings, is_new=is_new)
+    with closing(interface.open_device(settings)) as device:
+        # One that was there before may have the MAC that somebody gave it.
+        interface.set_up(device.tap, settings, is_new=device.is_new)
+        if settings.persist:
+            device.keep()
+            name = device.tap.name
+            log.info("%s stays when the client ends: ip link delete %s removes it", name, name)
         counters = Counters()
-        follower = make_followers(settings, tap, waiter, counters)
+        follower = make_followers(settings, device.tap, waiter, counters)
         # Jitter must differ between stations; it need not be secret.
-        station = Station(settings, context, tap, events, waiter, random.random, follower, counters)
+        given = (device.tap, device.events, waiter, random.random, follower, counters)
+        station = Station(settings, context, *given)
         with telling_the_end(follower):
             _run_station(station, waiter)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vpnws.client.connect.url import parse_url
 from vpnws.client.program.login import read_login
-from vpnws.client.program.options_device import read_bridge, read_mac, read_mtu
+from vpnws.client.program.options_device import check_device, read_bridge, read_mac, read_mtu
 from vpnws.client.program.options_login import read_header
 from vpnws.client.program.options_network import read as read_network
 from vpnws.client.program.options_network import read_address
@@ -23,6 +23,7 @@ def read(options: argparse.Namespace) -> ClientSettings:
     _check_text(options)
     if "://" in options.tap:
         raise ConfigError("the name of the TAP device comes first, then the URL")
+    check_device(options)
     if options.bridge is not None and options.address:
         raise ConfigError(
             "--address and --bridge exclude each other: a port of a bridge has no address; give the"
@@ -50,6 +51,7 @@ def read(options: argparse.Namespace) -> ClientSettings:
         network=read_network(options),
         mac=read_mac(options.mac),
         mtu_bytes=read_mtu(options.mtu),
+        persist=options.persist,
         offload=not options.no_offload,
         once=options.once,
     )

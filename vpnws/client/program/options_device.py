@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from vpnws.client.settings import DEFAULT_MTU_BYTES
 from vpnws.errors import ConfigError
 from vpnws.tap.linux import is_device_name
+from vpnws.tap.opener import Kind, kind_of
 from vpnws.wire.ethernet import is_station_address, parse_mac
 
 if TYPE_CHECKING:
@@ -19,6 +20,18 @@ MIN_MTU_BYTES: Final = 68
 MAX_MTU_BYTES: Final = 65521
 """Together with an Ethernet header, the 65,535 bytes that Linux allows a TAP; a higher `--mtu` is
 refused."""
+_INTERFACE: Final = ("address", "dhcp", "route", "default_route", "dns", "broadcast", "bridge")
+_CANNOT: Final = {
+    Kind.GUEST: (
+        (*_INTERFACE, "persist"),
+        "this machine has no network interface of it, so do it in the guest",
+    ),
+    Kind.BSD: (
+        _INTERFACE,
+        "the client does it by iproute2, which only Linux has; use ifconfig and route",
+    ),
+}
+"""The options that a device has no use for, by its kind, and what to do instead."""
 
 
 def add(group: argparse._ArgumentGroup) -> None:
@@ -40,6 +53,26 @@ def add(group: argparse._ArgumentGroup) -> None:
         help="put it into the bridge BR of this machine, and ask the server to accept the machines"
         " behind BR too: only VPNWS_BRIDGE=on in the web server allows it",
     )
+    group.add_argument(
+        "--persist",
+        action="store_true",
+        help="leave the device there when the program ends, as `ip tuntap add` makes it",
+    )
+
+
+def check_device(options: argparse.Namespace) -> None:
+    """Refuse what the device of these options cannot do, and what can be no device.
+
+    Raises ConfigError.
+    """
+    kind = kind_of(options.tap)
+    if kind not in _CANNOT:
+        return
+    names, sentence = _CANNOT[kind]
+    for name in names:
+        if getattr(options, name, None):
+            option = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"{option} cannot be done with {options.tap}: {sentence}")
 
 
 def read_bridge(text: str | None) -> str:

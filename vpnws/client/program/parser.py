@@ -76,7 +76,11 @@ def make_parser() -> Parser:
     )
     # A file of --config may give both; `config_file.parse` sees to it that they are there.
     parser.add_argument(
-        "tap", metavar="TAP", nargs="?", help="name of the device, such as tap0 or vpn%%d"
+        "tap",
+        metavar="TAP",
+        nargs="?",
+        help="name of the device, such as tap0 or vpn%%d; or fd:N, a TAP that the parent process"
+        " has opened; /dev/tapN on FreeBSD and macOS; qemu:PATH, where a virtual machine connects",
     )
     parser.add_argument(
         "url",

@@ -6,7 +6,7 @@ import dataclasses
 import gc
 import ipaddress
 import logging
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from vpnws.client.carry.counters import Counters
 from vpnws.client.carry.device import drop_stale
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from vpnws.client.settings import ClientSettings
     from vpnws.client.waiting import Waiter
     from vpnws.tap.contract import DeviceEvents, Tap
+
+_NOT_OFFERED: Final = "this kernel completes the frames of %s itself: offload is not offered"
 
 log = logging.getLogger(__name__)
 
@@ -149,5 +151,8 @@ def _supported(settings: ClientSettings, tap: Tap) -> ClientSettings:
     """Return `settings`, without offload if the kernel cannot leave the work to us."""
     if not settings.offload or tap.set_offload(on=True):
         return settings
-    log.warning("this kernel completes the frames of %s itself: offload is not offered", tap.name)
+    if tap.has_vnet:
+        log.warning(
+            "this kernel completes the frames of %s itself: offload is not offered", tap.name
+        )
     return dataclasses.replace(settings, offload=False)

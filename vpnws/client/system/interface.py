@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from vpnws.client.system.mac import MACHINE_ID, default_mac, machine_name
 from vpnws.errors import TapError, TapPermissionError
-from vpnws.tap.linux import exists, open_tap
+from vpnws.tap import opener
+from vpnws.tap.linux import exists
 from vpnws.tap.linux_errors import commands_to_make
+from vpnws.tap.opener import Kind, Opened, kind_of
 from vpnws.wire.ethernet import format_mac
 from vpnws.wire.offload import MAX_SEGMENTS
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
     from vpnws.client.settings import ClientSettings
     from vpnws.tap.contract import Tap
-    from vpnws.tap.linux_tap import LinuxTap
 
 IP_TIMEOUT_S: Final = 5.0
 """The client ends with exit code 5 when `ip` takes longer."""
@@ -35,17 +36,19 @@ log = logging.getLogger(__name__)
 _SEARCH_PATH: Final = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 
-def open_device(settings: ClientSettings) -> LinuxTap:
-    """Open the device that `settings` name, and make it if there is none.
+def open_device(settings: ClientSettings) -> Opened:
+    """Open the device that `settings` name, and make a TAP of Linux if there is none.
 
     Raises TapError; without permission, the sentence also says how root makes it for this user.
     """
     name = settings.tap_name
+    if kind_of(name) is not Kind.NAMED:
+        return opener.open_device(name)
     # The user root that has no CAP_NET_ADMIN is nobody to make a device for.
     user = str(os.geteuid() or "")
     commands = commands_to_make(name, user, exists=exists(name)) if user else ""
     with _or_by_root(commands):
-        return open_tap(name, offload=settings.offload)
+        return opener.open_device(name, offload=settings.offload)
 
 
 @contextmanager
@@ -64,6 +67,9 @@ def set_up(tap: Tap, settings: ClientSettings, *, is_new: bool) -> None:
 
     Raises TapError (TapPermissionError among them) with a sentence that says what to do.
     """
+    if not tap.state().is_here:
+        _refuse_elsewhere(tap, settings)
+        return
     mac = settings.mac
     if mac is None and is_new:
         mac = default_mac(settings, tap.name, machine_name())
@@ -77,6 +83,24 @@ def set_up(tap: Tap, settings: ClientSettings, *, is_new: bool) -> None:
             tap.set_mac(mac)
     with _or_by_root(f"ip link set {tap.name} mtu {settings.mtu_bytes}"):
         tap.set_mtu(settings.mtu_bytes)
+    if tap.is_interface:
+        _set_up_interface(tap, settings)
+
+
+def _refuse_elsewhere(tap: Tap, settings: ClientSettings) -> None:
+    """Raise TapError if `settings` want something of a device in another network namespace.
+
+    Only an inherited one can be there at the start; whoever has put it there sets it up there.
+    """
+    if settings.mac is not None or settings.addresses or settings.bridge:
+        raise TapError(
+            f"{tap.name} is in another network namespace, where the client cannot set it up: leave"
+            " out --mac, --address and --bridge, and do it there (ip -n NAMESPACE ...)"
+        )
+
+
+def _set_up_interface(tap: Tap, settings: ClientSettings) -> None:
+    """Do what needs a network interface of this machine: queue, bridge, up, addresses."""
     if _find_ip() is not None:
         _shorten_queue(tap)
         _bound_segments(tap)
