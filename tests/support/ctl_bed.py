@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tests.fakes.control_server import Canned, items
+from vpnws.control.leases import LeaseView
 from vpnws.control.trace_view import EndView, PathView, StepView, TraceView
 from vpnws.control.views import (
     AddressView,
@@ -68,6 +69,9 @@ STRANGER: Final = PortView(
 )
 TAP: Final = PortView(id="3.1", kind="tap", process="mule", network="lan", device="vpn0")
 PORTS: Final = (ALICE, STRANGER, BOB, BOB_AGAIN, TAP)
+LEASE: Final = LeaseView(
+    network="lan", ip="10.8.0.9", mac=MAC, name="alice", since_s=NOW_S, until_s=NOW_S + 60
+)
 FDB: Final = FdbView(
     network="lan", mac=MAC, kind="learned", port="1.2", process="worker 1", who=ALICE.who
 )
@@ -124,6 +128,7 @@ def canned() -> Canned:
         ),
         fdb=_having(FDB),
         addresses=_having(ADDRESS),
+        leases=_having(LEASE),
         networks=items(NetworkView(name="lan", stations=3, macs=1, macs_limit=9)),
         drops=items(_drop()),
         events=lambda query, _: {"items": () if query.get("after") else EVENTS, "next": "c1"},
@@ -143,6 +148,7 @@ def canned() -> Canned:
         server.answers[f"PATCH ports/{port.id}"] = {"count": 1}
     server.answers |= {
         "POST fdb/flush": {"flushed": 1},
+        "POST leases/release": {"count": 1},
         "POST bans": lambda _, body: _banned(**body),
         "DELETE bans/b1": {"count": 1},
         "POST pins": lambda _, body: PinView(id="p2", **body),
@@ -168,7 +174,7 @@ def _ports(query: dict[str, str], _: object) -> object:
     return items(*found)
 
 
-def _having(view: FdbView | AddressView) -> object:
+def _having(view: FdbView | AddressView | LeaseView) -> object:
     def answer(query: dict[str, str], _: object) -> object:
         fits = all(getattr(view, name, text) == text for name, text in query.items())
         return items(view) if fits else items()

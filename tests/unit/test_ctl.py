@@ -34,7 +34,10 @@ from vpnws.ctl.program.options import ALL
 if TYPE_CHECKING:
     from pathlib import Path
 
-LISTS = ("ports", "fdb", "who", "networks", "drops", "bans", "pins", "limits", "doctor")
+LISTS = (
+    *("ports", "fdb", "who", "leases", "networks", "drops"),
+    *("bans", "pins", "limits", "doctor"),
+)
 LOOKS = ("status", "port alice", "trace alice bob", "events", *LISTS)
 CHANGES = {
     "kick alice": ("POST ports/1.2/kick", {"reason": ""}),
@@ -69,6 +72,7 @@ CHANGES = {
         "POST bans",
         {"dn": "CN=x,O=y", "network": "", "for_s": 3600, "reason": ""},
     ),
+    "release 10.8.0.9": ("POST leases/release", {"network": "lan", "ip": "10.8.0.9"}),
     "unban eve": ("DELETE bans/b1", None),
     "unban b1": ("DELETE bans/b1", None),
     f"pin {MAC}": ("POST pins", {"network": "lan", "mac": MAC, "user": "alice", "dn": ""}),

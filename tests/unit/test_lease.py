@@ -190,7 +190,19 @@ class TestLeases:
         assert leases.release("default", lease.address, host(2).key()) is None
         row = leases.release("default", lease.address, host(1).key())
         assert row is not None
-        assert leases.release("default", lease.address) is None
+        assert leases.release("default", lease.address, host(1).key()) is None
+        given(leases.lease("default", host(2), Holder(0, 2), 0.0))
+
+    def test_an_operator_frees_only_what_no_port_holds(self) -> None:
+        leases = self.make("10.8.0.0/32")
+        lease = given(leases.lease("default", host(1), Holder(0, 1), 0.0))
+        held = leases.free("default", lease.address)
+        assert held is not None
+        assert held.port == 1
+        leases.leave(Holder(0, 1), 0.0)
+        refused(leases.lease("default", host(2), Holder(0, 2), 0.0))
+        assert leases.free("default", lease.address) is not None
+        assert leases.free("default", lease.address) is None
         given(leases.lease("default", host(2), Holder(0, 2), 0.0))
 
     def test_renewals_are_of_one_address_and_no_other(self) -> None:

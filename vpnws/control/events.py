@@ -36,6 +36,7 @@ class Event(StrEnum):
     CAPTURE = "capture"
     NO_ADDRESS = "no_address"
     CLIENT_VAR = "client_var"
+    RELEASE = "release"
     UPLINK_UP = "uplink_up"
     UPLINK_DOWN = "uplink_down"
     UPLINK_CHANGED = "uplink_changed"
@@ -211,6 +212,9 @@ EVENTS: Final[dict[Event, EventKind]] = {
         " used, so it is left out. Each is told at once, and then once in ten minutes with its"
         " count.",
         ("reason", "count"),
+    ),
+    Event.RELEASE: EventKind(
+        "info", "An operator freed a leased address.", ("network", "ip", "by")
     ),
     Event.UPLINK_UP: EventKind(
         "info",

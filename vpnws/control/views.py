@@ -118,6 +118,8 @@ class AddressView(Struct, frozen=True, kw_only=True):
     heard_s: float
     until_s: float = 0.0
     """When it is forgotten if nothing more is heard: for DHCP, when the lease ends."""
+    is_leased: bool = False
+    """Whether the port leases it from a pool of the server."""
 
 
 class NetworkView(Struct, frozen=True, kw_only=True):

@@ -89,16 +89,27 @@ class Leases:
         with self._table.change():
             return self._let_go(self._table.held(slot), now_s)
 
-    def release(self, network: str, address: Address, key: bytes | None = None) -> Row | None:
-        """Free an address at once, and return what it was; None if nobody has leased it.
+    def release(self, network: str, address: Address, key: bytes) -> Row | None:
+        """Free an address of whom `key` is at once, and return what it was; None if it is not.
 
-        With `key` only if it is of whom this key is. Raises LeaseError.
+        Raises LeaseError.
         """
         with self._table.change():
             row = self._table.at(network, address)
-            if row is None or key not in (None, row.key):
+            if row is None or row.key != key:
                 return None
             self._table.remove(row)
+            return row
+
+    def free(self, network: str, address: Address) -> Row | None:
+        """Free an address that no port holds; return its row, None if there is none.
+
+        Raises LeaseError.
+        """
+        with self._table.change():
+            row = self._table.at(network, address)
+            if row is not None and row.port == LEFT:
+                self._table.remove(row)
             return row
 
     def rows(self, after: tuple[str, int, Address] | None, most: int) -> list[Row]:

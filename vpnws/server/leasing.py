@@ -90,9 +90,13 @@ class StationLeases:
         if row is not None:
             held.pop((address.version, row.mac), None)
 
-    def of(self, port: AccessPort) -> list[Lease]:
-        """Return what a port holds."""
-        return [lease for _, _, lease in self._held.get(port.id, {}).values()]
+    def here(self) -> set[tuple[str, bytes]]:
+        """Return the addresses that ports of this process hold, each with its network."""
+        return {
+            (network, lease.address.packed)
+            for held in self._held.values()
+            for network, _, lease in held.values()
+        }
 
     def left(self, link: Link) -> None:
         """Note that a station's port has gone."""
@@ -112,13 +116,6 @@ class StationLeases:
             self._refused.note(str(error))
         self._held.clear()
         self._table.close()
-
-    def forget(self, network: str, address: Address) -> None:
-        """Note that an operator has freed an address."""
-        for held in self._held.values():
-            for place, (name, _, lease) in list(held.items()):
-                if (name, lease.address) == (network, address):
-                    del held[place]
 
     def _keep(self, link: Link, who: Who, answer: Answer) -> Answer:
         if isinstance(answer, Refusal):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from vpnws.ctl.commands import capture, change, events, lists, look, rules, top, trace
+from vpnws.ctl.commands import capture, change, events, leases, lists, look, rules, top, trace
 
 if TYPE_CHECKING:
     from vpnws.ctl.commands.command import Command
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 COMMANDS: Final[tuple[Command, ...]] = (
     *look.COMMANDS,
     *lists.COMMANDS,
+    *leases.COMMANDS,
     *events.COMMANDS,
     *top.COMMANDS,
     *trace.COMMANDS,

@@ -99,6 +99,7 @@ def who(now_s: float) -> list[Column[AddressView]]:
         Column("WHO", lambda entry: words.who(entry.who)),
         Column("FROM", lambda entry: words.name(entry.who.addr), spare=4),
         Column("BY", lambda entry: entry.source, spare=2),
+        Column("LEASED", lambda entry: "yes" if entry.is_leased else words.NOTHING, spare=3),
         Column("HEARD", lambda entry: words.age(entry.heard_s, now_s), is_number=True, spare=1),
     ]
 
@@ -148,7 +149,8 @@ def _first(macs: tuple[str, ...], announced: str) -> str:
     return f"({words.name(announced)})" if announced else words.NOTHING
 
 
-def _options(parser: argparse.ArgumentParser) -> None:
+def add_list_options(parser: argparse.ArgumentParser) -> None:
+    """Add a target to look for, and --search."""
     add_target(parser, required=False, what="list only what has to do with it")
     _add_search(parser)
 
@@ -165,14 +167,14 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
 
 
 def _ports_options(parser: argparse.ArgumentParser) -> None:
-    _options(parser)
+    add_list_options(parser)
     parser.add_argument(
         "--trunks", action="store_true", help="the trunks between the server's processes too"
     )
 
 
 def _drops_options(parser: argparse.ArgumentParser) -> None:
-    _options(parser)
+    add_list_options(parser)
     parser.add_argument(
         "--recent", action="store_true", help="only what was dropped within the last seconds"
     )
@@ -186,7 +188,7 @@ COMMANDS: Final = (
         "fdb",
         "where each MAC is (the forwarding database)",
         List("fdb", FdbView, fdb, "no MAC was learned, or none that fits").run,
-        _options,
+        add_list_options,
     ),
     Command(
         "who",
@@ -198,7 +200,7 @@ COMMANDS: Final = (
             "no address was heard, or none that fits: one is known from ARP, ND or DHCP, until its"
             " station has been silent for vpnws-age",
         ).run,
-        _options,
+        add_list_options,
     ),
     Command("networks", "every network, with what it drops", NETWORKS.run, _networks_options),
     Command(

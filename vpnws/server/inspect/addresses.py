@@ -50,6 +50,8 @@ class AddressViews:
     def _views(self, wanted: Filter) -> Iterator[AddressView]:
         """Make views one by one, in the order of `address_key`."""
         mac, ip = wanted_mac(wanted), wanted_ip(wanted)
+        leasing = self._node.leasing
+        leased = leasing.here() if leasing is not None else frozenset()
         for network in sorted(self._node.switch.networks, key=lambda each: each.name):
             if wanted.network not in ("", network.name):
                 continue
@@ -59,9 +61,10 @@ class AddressViews:
                 if ip in (None, each.ip) and mac in (None, each.mac)
             ]
             for address in sorted(found, key=_order):
-                yield self._view(network.name, address)
+                is_leased = (network.name, address.key[1]) in leased
+                yield self._view(network.name, address, is_leased)
 
-    def _view(self, network: str, address: Address) -> AddressView:
+    def _view(self, network: str, address: Address, is_leased: bool) -> AddressView:
         node = self._node
         vlans, ip = address.key
         return AddressView(
@@ -74,6 +77,7 @@ class AddressViews:
             heard_s=node.unix_s(address.heard_s),
             until_s=node.unix_s(address.until_s),
             port=short_name(self._node.slot, address.port.id),
+            is_leased=is_leased,
         )
 
     def _report(self) -> None:

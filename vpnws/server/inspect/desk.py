@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vpnws.control import asks, capture_asks, mac_asks
+from vpnws.control.leases import LeasesAsk, ReleaseAsk
 from vpnws.server.inspect.addresses import AddressViews
 from vpnws.server.inspect.commands import Commands
 from vpnws.server.inspect.drops import DropViews
 from vpnws.server.inspect.events import EventViews
 from vpnws.server.inspect.fdb import FdbViews
 from vpnws.server.inspect.flushing import Flushing
+from vpnws.server.inspect.leases import LeaseViews
 from vpnws.server.inspect.live import LiveViews
 from vpnws.server.inspect.mirroring import Mirroring
 from vpnws.server.inspect.networks import NetworkViews
@@ -60,6 +62,9 @@ def open_desk(
     peers.serve(mac_asks.AddressesAsk, AddressViews(node).list)
     peers.serve(mac_asks.FlushAsk, flushing.flush)
     peers.serve(mac_asks.FreeAsk, flushing.free)
+    leases = LeaseViews(node)
+    peers.serve(LeasesAsk, leases.list)
+    peers.serve(ReleaseAsk, leases.release)
     mirroring = Mirroring(node, peers, process)
     peers.serve(capture_asks.MirrorAsk, mirroring.mirror)
     peers.serve(capture_asks.MirrorEndAsk, mirroring.end)
