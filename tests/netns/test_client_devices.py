@@ -111,7 +111,7 @@ def test_in_a_container_without_the_driver_it_gets_its_exact_lines(bed: ProgramB
     for line in (
         "docker run --device /dev/net/tun --cap-add NET_ADMIN",
         "lxc.mount.entry = /dev/net/tun dev/net/tun none bind,create=file 0 0",
-        "lxc.cgroup2.devices.allow = c 10:200 rwm",
+        "devices.allow = c 10:200 rwm",
     ):
         assert line in client.log_text()
     assert client.log_text().count("\n") == 1

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from vpnws.errors import TapError, TapPermissionError
-from vpnws.tap.driver import check_driver, explain_missing
+from vpnws.tap.driver import check_driver, explain_missing, in_a_container
 from vpnws.tap.tun_numbers import from_kernel, to_kernel
 
 ZERO = Path("/dev/zero")
 """A device of the kernel that everybody may read and write, as /dev/net/tun is with Debian."""
 DOCKER = "docker run --device /dev/net/tun --cap-add NET_ADMIN"
 LXC = "lxc.mount.entry = /dev/net/tun dev/net/tun none bind,create=file 0 0"
-LXC_ALLOW = "lxc.cgroup2.devices.allow = c 10:200 rwm"
+LXC_ALLOW = "devices.allow = c 10:200 rwm"
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,19 @@ def test_a_kernel_without_the_driver_is_named(code: int) -> None:
     error = explain_missing(OSError(code, os.strerror(code)))
     assert "modprobe tun" in str(error)
     assert explain_missing(OSError(errno.EPERM, "no")) is None
+
+
+@pytest.mark.parametrize(
+    ("cgroups", "key"),
+    [
+        ("0::/\n", "lxc.cgroup2.devices.allow"),
+        ("5:devices:/lxc/a\n1:name=systemd:/\n", "lxc.cgroup.devices.allow"),
+        (None, "lxc.cgroup2.devices.allow"),
+    ],
+)
+def test_the_line_is_that_of_the_hosts_cgroups(
+    tmp_path: Path, cgroups: str | None, key: str
+) -> None:
+    if cgroups is not None:
+        (tmp_path / "cgroup").write_text(cgroups)
+    assert f"and {key} = c 10:200 rwm" in in_a_container(tmp_path / "cgroup")
