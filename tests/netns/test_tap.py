@@ -23,7 +23,7 @@ from vpnws.tap.contract import READ_BYTES
 from vpnws.tap.inherited import open_inherited
 from vpnws.tap.linux import open_tap
 from vpnws.tap.pytun_device import PytunDevice
-from vpnws.tap.rtnetlink import LinkEvents
+from vpnws.tap.rtnetlink import ChangeEvents, NoEvents, open_events
 from vpnws.tap.tun_device import open_own
 from vpnws.tap.tun_numbers import IFF_MULTI_QUEUE, IFF_NO_PI, IFF_TAP, IFF_TUN, IFF_VNET_HDR
 from vpnws.wire.offload import GSO_UDP_L4, NEEDS_CSUM, VNET, is_sound
@@ -289,7 +289,7 @@ def test_a_device_that_was_moved_has_a_name_and_a_mac_and_no_more(namespace: Nam
 
 
 def test_events_tell_of_a_change_until_they_are_drained(namespace: Namespace) -> None:
-    with opened(namespace), closing(namespace.call(LinkEvents)) as events:
+    with opened(namespace), closing(namespace.call(open_events)) as events:
         assert not readable(events)
         for mtu_bytes in (1400, 1300):
             namespace.ip(f"link set {NAME} mtu {mtu_bytes}")
@@ -298,7 +298,7 @@ def test_events_tell_of_a_change_until_they_are_drained(namespace: Namespace) ->
         assert not readable(events)
 
 
-def readable(events: LinkEvents) -> bool:
+def readable(events: ChangeEvents | NoEvents) -> bool:
     return bool(select.select([events.fd], [], [], 0)[0])
 
 

@@ -56,6 +56,9 @@ ROOMS: Final = {
         "A small privileged process that changes the machine's network for the client, and undoes"
         " it."
     ),
+    "vpnws.client.stay": (
+        "Notices what a connection does not tell: another network, and a machine that slept."
+    ),
     "vpnws.ctl": "The operator's program vpnws-ctl: asks a server what it sees, and steers it.",
     "vpnws.ctl.program": "The program: command line, exit codes, completion in shells.",
     "vpnws.ctl.commands": "The commands: what each asks of the server, and what it shows.",
@@ -110,7 +113,12 @@ LAYERS: Final = (
     ("vpnws.ctl.commands",),
     ("vpnws.ctl.show", "vpnws.ctl.reach"),
     ("vpnws.ctl",),
-    ("vpnws.client.connect", "vpnws.client.system", "vpnws.client.dhcp"),
+    (
+        "vpnws.client.connect",
+        "vpnws.client.system",
+        "vpnws.client.dhcp",
+        "vpnws.client.stay",
+    ),
     ("vpnws.client.carry", "vpnws.client.janitor"),
     ("vpnws.doctor",),
     ("vpnws.client", "vpnws.control"),
@@ -135,6 +143,8 @@ SIDE_BY_SIDE: Final = (
     ("vpnws.client.connect", "vpnws.client.system"),
     ("vpnws.client.connect", "vpnws.client.janitor"),
     ("vpnws.client.carry", "vpnws.client.janitor"),
+    ("vpnws.client.connect", "vpnws.client.stay"),
+    ("vpnws.client.system", "vpnws.client.stay"),
     ("vpnws.switch", "vpnws.tap"),
     ("vpnws.switch", "vpnws.dhcp"),
     ("vpnws.tap", "vpnws.dhcp"),

@@ -24,7 +24,7 @@ from vpnws.client.program.backoff import (
     Trouble,
     trouble_of,
 )
-from vpnws.errors import ClosedError, ConnectError, RefusedError, TlsError
+from vpnws.errors import ClosedError, ConnectError, NetworkChangedError, RefusedError, TlsError
 
 SOON = STABLE_AFTER_S - 0.001
 AWAY = ConnectError("the server is away")
@@ -189,3 +189,10 @@ def test_the_server_has_asked_for_some_waits_and_not_for_others() -> None:
         backoff.next_delay_s(0, error)
         asked.append(backoff.is_told)
     assert asked == [True, False, True, False, False]
+
+
+def test_another_network_is_tried_at_once_and_what_was_before_is_forgotten() -> None:
+    backoff = Backoff(highest)
+    delays(backoff, AWAY, MANY)
+    assert backoff.next_delay_s(0, NetworkChangedError("another network")) == 0.0
+    assert delays(backoff, AWAY, 2) == [BASE_S, BASE_S * FACTOR]

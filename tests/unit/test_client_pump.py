@@ -24,6 +24,7 @@ from vpnws.client.carry.device import DRAIN_FRAMES, drop_stale
 from vpnws.client.carry.keepalive import (
     DEAD_AFTER_S,
     DOUBT_PATIENCE_S,
+    LOOK_EVERY_S,
     PATIENCE_S,
     PING_AFTER_S,
 )
@@ -237,7 +238,28 @@ def test_a_program_that_stood_still_asks_at_once_whether_the_server_is_there(bed
     assert opcodes == [Opcode.BINARY, Opcode.PING]
     bed.skipped_s += DOUBT_PATIENCE_S
     bed.tap.host_send(frame(1))
-    assert isinstance(bed.ended(), ConnectError)
+    assert isinstance(bed.ended(), NetworkChangedError)
+
+
+def test_who_is_aside_can_have_the_server_asked_at_once(bed: Bed) -> None:
+    bed.skipped_s = PING_AFTER_S
+    bed.start()
+    bed.far.frames(1)
+    bed.far.flush()
+    wait_for(lambda: bed.connection.received_bytes, WAIT_S, "the pong to arrive")
+
+    def doubt(_: float) -> None:
+        bed.waiter.aside.has_doubt = True
+
+    bed.waiter.aside.alarm(0.0, doubt)
+    bed.tap.host_send(frame(1))
+    bed.skipped_s += LOOK_EVERY_S
+    bed.tap.host_send(frame(2))
+    opcodes = [bed.far.frames(1)[0].opcode for _ in range(3)]
+    assert opcodes.count(Opcode.PING) == 1
+    bed.skipped_s += DOUBT_PATIENCE_S
+    bed.tap.host_send(frame(1))
+    assert isinstance(bed.ended(), NetworkChangedError)
 
 
 def test_a_pong_keeps_the_connection(bed: Bed) -> None:

@@ -15,11 +15,11 @@ from tests.support.echo_server import EchoServer
 from tests.support.waiting import wait_for
 from vpnws.client.carry.counters import ClientDrop
 from vpnws.client.connect.url import parse_url
-from vpnws.client.program.backoff import FLOOR_S
+from vpnws.client.program.backoff import EXPELLED_S, FLOOR_S
 from vpnws.client.program.station import Station
 from vpnws.client.settings import ClientSettings
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
-from vpnws.errors import ConnectError, RefusedError, TapError, VpnwsError
+from vpnws.errors import ConnectError, NetworkChangedError, RefusedError, TapError, VpnwsError
 from vpnws.tap.memory import MemoryTap
 from vpnws.wire.records import NOTHING_TO_DO, SUBPROTOCOL, encode_record
 
@@ -58,13 +58,28 @@ class GatedWaiter(Waiter):
         super().sleep(0.0)
 
 
+class ChangingWaiter(GatedWaiter):
+    """A waiter whose sleeps are ended by a change of the network, again and again."""
+
+    def sleep(self, duration_s: float) -> None:
+        super().sleep(duration_s)
+        raise NetworkChangedError("another network")
+
+
 class Life:
     """A station that runs in a thread."""
 
-    def __init__(self, port: int, tap: MemoryTap, *, once: bool = False) -> None:
+    def __init__(
+        self,
+        port: int,
+        tap: MemoryTap,
+        *,
+        once: bool = False,
+        waits: type[GatedWaiter] = GatedWaiter,
+    ) -> None:
         self.tap = tap
         self.stop = StopRequest()
-        self.waiter = GatedWaiter(self.stop)
+        self.waiter = waits(self.stop)
         url = parse_url(f"ws://127.0.0.1:{port}/vpn")
         settings = ClientSettings(tap_name=tap.name, url=url, once=once)
         self.station = Station(settings, None, tap, tap.events, self.waiter, lambda: 0.0)
@@ -173,6 +188,37 @@ def test_once_is_enough_if_told_so(server: EchoServer, tap: MemoryTap, lives: li
     server.connections[0].close(1001)
     assert isinstance(life.ended(), ConnectError)
     assert life.waiter.slept_s == []
+
+
+def test_another_network_ends_the_wait_for_a_server_that_is_away(
+    server: EchoServer, tap: MemoryTap, lives: list[Life], caplog: pytest.LogCaptureFixture
+) -> None:
+    server.status = HTTPStatus.BAD_GATEWAY
+    life = Life(server.port, tap, waits=ChangingWaiter)
+    lives.append(life)
+    life.wait_for_sleep(1)
+    life.waiter.gate.release()
+    life.wait_for_sleep(2)
+    assert life.waiter.slept_s[1] == 0.0
+    assert "another network; trying again at once" in caplog.messages
+
+
+def test_another_network_does_not_bring_back_who_was_kicked(
+    server: EchoServer, tap: MemoryTap, lives: list[Life], caplog: pytest.LogCaptureFixture
+) -> None:
+    life = Life(server.port, tap, waits=ChangingWaiter)
+    lives.append(life)
+    assert life.is_greeted(server)
+    server.connections[0].close(4001, "the operator ended this connection: update your client")
+    life.wait_for_sleep(1)
+    life.waiter.gate.release()
+    life.wait_for_sleep(2)
+    assert life.waiter.slept_s[1] > EXPELLED_S / 2
+    told = [message for message in caplog.messages if "trying again" in message]
+    assert told == [
+        "the server closed the connection: 4001 (the operator ended this connection: update your"
+        " client); trying again in 60.0 s"
+    ]
 
 
 @pytest.mark.parametrize("status", [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN])

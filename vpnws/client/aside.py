@@ -58,6 +58,9 @@ class Aside:
         self._watched: dict[int, Callable[[], None]] = {}
         self._alarms: list[Alarm] = []
         self._made = 0
+        self.has_doubt = False
+        """Whether somebody suspects that the connection is dead. Who carries frames then asks the
+        server at once, and takes this back."""
 
     def watch(self, fd: int, serve: Callable[[], None]) -> None:
         """Call `serve` whenever `fd` is readable or was hung up, until `unwatch`."""

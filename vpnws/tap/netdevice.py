@@ -20,6 +20,7 @@ _SIOCGIFHWADDR: Final = 0x8927
 _SIOCGIFINDEX: Final = 0x8933
 _ASKED: Final = (_SIOCGIFINDEX, _SIOCGIFHWADDR, _SIOCGIFMTU, _SIOCGIFFLAGS)
 _IFF_UP: Final = 1
+_IFF_RUNNING: Final = 0x40
 _NAME_BYTES: Final = 16
 IFREQ: Final = struct.Struct("16s24x")
 """A struct ifreq: a device's name, then what is asked for."""
@@ -54,6 +55,16 @@ def ask(name: str) -> NetDevice | None:
         mtu_bytes=_NUMBER.unpack_from(mtu, _NAME_BYTES)[0],
         is_up=bool(_FLAGS.unpack_from(flags, _NAME_BYTES)[0] & _IFF_UP),
     )
+
+
+def is_running(name: str) -> bool:
+    """Return whether the device `name` is up and its cable is in, or what is like a cable."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            flags = fcntl.ioctl(sock, _SIOCGIFFLAGS, _request(name))
+    except OSError:
+        return False
+    return bool(_FLAGS.unpack_from(flags, _NAME_BYTES)[0] & _IFF_RUNNING)
 
 
 def ask_tap(fd: int) -> tuple[str, bytes]:

@@ -1,30 +1,45 @@
-"""Hears that network devices of our own namespace have changed (rtnetlink(7)).
+"""Speaks rtnetlink(7): hears that something has changed in our network namespace, and asks once.
 
-What a message says is not read: some are lost when many come at once. Whoever hears of a change
-asks the device how it is now. So there is nothing to parse, and a library for it (pyroute2) would
-be larger than the client.
+What a message of a change says is not read: some are lost when many come at once. Whoever hears of
+one asks how things are now.
 """
 
 from __future__ import annotations
 
 import logging
 import socket
+import struct
 from typing import Final
 
-_RTMGRP_LINK: Final = 1
+_RTMGRP_LINK: Final = 0x1
+_RTMGRP_IPV4_IFADDR: Final = 0x10
+_RTMGRP_IPV4_ROUTE: Final = 0x40
+_RTMGRP_IPV6_IFADDR: Final = 0x100
+_RTMGRP_IPV6_ROUTE: Final = 0x400
+_NETWORK: Final = (
+    _RTMGRP_LINK
+    | _RTMGRP_IPV4_IFADDR
+    | _RTMGRP_IPV4_ROUTE
+    | _RTMGRP_IPV6_IFADDR
+    | _RTMGRP_IPV6_ROUTE
+)
 MAX_MESSAGES: Final = 256
 """Messages that one `drain` forgets; if there are more, the descriptor stays readable."""
+ANSWER_BYTES: Final = 8192
+"""One read of the kernel's answer; answers about one route or device have a few hundred bytes."""
+_HEADER: Final = struct.Struct("=IHHII")
+"""struct nlmsghdr: length, type, flags, sequence, port."""
+_NLM_F_REQUEST: Final = 1
 log = logging.getLogger(__name__)
 
 
-class LinkEvents:
+class ChangeEvents:
     """DeviceEvents of the kernel; they need no privileges."""
 
-    def __init__(self) -> None:
-        """Begin to hear. Raises OSError where netlink is forbidden."""
-        kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK
-        self._socket = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
-        self._socket.bind((0, _RTMGRP_LINK))
+    def __init__(self, groups: int) -> None:
+        """Begin to hear of changes in `groups`. Raises OSError where netlink is forbidden."""
+        self._socket = _open()
+        self._socket.bind((0, groups))
         self.fd = self._socket.fileno()
 
     def drain(self) -> None:
@@ -55,10 +70,41 @@ class NoEvents:
         """Do nothing."""
 
 
-def open_events() -> LinkEvents | NoEvents:
-    """Return what tells of changes in the network namespace of this thread."""
+def open_events() -> ChangeEvents | NoEvents:
+    """Return what tells of changed devices in the network namespace of this thread."""
+    return _opened(_RTMGRP_LINK, "a device that changes is noticed only at the next connect")
+
+
+def open_network_events() -> ChangeEvents | NoEvents:
+    """Return what tells of changed devices, addresses and routes, of IPv4 and of IPv6."""
+    return _opened(_NETWORK, "another network is noticed only when the server is silent")
+
+
+def ask(kind: int, question: bytes) -> tuple[int, bytes]:
+    """Ask the kernel; return the type of its answer, and what follows the answer's header.
+
+    `kind` is the type of the question. The kernel answers before the question's system call ends,
+    so there is no wait. Raises OSError.
+    """
+    with _open() as sock:
+        length = _HEADER.size + len(question)
+        sock.send(_HEADER.pack(length, kind, _NLM_F_REQUEST, 0, 0) + question)
+        answer = sock.recv(ANSWER_BYTES)
+    length, kind, *_ = _HEADER.unpack_from(answer)
+    return kind, answer[_HEADER.size : length]
+
+
+def _open() -> socket.socket:
+    kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK
     try:
-        return LinkEvents()
+        return socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+    except AttributeError as error:
+        raise OSError("this system has no netlink") from error
+
+
+def _opened(groups: int, otherwise: str) -> ChangeEvents | NoEvents:
+    try:
+        return ChangeEvents(groups)
     except OSError as error:
-        log.info("a device that changes is noticed only at the next connect: %s", error)
+        log.info("%s: %s", otherwise, error)
         return NoEvents()

@@ -202,6 +202,9 @@ class Pump:
         connection = self._connection
         if connection.answers_pings:
             self._keepalive.answered()
+        if self._aside.has_doubt:
+            self._aside.has_doubt = False
+            self._keepalive.doubt()
         if not connection.has_unsent:
             self._keepalive.accepted(now)
         due = self._keepalive.due(now, self._counters.frames_sent, connection.unacknowledged_s())
@@ -212,8 +215,17 @@ class Pump:
         elif due is Due.GIVE_UP:
             # Nobody would answer: there is nothing to wait for.
             connection.send_close(GOING_AWAY)
-            silent_s = self._keepalive.silent_s(now)
-            raise ConnectError(f"nothing was heard from the server for {silent_s:.0f} s")
+            raise self._given_up(now)
+
+    def _given_up(self, now: float) -> ConnectError:
+        """Return what to raise for a server that does not answer."""
+        if self._keepalive.is_doubted:
+            return NetworkChangedError(
+                "this machine stood still, or its cable was out, and the server does not answer"
+                " on the old connection"
+            )
+        silent_s = self._keepalive.silent_s(now)
+        return ConnectError(f"nothing was heard from the server for {silent_s:.0f} s")
 
     def _pause(self, is_paused: bool) -> None:
         """Stop watching the TAP until the connection has room, or watch it again."""

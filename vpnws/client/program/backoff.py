@@ -108,7 +108,8 @@ class Backoff:
         The wait is from half its ceiling to all of it, the first one from FLOOR_S. So the stations
         of a restarted server do not all come back at once. If the server has said when to come
         back (Retry-After, RFC 9110 10.2.3), or its operator has ended the connection, the wait is
-        not less than that, within MAX_RETRY_AFTER_S.
+        not less than that, within MAX_RETRY_AFTER_S. After a change of this machine's network there
+        is none, and what was before is forgotten.
         """
         if isinstance(error, NetworkChangedError):
             self._failures, self.is_told = 0, False

@@ -11,6 +11,7 @@ from vpnws.client.dhcp.own import OwnClient
 from vpnws.client.dhcp.packets import PacketSocket
 from vpnws.client.janitor.start import start
 from vpnws.client.life import Follower, Followers
+from vpnws.client.stay.follower import Staying
 from vpnws.client.system.network import Network
 from vpnws.client.system.powers import powers_of
 from vpnws.errors import JanitorError
@@ -34,7 +35,7 @@ def make_followers(
     """
     packets = PacketSocket(tap.name) if settings.network.dhcp else None
     network = _make_network(settings, tap, waiter)
-    followers: list[Follower] = [network]
+    followers: list[Follower] = [network, Staying(tap, waiter)]
     if packets is not None:
         followers.append(_make_dhcp(settings, packets, waiter, network))
     return Followers(followers)

@@ -85,10 +85,26 @@ class Station:
             when = f"in {delay_s:.1f} s" if delay_s else "at once"
             log.warning("%s; trying again %s", error, when)
             self._follower.lost(error, delay_s)
+            changed = self._rest(delay_s)
+            if changed is None:
+                return
+            error = changed
+
+    def _rest(self, delay_s: float) -> NetworkChangedError | None:
+        """Wait; return the change of the network that ended the wait, None if none did.
+
+        No change ends a wait that the server has asked for.
+        """
+        until_s = self._waiter.now() + delay_s
+        while True:
             try:
-                return self._waiter.sleep(delay_s)
+                self._waiter.sleep(delay_s)
             except NetworkChangedError as changed:
-                error = changed
+                if not self._backoff.is_told:
+                    return changed
+                delay_s = max(0.0, until_s - self._waiter.now())
+            else:
+                return None
 
     def _run_connection(self) -> NoReturn:
         """Connect, and carry frames until the connection ends."""
