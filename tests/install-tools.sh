@@ -14,6 +14,7 @@ case "${1:-all}" in
         tools="$tools dnsmasq-base nftables iptables busybox systemd openvpn tinc strace curl procps"
         tools="$tools tshark prometheus zsh fish chromium mandoc qemu-system-x86 lxc"
         guest=/var/cache/vpnws-tests/guest
+        tools="$tools squid dante-server"
         ;;
 esac
 command -v apt-get >/dev/null || exit 0
@@ -94,7 +95,7 @@ if [ -n "$nginx_now" ] && [ "$nginx_now" != "$nginx_before" ]; then
 fi
 
 # The same for the others, and none of them shall come up with the machine.
-for service in apache2 haproxy caddy openvpn tinc prometheus; do
+for service in apache2 haproxy caddy openvpn tinc prometheus squid danted; do
     case " $missing " in *" $service "*) ;; *) continue ;; esac
     service "$service" stop >/dev/null 2>&1 || true
     [ ! -d /run/systemd/system ] || systemctl --quiet disable "$service" >/dev/null 2>&1 || true

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from websockets.http11 import Request
@@ -22,7 +23,8 @@ from tests.support.echo_server import EchoServer
 from tests.support.prerequisites import require
 from vpnws.client.carry.connection import Connection
 from vpnws.client.carry.stream import Stream
-from vpnws.client.connect import dial, resolve
+from vpnws.client.connect import dial, resolve, secure
+from vpnws.client.connect.dial import Dialer
 from vpnws.client.connect.handshake import MAX_HEAD_BYTES, Upgrade
 from vpnws.client.connect.refusal import MAX_BODY_BYTES
 from vpnws.client.connect.url import parse_url
@@ -112,7 +114,7 @@ def settings_for(url: str, **changes: object) -> ClientSettings:
 @contextmanager
 def connected(settings: ClientSettings, waiter: Waiter) -> Iterator[Connection]:
     context = tls.make_context(settings.tls) if settings.url.secure else None
-    connection = dial.connect(settings, context, MAC, waiter)
+    connection = Dialer(settings, context, waiter).connect(MAC)
     try:
         yield connection
     finally:
@@ -587,21 +589,26 @@ def test_a_resolver_that_hangs_does_not_delay_a_stop(
     monkeypatch.setattr(resolve, "_lookup", lambda *_: held.wait(WAIT_S) and [])
     threading.Timer(0.1, waiter.stop.request).start()
     with pytest.raises(Stopped):
-        dial.connect(settings_for("ws://slow.example/"), None, MAC, waiter)
+        Dialer(settings_for("ws://slow.example/"), None, waiter).connect(MAC)
     held.set()
 
 
 @pytest.mark.parametrize(
-    ("scheme", "limit", "needle"),
+    ("scheme", "where", "limit", "needle"),
     [
-        ("ws", "HANDSHAKE_TIMEOUT_S", "then said nothing"),
-        ("wss", "TLS_TIMEOUT_S", "did not begin TLS: check host and port, or use ws://"),
+        ("ws", dial, "HANDSHAKE_TIMEOUT_S", "then said nothing"),
+        ("wss", secure, "TLS_TIMEOUT_S", "did not begin TLS: check host and port, or use ws://"),
     ],
 )
 def test_a_server_that_says_nothing_is_given_up(
-    waiter: Waiter, monkeypatch: pytest.MonkeyPatch, scheme: str, limit: str, needle: str
+    waiter: Waiter,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+    where: ModuleType,
+    limit: str,
+    needle: str,
 ) -> None:
-    monkeypatch.setattr(dial, limit, 0.1)
+    monkeypatch.setattr(where, limit, 0.1)
     with silent_server() as port:
         error = failure(settings_for(f"{scheme}://127.0.0.1:{port}/"), waiter)
     assert needle in str(error)
@@ -642,7 +649,11 @@ def test_an_unknown_authority_is_told(waiter: Waiter, server_context: ssl.SSLCon
     assert isinstance(error, TlsError)
     assert "the certificate of localhost is not accepted" in str(error)
     assert "certificate" in str(error).partition("accepted:")[2]
-    assert "use --ca FILE for a private authority" in str(error)
+    assert 'its issuer is "CN=vpnws test CA"; use --ca FILE for a private authority' in str(error)
+    assert "something on the way opens TLS (a firewall that inspects it, a login page)" in str(
+        error
+    )
+    assert exit_code(error) is Exit.TLS
 
 
 def test_a_ca_file_that_does_not_fit_is_named(

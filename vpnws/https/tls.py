@@ -70,27 +70,51 @@ def _context_that_trusts(authority: Path | None) -> ssl.SSLContext:
         raise ConfigError(f"--ca {authority}: no certificates in PEM form in it") from error
 
 
-def explain(error: ssl.SSLError, host: str, authority: Path | None) -> TlsError:
+def make_trusting_context() -> ssl.SSLContext:
+    """Return a context that verifies nothing: to look at a certificate, never to send a secret."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def explain(error: ssl.SSLError, host: str, authority: Path | None, issuer: str = "") -> TlsError:
     """Return what to raise when the TLS handshake with `host` failed with `error`.
 
-    `authority` is the file of --ca, None without that option.
+    `authority` is the file of --ca, None without that option. `issuer` is who has signed the
+    server's certificate, as far as it is known.
     """
     if isinstance(error, ssl.SSLCertVerificationError):
         why = error.verify_message.rstrip(".")
-        hint = _hint_on_trust(why, authority)
+        hint = _hint_on_trust(why, authority, issuer)
         return TlsError(f"the certificate of {host} is not accepted: {why}; {hint}")
     reason = (error.reason or "unknown reason").replace("_", " ").lower()
     return TlsError(f"TLS with {host} failed: {reason}; {_hint(reason)}")
 
 
-def _hint_on_trust(why: str, authority: Path | None) -> str:
+def _hint_on_trust(why: str, authority: Path | None, issuer: str) -> str:
     if "mismatch" in why:
         return "use a name that is in the certificate"
-    if authority is None or not _UNTRUSTED.search(why):
-        return "use --ca FILE for a private authority"
+    private = "use --ca FILE for a private authority"
+    if authority is not None and _UNTRUSTED.search(why):
+        private = (
+            f"no authority in {authority} (--ca) has signed it: ask whoever runs the server for the"
+            " right file"
+        )
+    if not issuer:
+        return private
     return (
-        f"no authority in {authority} (--ca) has signed it: ask whoever runs the server for the"
-        " right file"
+        f"its issuer is {issuer}; {private}; if that issuer has nothing to do with the server,"
+        " something on the way opens TLS (a firewall that inspects it, a login page): ask whoever"
+        " runs this network"
+    )
+
+
+def is_about_trust(error: ssl.SSLError) -> bool:
+    """Return whether a certificate was refused because no authority that is trusted signed it."""
+    return isinstance(error, ssl.SSLCertVerificationError) and bool(
+        _UNTRUSTED.search(error.verify_message)
     )
 
 

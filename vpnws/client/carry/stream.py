@@ -131,6 +131,11 @@ class TlsStream(Stream):
         """The server's verified certificate, as ssl.SSLSocket.getpeercert returns it."""
         return dict(self._tls.getpeercert() or {})
 
+    @property
+    def certificate_bytes(self) -> bytes:
+        """The server's certificate in DER form, verified or not; empty if it showed none."""
+        return self._tls.getpeercert(binary_form=True) or b""
+
     def handshake(self) -> bool:
         """Continue the handshake; return whether it is complete.
 

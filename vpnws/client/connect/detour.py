@@ -16,10 +16,10 @@ def detour(family: socket.AddressFamily, address: tuple[object, ...], own: Seque
     Empty if it would use none of them. To connect a UDP socket sends nothing: it only has the
     kernel choose a route and the address to send from.
     """
-    with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        try:
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
             sock.connect(address)
-        except OSError:
-            return ""
-        source = ipaddress.ip_address(sock.getsockname()[0])
+            source = ipaddress.ip_address(sock.getsockname()[0])
+    except OSError:
+        return ""
     return next((text for text in own if ipaddress.ip_interface(text).ip == source), "")

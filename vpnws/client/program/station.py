@@ -12,7 +12,7 @@ from vpnws.client.carry.counters import Counters
 from vpnws.client.carry.device import drop_stale
 from vpnws.client.carry.pump import Pump
 from vpnws.client.carry.watch import DeviceWatch
-from vpnws.client.connect import dial
+from vpnws.client.connect.dial import Dialer
 from vpnws.client.life import Follower, Link
 from vpnws.client.program.backoff import Backoff
 from vpnws.client.program.exits import ends_first_attempt
@@ -56,7 +56,7 @@ class Station:
         """
         self.counters = counters or Counters()
         self._settings = _supported(settings, tap)
-        self._context = context
+        self._dialer = Dialer(self._settings, context, waiter)
         self._tap = tap
         self._watch = DeviceWatch(tap, events)
         self._waiter = waiter
@@ -124,7 +124,7 @@ class Station:
         self._watch.look()
         mac = self._watch.state.mac
         self._follower.dialing(self._settings.url)
-        connection = dial.connect(self._settings, self._context, mac, self._waiter)
+        connection = self._dialer.connect(mac)
         self._was_connected = True
         self._backoff.connected(self._waiter.now())
         log.info(
