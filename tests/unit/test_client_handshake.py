@@ -1,7 +1,6 @@
 """From a URL to a WebSocket: against real servers on the loopback interface, good and bad ones."""
 
 import base64
-import dataclasses
 import random
 import socket
 import ssl
@@ -17,19 +16,23 @@ import pytest
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from tests.support import processes
 from tests.support.ca import CertificateAuthority
+from tests.support.dialing import (
+    MAC,
+    WAIT_S,
+    connected,
+    failure,
+    next_messages,
+    settings_for,
+)
 from tests.support.echo_server import EchoServer
 from tests.support.prerequisites import require
-from vpnws.client.carry.connection import Connection
 from vpnws.client.carry.stream import Stream
 from vpnws.client.connect import dial, resolve, secure
 from vpnws.client.connect.dial import Dialer
 from vpnws.client.connect.handshake import MAX_HEAD_BYTES, Upgrade
 from vpnws.client.connect.refusal import MAX_BODY_BYTES
-from vpnws.client.connect.url import parse_url
 from vpnws.client.program.exits import Exit, ends_first_attempt, exit_code
-from vpnws.client.settings import ClientSettings
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import ConfigError, ConnectError, RefusedError, TlsError
 from vpnws.https import tls
@@ -38,8 +41,6 @@ from vpnws.server.web.app import refuse
 from vpnws.wire.records import SUBPROTOCOL
 from vpnws.wire.websocket import PONG_HEADER
 
-MAC = bytes.fromhex("02000000000a")
-WAIT_S = 5.0
 Answer = Callable[[bytes], bytes]
 
 
@@ -102,38 +103,6 @@ def silent_server() -> Iterator[int]:
     """A server that takes connections and never says a word."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
-
-
-def settings_for(url: str, **changes: object) -> ClientSettings:
-    parsed = parse_url(url)
-    login = None if parsed.user is None else (parsed.user, parsed.password or "")
-    settings = ClientSettings(tap_name="tap9", url=parsed, login=login)
-    return dataclasses.replace(settings, **changes)  # type: ignore[arg-type]
-
-
-@contextmanager
-def connected(settings: ClientSettings, waiter: Waiter) -> Iterator[Connection]:
-    context = tls.make_context(settings.tls) if settings.url.secure else None
-    connection = Dialer(settings, context, waiter).connect(MAC)
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-def next_messages(connection: Connection, count: int) -> list[bytes]:
-    messages = [bytes(message) for message in connection.take_early()]
-    until_s = time.monotonic() + WAIT_S
-    while len(messages) < count and time.monotonic() < until_s and not connection.failure:
-        connection.flush()
-        messages += [bytes(message) for message in connection.receive()]
-    return messages
-
-
-def failure(settings: ClientSettings, waiter: Waiter) -> ConnectError:
-    with pytest.raises(ConnectError) as caught, connected(settings, waiter):
-        pass
-    return caught.value
 
 
 def test_frames_cross_after_the_upgrade(waiter: Waiter) -> None:
@@ -562,7 +531,7 @@ def test_every_address_is_tried(waiter: Waiter, monkeypatch: pytest.MonkeyPatch)
             (socket.AF_INET, ("127.0.0.9", there.port)),
             (socket.AF_INET, ("127.0.0.1", there.port)),
         ]
-        monkeypatch.setattr(dial, "resolve", lambda *_: addresses)
+        monkeypatch.setattr(resolve, "_lookup", lambda *_: addresses)
         with connected(settings_for("ws://many.example/"), waiter) as connection:
             connection.send_frames([b"d" * 60])
             assert next_messages(connection, 1) == [b"d" * 60]
@@ -816,16 +785,6 @@ def test_tls_older_than_1_2_is_not_spoken() -> None:
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert context.check_hostname
     assert context.verify_mode is ssl.CERT_REQUIRED
-
-
-def test_an_encrypted_key_is_refused_rather_than_asked_for(
-    authority: CertificateAuthority, tmp_path: Path
-) -> None:
-    own = authority.client("al")
-    encrypted = tmp_path / "encrypted.key"
-    processes.run(f"openssl pkey -in {own.key} -aes256 -passout pass:x -out {encrypted}")
-    with pytest.raises(ConfigError, match="is encrypted"):
-        tls.make_context(TlsSettings(certificate=own.crt, key=encrypted))
 
 
 def test_what_is_wrong_with_the_stations_own_files_is_told(authority: CertificateAuthority) -> None:

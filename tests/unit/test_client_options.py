@@ -104,7 +104,14 @@ def test_a_file_without_a_password_is_refused(tmp_path: Path, content: bytes, ne
 
 
 @pytest.mark.parametrize(
-    "option", [("--ca", "x"), ("--no-verify",), ("--crt", "x"), ("--crt", "x", "--key", "y")]
+    "option",
+    [
+        ("--ca", "x"),
+        ("--no-verify",),
+        ("--crt", "x"),
+        ("--crt", "x", "--key", "y"),
+        ("--sni", "h"),
+    ],
 )
 def test_options_of_tls_are_refused_without_tls(option: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError, match="are for TLS: use wss://"):
@@ -174,8 +181,8 @@ def test_no_representation_of_the_settings_shows_a_secret() -> None:
         (["--bridge", "bridge-16-bytes-"], "cannot name a bridge"),
         (["--bridge", ""], "cannot name a bridge"),
         (["--key", "k.pem"], "--key needs --crt"),
-        (["--user", "al"], "need each other"),
-        (["--password-file", "x"], "need each other"),
+        (["--user", "al"], "there is no terminal to ask for the password of al at: use --passw"),
+        (["--password-file", "x"], "--password-file needs --user"),
         (["--user", "a:b", "--password-file", "/dev/null"], "user's name"),
         (["--user", "al", "--password-file", "/nonexistent/pw"], "cannot be read: No such file"),
         (["--ca", "/nonexistent/ca"], "--ca /nonexistent/ca cannot be read: No such file"),
@@ -207,7 +214,7 @@ def test_two_kinds_of_login_are_refused(capsys: pytest.CaptureFixture[str]) -> N
     token = ["--header", "authorization: Bearer t0ken"]
     assert cli.main([*token, "tap0", "ws://al:s3cret@h/"]) == Exit.USAGE
     printed = capsys.readouterr().err
-    assert "--header Authorization replaces the user and password: leave one out" in printed
+    assert "the user and password and --header Authorization replace each other" in printed
     assert settings_of(*token, "tap0", URL).headers == (("authorization", "Bearer t0ken"),)
 
 
@@ -220,7 +227,7 @@ def test_swapped_arguments_are_recognised(capsys: pytest.CaptureFixture[str]) ->
 
 def test_what_argparse_prints_shows_no_password(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        cli.main(["tap0", URL, "ws://al:s3cret@h/"])
+        cli.main(["tap0", URL, "--nonsense=//al:s3cret@h/"])
     assert caught.value.code == Exit.USAGE
     printed = capsys.readouterr().err
     assert "unrecognized arguments" in printed
@@ -261,7 +268,7 @@ def test_the_help_names_every_exit_code_and_an_example(capsys: pytest.CaptureFix
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     printed = capsys.readouterr().out
-    assert "vpnws-client [options] TAP URL" in printed
+    assert "vpnws-client [options] TAP URL [URL ...]" in printed
     assert "vpnws-client --address 10.8.0.2/24 tap0 wss://" in printed
     for code in Exit:
         assert f"  {code.value}  {MEANINGS[code]}" in printed

@@ -139,7 +139,7 @@ def test_the_address_that_answers_first_wins_and_no_other_socket_stays(
 ) -> None:
     with deaf_listener() as deaf, socket.create_server(("127.0.0.1", 0)) as listener:
         made.clear()
-        with closing(connect_first("h", [deaf, at(listener)], (), waiter)) as sock:
+        with closing(connect_first("h", "server", [deaf, at(listener)], (), waiter)) as sock:
             assert sock.getpeername() == listener.getsockname()
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             assert len(made) == 2
@@ -151,7 +151,7 @@ def test_an_address_that_never_answers_is_given_up(
 ) -> None:
     monkeypatch.setattr(race_module, "TCP_TIMEOUT_S", 0.05)
     with deaf_listener() as deaf, pytest.raises(ConnectError) as caught:
-        connect_first("h:1", [deaf], (), waiter)
+        connect_first("h:1", "server", [deaf], (), waiter)
     assert str(caught.value) == (
         "cannot connect to h:1: Connection timed out, no answer: is the address right, and does a"
         " firewall let the port through? (127.0.0.1)"
@@ -165,7 +165,7 @@ def test_each_reason_is_told_once_with_its_addresses(waiter: Waiter) -> None:
     # The discard prefix (RFC 6666) or any IPv6 address without a route fails at once.
     impossible: Address = (socket.AF_INET, ("255.255.255.255", port))
     with pytest.raises(ConnectError) as caught:
-        connect_first("h", [*refusing, impossible], (), waiter)
+        connect_first("h", "server", [*refusing, impossible], (), waiter)
     said = str(caught.value)
     assert "is the port right? (127.0.0.1, 127.0.0.2); " in said
     assert said.endswith("(255.255.255.255)")
@@ -186,7 +186,7 @@ def test_a_family_that_the_kernel_lacks_is_a_failure_like_others(
         listener.listen()
         address = at(listener)
         monkeypatch.setattr("vpnws.client.connect.tcp.socket.socket", without_ipv6)
-        with closing(connect_first("h", [v6(1), address], (), waiter)) as sock:
+        with closing(connect_first("h", "server", [v6(1), address], (), waiter)) as sock:
             assert sock.getpeername() == address[1]
 
 
@@ -195,6 +195,6 @@ def test_a_stop_closes_every_socket(waiter: Waiter, made: list[socket.socket]) -
         made.clear()
         waiter.stop.request()
         with pytest.raises(Stopped):
-            connect_first("h", [deaf], (), waiter)
+            connect_first("h", "server", [deaf], (), waiter)
         assert len(made) == 1
         assert made[0].fileno() == -1

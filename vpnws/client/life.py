@@ -29,6 +29,9 @@ class Link:
     has_offload: bool
     fd: int
     """The descriptor of its TCP connection, valid until the connection ends."""
+    known_addresses: tuple[str, ...] = ()
+    """Every IP address that the next connections may go to, as far as names were looked up: what
+    a default route through the VPN must leave alone."""
 
 
 class Follower:

@@ -2,13 +2,57 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Final
 
 from vpnws.https.tls import TlsSettings
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 DEFAULT_MTU_BYTES: Final = 1500
 DEFAULT_PORTS: Final = {"ws": 80, "wss": 443}
+
+
+class ProxyScheme(Enum):
+    """How to speak with a proxy."""
+
+    HTTP = "http"
+    HTTPS = "https"
+    """HTTP over TLS."""
+    SOCKS5 = "socks5"
+    """This machine looks up the server's name."""
+    SOCKS5H = "socks5h"
+    """The proxy looks up the server's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """Who connects us to the server; user and password are percent-decoded and never shown."""
+
+    scheme: ProxyScheme
+    host: str
+    """A name in ASCII, or an IP address without brackets, perhaps with an IPv6 zone."""
+    port: int
+    login: tuple[str, str] | None = field(default=None, repr=False)
+    """User and password."""
+    origin: str = "--proxy"
+    """The option, or the variable of the environment, that names it."""
+    authority: Path | None = None
+    """The file with the authorities that may sign an HTTPS proxy's certificate; None for the
+    system's."""
+
+    @property
+    def shown(self) -> str:
+        """The proxy as it may be shown."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme.value}://{host}:{self.port}"
+
+    @property
+    def named(self) -> str:
+        """The proxy as sentences name it, with the variable that it comes from."""
+        return f"the proxy {self.shown}{'' if self.origin == '--proxy' else f' ({self.origin})'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +67,13 @@ class ServerUrl:
     query: str = field(default="", repr=False)
     user: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
+    proxy: Proxy | None = field(default=None, repr=False)
+    """Who connects us to it, None if we connect to it ourselves."""
+
+    @property
+    def login(self) -> tuple[str, str] | None:
+        """User and password, None if the URL names no user."""
+        return None if self.user is None else (self.user, self.password or "")
 
     @property
     def shown(self) -> str:
@@ -71,6 +122,7 @@ class ClientSettings:
     tap_name: str
     """What names the device: see vpnws.tap.opener."""
     url: ServerUrl
+    """The server, the first one if there are several."""
     login: tuple[str, str] | None = field(default=None, repr=False)
     """User and password for HTTP's Basic scheme."""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -89,3 +141,21 @@ class ClientSettings:
     once: bool = False
     run_as: str = ""
     """The user that the program becomes; empty for the default."""
+    others: tuple[ServerUrl, ...] = ()
+    """Servers to try after that, in this order."""
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether a password or a token is sent to the server."""
+        return self.login is not None or self.has_token
+
+    @property
+    def has_token(self) -> bool:
+        """Whether a header takes the place of user and password."""
+        return any(name.lower() == "authorization" for name, _ in self.headers)
+
+    @property
+    def for_each_server(self) -> tuple[ClientSettings, ...]:
+        """These settings, once for each server alone, with the login that belongs there."""
+        first = replace(self, others=())
+        return (first, *(replace(first, url=url, login=url.login) for url in self.others))

@@ -1,7 +1,9 @@
-"""User and password for HTTP's Basic scheme: what it can carry, and the file of a password."""
+"""Secrets of a login: what HTTP's Basic scheme can carry, their files, and asking a person."""
 
 from __future__ import annotations
 
+import getpass
+import sys
 from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import ConfigError
@@ -9,8 +11,8 @@ from vpnws.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-MAX_PASSWORD_FILE_BYTES: Final = 4096
-"""A password file with a longer first line is refused."""
+MAX_SECRET_FILE_BYTES: Final = 4096
+"""A file of a password or a token with a longer first line is refused."""
 
 
 def check_user(user: str) -> None:
@@ -19,19 +21,37 @@ def check_user(user: str) -> None:
         raise ConfigError("the user's name is empty or has a ':' in it: HTTP cannot carry that")
 
 
-def read_password(file: Path) -> str:
-    """Return the first line of `file`, the one of --password-file. Raises ConfigError."""
+def read_secret(option: str, file: Path, what: str = "password") -> str:
+    """Return the first line of `file`, the one of `option`. Raises ConfigError.
+
+    `what` it is, for sentences.
+    """
     try:
         # Editors on Windows put a byte order mark before the text, which belongs to no password.
         with file.open(encoding="utf-8-sig") as lines:
-            line = lines.readline(MAX_PASSWORD_FILE_BYTES)
+            line = lines.readline(MAX_SECRET_FILE_BYTES)
     except OSError as error:
-        raise ConfigError(f"--password-file {file} cannot be read: {error.strerror}") from error
+        raise ConfigError(f"{option} {file} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"--password-file {file} is not UTF-8 text") from error
-    password = line.rstrip("\r\n")
-    if not password:
-        raise ConfigError(f"--password-file {file}: its first line, the password, is empty")
-    if len(line) == MAX_PASSWORD_FILE_BYTES:
-        raise ConfigError(f"--password-file {file}: its first line is too long for a password")
-    return password
+        raise ConfigError(f"{option} {file} is not UTF-8 text") from error
+    secret = line.rstrip("\r\n")
+    if not secret:
+        raise ConfigError(f"{option} {file}: its first line, the {what}, is empty")
+    if len(line) == MAX_SECRET_FILE_BYTES:
+        raise ConfigError(f"{option} {file}: its first line is too long for a {what}")
+    return secret
+
+
+def ask_password(whose: str, option: str) -> str:
+    """Ask the person at the terminal for the password `whose` it is, and return it.
+
+    Raises ConfigError if there is no terminal, naming the `option` that replaces one.
+    """
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            f"there is no terminal to ask for the password of {whose} at: use {option} FILE"
+        )
+    try:
+        return getpass.getpass(f"password of {whose}: ")
+    except EOFError as error:
+        raise ConfigError(f"no password of {whose} was given") from error

@@ -7,9 +7,10 @@ import ssl
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 from vpnws.errors import ConfigError, TlsError
+from vpnws.https.login import ask_password, read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,31 +44,37 @@ class TlsSettings:
     authority: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
+    key_password: Path | None = None
+    """The file with the password of the key; without it, a person is asked."""
+    server_name: str = ""
+    """The name to ask the server for (SNI, RFC 6066 section 3), and to find in its certificate;
+    empty for the host that is connected to."""
 
 
-def make_context(settings: TlsSettings) -> ssl.SSLContext:
+def make_context(settings: TlsSettings, option: str = "--ca") -> ssl.SSLContext:
     """Return the context for every connection of this run.
 
-    Raises ConfigError when a file cannot be read or has the wrong content.
+    `option` names the authority. May ask for the password of the key at the terminal. Raises
+    ConfigError when a file cannot be read or has the wrong content.
     """
-    context = _context_that_trusts(settings.authority)
+    context = _context_that_trusts(settings.authority, option)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     if not settings.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if settings.certificate is not None:
-        _load_certificate(context, settings.certificate, settings.key)
+        _load_certificate(context, settings.certificate, settings.key, settings.key_password)
     return context
 
 
-def _context_that_trusts(authority: Path | None) -> ssl.SSLContext:
+def _context_that_trusts(authority: Path | None, option: str) -> ssl.SSLContext:
     if authority is not None:
-        _check_readable("--ca", authority)
+        _check_readable(option, authority)
     try:
         return ssl.create_default_context(cafile=authority)
     except ssl.SSLError as error:
-        raise ConfigError(f"--ca {authority}: no certificates in PEM form in it") from error
+        raise ConfigError(f"{option} {authority}: no certificates in PEM form in it") from error
 
 
 def make_trusting_context() -> ssl.SSLContext:
@@ -79,28 +86,34 @@ def make_trusting_context() -> ssl.SSLContext:
     return context
 
 
-def explain(error: ssl.SSLError, host: str, authority: Path | None, issuer: str = "") -> TlsError:
+def explain(
+    error: ssl.SSLError,
+    host: str,
+    authority: Path | None,
+    issuer: str = "",
+    option: str = "--ca",
+) -> TlsError:
     """Return what to raise when the TLS handshake with `host` failed with `error`.
 
-    `authority` is the file of --ca, None without that option. `issuer` is who has signed the
+    `authority` is the file of `option`, None without that option. `issuer` is who has signed the
     server's certificate, as far as it is known.
     """
     if isinstance(error, ssl.SSLCertVerificationError):
         why = error.verify_message.rstrip(".")
-        hint = _hint_on_trust(why, authority, issuer)
+        hint = _hint_on_trust(why, authority, issuer, option)
         return TlsError(f"the certificate of {host} is not accepted: {why}; {hint}")
     reason = (error.reason or "unknown reason").replace("_", " ").lower()
     return TlsError(f"TLS with {host} failed: {reason}; {_hint(reason)}")
 
 
-def _hint_on_trust(why: str, authority: Path | None, issuer: str) -> str:
+def _hint_on_trust(why: str, authority: Path | None, issuer: str, option: str) -> str:
     if "mismatch" in why:
         return "use a name that is in the certificate"
-    private = "use --ca FILE for a private authority"
+    private = f"use {option} FILE for a private authority"
     if authority is not None and _UNTRUSTED.search(why):
         private = (
-            f"no authority in {authority} (--ca) has signed it: ask whoever runs the server for the"
-            " right file"
+            f"no authority in {authority} ({option}) has signed it: ask whoever runs the server for"
+            " the right file"
         )
     if not issuer:
         return private
@@ -187,14 +200,45 @@ def _hint(reason: str) -> str:
     return "the server may want another TLS version, or a certificate (--crt, --key)"
 
 
-def _load_certificate(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
+def _load_certificate(
+    context: ssl.SSLContext, certificate: Path, key: Path | None, password_file: Path | None
+) -> None:
     for option, file in (("--crt", certificate), ("--key", key)):
         if file is not None:
             _check_readable(option, file)
+    password = _KeyPassword(key or certificate, password_file)
     try:
-        context.load_cert_chain(certificate, key, password=_refuse_encrypted)
+        context.load_cert_chain(certificate, key, password=password.get)
     except ssl.SSLError as error:
+        if password.was_wanted and error.reason != _MISMATCH:
+            raise ConfigError(password.wrong) from error
         raise ConfigError(_why_not_loaded(certificate, key, error)) from error
+    except ValueError as error:
+        # Longer than OpenSSL allows.
+        raise ConfigError(password.wrong) from error
+
+
+class _KeyPassword:
+    """The password of a key: from a file, or from a person."""
+
+    def __init__(self, key: Path, file: Path | None) -> None:
+        self._key = key
+        self._file = file
+        self.was_wanted = False
+        """Whether the key turned out to be encrypted."""
+
+    def get(self) -> str:
+        """Return the password. Raises ConfigError if there is none."""
+        self.was_wanted = True
+        if self._file is not None:
+            return read_secret("--key-password-file", self._file)
+        return ask_password(f"the key {self._key}", "--key-password-file")
+
+    @property
+    def wrong(self) -> str:
+        """What to say when it does not fit."""
+        where = f"in --key-password-file {self._file}" if self._file else "that was given"
+        return f"the password {where} does not open the key {self._key}"
 
 
 def _why_not_loaded(certificate: Path, key: Path | None, error: ssl.SSLError) -> str:
@@ -209,10 +253,6 @@ def _why_not_loaded(certificate: Path, key: Path | None, error: ssl.SSLError) ->
         return f"--crt {certificate}: the key in {key or 'it'} is not the key of that certificate"
     which = f"--crt {certificate}" if key is None else f"--crt {certificate} --key {key}"
     return f"{which}: not a certificate and its key in PEM form"
-
-
-def _refuse_encrypted() -> NoReturn:
-    raise ConfigError("the key of --crt or --key is encrypted: store it decrypted, mode 0600")
 
 
 def _check_readable(option: str, file: Path) -> None:

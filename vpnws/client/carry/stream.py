@@ -12,7 +12,7 @@ import socket
 import ssl
 import struct
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from vpnws.wire.buffer import Buffer
@@ -24,10 +24,35 @@ _LAST_ACK_RECV: Final = struct.Struct("@56xI")
 """tcpi_last_ack_recv in Linux's struct tcp_info: milliseconds since the peer's last ACK."""
 
 
+class StreamSocket(Protocol):
+    """What a stream needs of a connected socket, with the meaning that socket.socket gives it."""
+
+    def setblocking(self, flag: bool, /) -> None:
+        """Have no call wait from now on."""
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait for."""
+
+    def getpeername(self) -> Any:
+        """Return the address of the other end."""
+
+    def getsockopt(self, level: int, option: int, size_bytes: int, /) -> bytes:
+        """Return an option of the socket, or what the kernel tells of its connection."""
+
+    def recv_into(self, buffer: memoryview, /) -> int:
+        """Return how many bytes came into `buffer`, 0 at the end."""
+
+    def send(self, data: memoryview, /) -> int:
+        """Return how many bytes of `data` were taken."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
 class Stream:
     """A connected TCP socket, and the bytes that it has not taken yet."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: StreamSocket) -> None:
         """Take over `sock`, and make it non-blocking."""
         sock.setblocking(False)
         self._socket = sock
@@ -112,7 +137,7 @@ class Stream:
 class TlsStream(Stream):
     """TLS over a connected TCP socket; `handshake` comes first."""
 
-    def __init__(self, sock: socket.socket, context: ssl.SSLContext, name: str) -> None:
+    def __init__(self, sock: StreamSocket, context: ssl.SSLContext, name: str) -> None:
         """Take over `sock`; the server's certificate must be valid for `name`."""
         super().__init__(sock)
         self._incoming = ssl.MemoryBIO()
@@ -162,7 +187,7 @@ class TlsStream(Stream):
         """
         if self._has_ended:
             return 0
-        if not self.has_pending() and not self._fetch():
+        if not self._can_decrypt() and not self._fetch():
             return None
         count = self._decrypt(buffer)
         if self._written:
@@ -187,6 +212,9 @@ class TlsStream(Stream):
     def has_pending(self) -> bool:
         """Return whether there is something to read that the descriptor does not show."""
         return self._has_ended or self._incoming.pending > 0 or self._tls.pending() > 0
+
+    _can_decrypt = has_pending
+    """Whether a read needs nothing from the socket, also where more is pending elsewhere."""
 
     def close(self) -> None:
         """Close the stream. TLS tells the other end, and does not wait for its answer."""

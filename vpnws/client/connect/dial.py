@@ -7,18 +7,16 @@ import ssl
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from vpnws.client.carry.connection import Connection
-from vpnws.client.carry.stream import Stream, TlsStream
+from vpnws.client.carry.nested import make_stream, make_tls_stream
 from vpnws.client.connect.exchange import read, write
 from vpnws.client.connect.handshake import Upgrade
 from vpnws.client.connect.reasons import TLS_ENDED, reason_of
-from vpnws.client.connect.resolve import resolve
 from vpnws.client.connect.secure import explain, shake_hands
-from vpnws.client.connect.tcp import connect_first
+from vpnws.client.connect.way import Ways
 from vpnws.errors import ConnectError
 
 if TYPE_CHECKING:
-    import socket
-
+    from vpnws.client.carry.stream import Stream, StreamSocket, TlsStream
     from vpnws.client.settings import ClientSettings, ServerUrl
     from vpnws.client.waiting import Waiter
 
@@ -31,15 +29,20 @@ BODY_TIMEOUT_S: Final = 1.0
 
 
 class Dialer:
-    """Makes the connections of one station."""
+    """Makes a station's connections to one server."""
 
     def __init__(
-        self, settings: ClientSettings, context: ssl.SSLContext | None, waiter: Waiter
+        self,
+        settings: ClientSettings,
+        context: ssl.SSLContext | None,
+        waiter: Waiter,
+        ways: Ways | None = None,
     ) -> None:
-        """`context` is for wss, None for ws."""
+        """`context` is for wss; `ways` are shared with the dialers of other servers."""
         self._settings = settings
-        self._context = context
+        self._context = context if settings.url.secure else None
         self._waiter = waiter
+        self._ways = ways or Ways(settings.addresses, waiter)
 
     def connect(self, mac: bytes) -> Connection:
         """Return a WebSocket, which may already have received messages.
@@ -48,7 +51,7 @@ class Dialer:
         Stopped when told to stop.
         """
         url = self._settings.url
-        sock = self._open(url)
+        sock = self._ways.open(url)
         until_s = self._waiter.now() + HANDSHAKE_TIMEOUT_S
         try:
             return self._upgrade(self._stream(sock, url, until_s), mac, until_s)
@@ -60,29 +63,29 @@ class Dialer:
                 raise _failure(error, url) from error
             raise
 
-    def _open(self, url: ServerUrl) -> socket.socket:
-        """Return a connected socket that leads to the server."""
-        addresses = resolve(url.host, url.port, self._waiter)
-        return connect_first(url.authority, addresses, self._settings.addresses, self._waiter)
-
-    def _stream(self, sock: socket.socket, url: ServerUrl, until_s: float) -> Stream:
+    def _stream(self, sock: StreamSocket, url: ServerUrl, until_s: float) -> Stream:
         """Return a stream over `sock`; for wss do the TLS handshake first."""
         if self._context is None:
-            return Stream(sock)
+            return make_stream(sock)
         return self._secure(sock, url, self._context, until_s)
 
     def _secure(
-        self, sock: socket.socket, url: ServerUrl, context: ssl.SSLContext, until_s: float
+        self, sock: StreamSocket, url: ServerUrl, context: ssl.SSLContext, until_s: float
     ) -> TlsStream:
-        stream = TlsStream(sock, context, url.server_name)
+        stream = make_tls_stream(sock, context, self._certified_name)
         shake_hands(stream, url.authority, self._waiter, until_s)
         return stream
+
+    @property
+    def _certified_name(self) -> str:
+        """The name that the server's certificate must have."""
+        return self._settings.tls.server_name or self._settings.url.server_name
 
     def _explain(self, error: ssl.SSLError, url: ServerUrl) -> ConnectError:
         """Return what to raise when TLS failed with `error`."""
 
         def look(context: ssl.SSLContext) -> TlsStream:
-            sock = self._open(url)
+            sock = self._ways.open(url)
             try:
                 until_s = self._waiter.now() + HANDSHAKE_TIMEOUT_S
                 return self._secure(sock, url, context, until_s)
@@ -90,7 +93,7 @@ class Dialer:
                 sock.close()
                 raise
 
-        return explain(error, url.server_name, self._settings.tls, self._context, look)
+        return explain(error, self._certified_name, self._settings.tls, self._context, look)
 
     def _upgrade(self, stream: Stream, mac: bytes, until_s: float) -> Connection:
         """Send the request to upgrade; return the WebSocket that it becomes."""

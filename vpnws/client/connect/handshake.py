@@ -111,7 +111,14 @@ class Upgrade:
 def _asked(settings: ClientSettings) -> Asked:
     has_outer_space = any(text != text.strip() for text in settings.login or ())
     has_login = settings.login is not None
-    return Asked(settings.url.secure, has_login=has_login, has_outer_space=has_outer_space)
+    return Asked(
+        settings.url.secure,
+        has_login=has_login,
+        has_token=settings.has_token,
+        has_outer_space=has_outer_space,
+        is_verified=settings.tls.verify,
+        host=settings.url.host,
+    )
 
 
 def _status_of(head: bytes) -> int:

@@ -46,8 +46,14 @@ class Asked:
     """Whether it asked over TLS."""
     has_login: bool
     """Whether it sent a user and a password."""
+    has_token: bool = False
+    """Whether it sent another kind of login, such as a bearer token."""
     has_outer_space: bool = False
-    """Whether one of the two begins or ends with a space, which nobody sees in a file."""
+    """Whether user or password begins or ends with a space, which nobody sees in a file."""
+    is_verified: bool = True
+    """Whether the server's certificate was verified, if it asked over TLS."""
+    host: str = ""
+    """The server's name."""
 
 
 def body_bytes(head: bytes) -> int:
@@ -110,6 +116,8 @@ def _own_sentence(status: int, text: str) -> str:
 
 def _reason(status: int, head: bytes, text: str, asked: Asked) -> str:
     if status == 401:
+        if asked.has_token:
+            return "the server does not accept this token: is it the right one, and still valid?"
         if not asked.has_login:
             return "the server wants a user and a password: see --user and --password-file"
         hint = "; one of them begins or ends with a space" if asked.has_outer_space else ""

@@ -1,17 +1,20 @@
-"""Looks up a host in a thread, so that a signal does not have to wait for the resolver."""
+"""Looks up hosts in a thread, so that a signal does not have to wait for the resolver."""
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import socket
 import threading
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from vpnws.errors import ConnectError
+from vpnws.errors import ConnectError, NetworkChangedError
 
 if TYPE_CHECKING:
     from vpnws.client.waiting import Waiter
+
+log = logging.getLogger(__name__)
 
 LOOKUP_TIMEOUT_S: Final = 20.0
 """If the resolver needs longer, the attempt has failed."""
@@ -19,6 +22,50 @@ MAX_ADDRESSES: Final = 8
 """How many addresses of one host one attempt tries; further ones are left out."""
 
 Address: TypeAlias = "tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]"
+
+
+class Resolver:
+    """Looks up hosts, and keeps their last addresses for when no name server answers.
+
+    A default route through the VPN may lead to the name servers too: without the VPN none would
+    answer, and without the server's address there would be no VPN.
+    """
+
+    def __init__(self, waiter: Waiter) -> None:
+        self._waiter = waiter
+        # As many as a station has servers and proxies.
+        self._known: dict[tuple[str, int], list[Address]] = {}
+        self._is_told: set[str] = set()
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Every IP address that a host looked up so far has, or had when it could be looked up."""
+        found = (str(place[0]) for addresses in self._known.values() for _, place in addresses)
+        return tuple(dict.fromkeys(found))
+
+    def addresses(self, host: str, port: int) -> list[Address]:
+        """Return the addresses of `host` in the resolver's order, at most MAX_ADDRESSES.
+
+        Raises ConnectError if none is known, Stopped when told to stop.
+        """
+        try:
+            found = resolve(host, port, self._waiter)
+        except NetworkChangedError:
+            raise
+        except ConnectError as error:
+            return self._remember(host, port, error)
+        self._is_told.discard(host)
+        self._known[host, port] = found
+        return found
+
+    def _remember(self, host: str, port: int, error: ConnectError) -> list[Address]:
+        known = self._known.get((host, port))
+        if not known:
+            raise error
+        if host not in self._is_told:
+            self._is_told.add(host)
+            log.warning("%s; until then it is sought at the addresses that it had before", error)
+        return known
 
 
 class _Lookup:

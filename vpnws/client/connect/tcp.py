@@ -28,12 +28,13 @@ DEAD_AFTER_MS: Final = int(DEAD_AFTER_S * 1000)
 
 
 def connect_first(
-    name: str, addresses: Sequence[Address], own: Sequence[str], waiter: Waiter
+    name: str, role: str, addresses: Sequence[Address], own: Sequence[str], waiter: Waiter
 ) -> socket.socket:
     """Return a socket connected to the first of `addresses` that takes the connection.
 
-    `name` is the host's, for sentences; `own` are this station's addresses in the VPN, through
-    which the host cannot be reached. Raises ConnectError with what every address said, Stopped.
+    `name` is the host's and `role` says what it is, for sentences; `own` are this station's
+    addresses in the VPN, through which the host cannot be reached. Raises ConnectError with what
+    every address said, Stopped.
     """
     failures: dict[str, list[str]] = {}
     race = Race(interleave(addresses))
@@ -44,7 +45,7 @@ def connect_first(
                     return attempts.take(address)
                 race.fail(address)
                 family, place = address
-                why = _detour_reason(detour(family, place, own)) or reason_of(error)
+                why = _detour_reason(detour(family, place, own), role) or reason_of(error)
                 failures.setdefault(why, []).append(place[0])
     why = "; ".join(f"{reason} ({', '.join(hosts)})" for reason, hosts in failures.items())
     raise ConnectError(f"cannot connect to {name}: {why}")
@@ -127,10 +128,10 @@ def _tune(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
 
 
-def _detour_reason(own: str) -> str:
+def _detour_reason(own: str, role: str) -> str:
     if not own:
         return ""
     return (
-        f"--address {own} covers the server's own address, so this machine looks for the server"
+        f"--address {own} covers the {role}'s own address, so this machine looks for the {role}"
         " inside the VPN; give the VPN another network, or the address a longer prefix"
     )

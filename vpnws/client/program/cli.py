@@ -66,9 +66,10 @@ def _run(settings: ClientSettings, stop: StopRequest) -> int:
 
 def _tls_context(settings: ClientSettings) -> ssl.SSLContext | None:
     """Return the context for wss, None for ws; warn of what is not safe."""
-    if not settings.url.secure:
-        if settings.login is not None:
-            log.warning("the password travels unencrypted over ws://: use wss:// outside of tests")
+    servers = settings.for_each_server
+    if any(each.has_secret and not each.url.secure for each in servers):
+        log.warning("the password travels unencrypted over ws://: use wss:// outside of tests")
+    if not any(each.url.secure for each in servers):
         return None
     if not settings.tls.verify:
         log.warning("--no-verify: anyone can pose as the server and read everything")

@@ -71,9 +71,10 @@ def parse(
         path = path_of(options.config)
         from_file = read_file(path, parser)
         given = vars(_without_defaults(make_parser()).parse_intermixed_args(words))
-        if "://" in given.get("tap", "") and "url" not in given:
-            # A lone word that is a URL: the file has the device.
-            given["url"], options.tap = given.pop("tap"), None
+        if all("://" in word for word in (given.get("tap", ""), *given.get("url", []))):
+            # All words are URLs: the file has the device.
+            given["url"] = [given.pop("tap"), *given.get("url", [])]
+            options.tap = None
         options = argparse.Namespace(**{**vars(options), **from_file, **given})
         origin = Origin(path, frozenset(_key(dest) for dest in from_file if dest not in given))
     lacking = [place.metavar for place in parser.places if not getattr(options, place.dest)]

@@ -42,15 +42,17 @@ MEANINGS: Final = {
     Exit.TAP_PERMISSION: "no permission to create or set up the TAP device",
     Exit.TAP_BUSY: "another process holds the TAP device",
     Exit.TAP: "the TAP device could not be set up, or went away",
-    Exit.REFUSED: "the server refused the user, the station or its certificate (401, 403)",
+    Exit.REFUSED: "the server refused the user, the station or its certificate (401, 403), or a"
+    " proxy refused its user (407)",
     Exit.TLS: "TLS failed: the server's certificate is not accepted, ...",
     Exit.CONNECT: "no connection, or it was lost (only with --once)",
     Exit.NO_SWITCH: "what answers at the URL is no switch (HTTP 404, 400, 426, ...)",
     Exit.JANITOR: "the janitor, which undoes what was set up, is gone: see vpnws-client clean",
 }
 
-LOGIN_STATUSES: Final = frozenset((401, 403, *CERTIFICATE_STATUSES.values()))
-"""HTTP statuses with which a server turns a user or a station away: somebody must act."""
+LOGIN_STATUSES: Final = frozenset((401, 403, 407, *CERTIFICATE_STATUSES.values()))
+"""HTTP statuses with which a server turns a user or a station away, and a proxy its user: somebody
+must act."""
 PASSING_STATUSES: Final = frozenset((408, 425, 429))
 """Refusals by a 4xx that do pass: too slow, too early, too often (RFC 9110, 8470, 6585)."""
 LASTING_5XX: Final = frozenset((501, 505))

@@ -1,30 +1,52 @@
-"""Reads who the station logs in as: from the URL, or from --user and --password-file."""
+"""Reads who the station logs in as: from the URLs, or from --user, or from --token-file."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import ConfigError
-from vpnws.https.login import check_user, read_password
+from vpnws.https.login import ask_password, check_user, read_secret
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from vpnws.client.settings import ServerUrl
 
+_TOKEN: Final = re.compile(r"[-A-Za-z0-9._~+/]+=*")
+"""What a bearer token may be (RFC 6750 2.1)."""
 
-def read_login(
-    user: str | None, password_file: Path | None, url: ServerUrl
-) -> tuple[str, str] | None:
-    """Return user and password for HTTP's Basic scheme, None if there are none.
 
-    `user` and `password_file` are the options of that name. Raises ConfigError.
+def with_login(
+    urls: Sequence[ServerUrl], user: str | None, password_file: Path | None
+) -> tuple[ServerUrl, ...]:
+    """Return `urls`, each with the user and the password for it.
+
+    `user` and `password_file` are the options of that name. May ask for the password at the
+    terminal. Raises ConfigError.
     """
-    if user is None and password_file is None:
-        return None if url.user is None else (url.user, url.password or "")
-    if user is None or password_file is None:
-        raise ConfigError("--user and --password-file need each other")
-    if url.user is not None:
+    if user is None:
+        if password_file is not None:
+            raise ConfigError("--password-file needs --user, whose password it is")
+        return tuple(urls)
+    if any(url.user is not None for url in urls):
         raise ConfigError("the URL names a user already: leave that out, or --user")
     check_user(user)
-    return user, read_password(password_file)
+    if password_file is None:
+        password = ask_password(user, "--password-file")
+    else:
+        password = read_secret("--password-file", password_file)
+    return tuple(replace(url, user=user, password=password) for url in urls)
+
+
+def read_token(file: Path) -> tuple[str, str]:
+    """Return the header with the token in the first line of `file`. Raises ConfigError."""
+    token = read_secret("--token-file", file, "token")
+    if _TOKEN.fullmatch(token) is None:
+        raise ConfigError(
+            f"--token-file {file}: its first line is not a bearer token, which has letters, digits"
+            " and -._~+/ only (RFC 6750)"
+        )
+    return "Authorization", f"Bearer {token}"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
-from vpnws.client.connect.url import parse_url
-from vpnws.client.program.login import read_login
+from vpnws.client.program.login import with_login
 from vpnws.client.program.options_device import check_device, read_bridge, read_mac, read_mtu
-from vpnws.client.program.options_login import read_header
+from vpnws.client.program.options_login import read_headers
 from vpnws.client.program.options_network import read as read_network
 from vpnws.client.program.options_network import read_address
-from vpnws.client.program.options_reach import read_tls
+from vpnws.client.program.options_reach import read_tls, read_urls
 from vpnws.client.settings import ClientSettings
 from vpnws.errors import ConfigError
 
@@ -34,17 +34,15 @@ def read(options: argparse.Namespace) -> ClientSettings:
             "--dhcp and --bridge exclude each other: a port of a bridge has no address; run a DHCP"
             f" client on the bridge {options.bridge} itself"
         )
-    url = parse_url(options.url)
-    tls = read_tls(options, url)
-    login = read_login(options.user, options.password_file, url)
-    headers = tuple(read_header(text) for text in options.header)
-    if login is not None and any(name.lower() == "authorization" for name, _ in headers):
-        raise ConfigError("--header Authorization replaces the user and password: leave one out")
+    named = read_urls(options, os.environ)
+    tls = read_tls(options, named)
+    urls = with_login(named, options.user, options.password_file)
     return ClientSettings(
         tap_name=options.tap,
-        url=url,
-        login=login,
-        headers=headers,
+        url=urls[0],
+        others=urls[1:],
+        login=urls[0].login,
+        headers=read_headers(options, urls),
         bridge=read_bridge(options.bridge),
         tls=tls,
         addresses=tuple(read_address(text) for text in options.address),

@@ -40,8 +40,10 @@ examples:
       the same user; other users of this machine cannot see the password in the process list
   vpnws-client --ca my-ca.pem --crt me.pem --key me.key vpn%d wss://[2001:db8::1]:8443/vpn
       a private authority and a client certificate; the kernel numbers the device
-  vpnws-client --mac 02:00:00:00:00:0a --header 'Authorization: Bearer T0K' tap0 wss://...
+  vpnws-client --mac 02:00:00:00:00:0a --token-file /etc/vpnws.token tap0 wss://...
       a fixed MAC, and a token instead of a user
+  vpnws-client --proxy http://alice@proxy:3128 tap0 wss://a.example.org/vpn wss://b.example.org/vpn
+      through a proxy, whose password is asked for; b is tried when a cannot be joined
   vpnws-client --bridge br0 tap0 wss://vpn.example.org/branch
       join the whole LAN on the bridge br0; addresses belong on br0, not on tap0
 
@@ -68,7 +70,7 @@ def make_parser() -> Parser:
     codes = "\n".join(f"  {code.value}  {meaning}" for code, meaning in MEANINGS.items())
     parser = _Parser(
         prog=PROGRAM,
-        usage="%(prog)s [options] TAP URL",
+        usage="%(prog)s [options] TAP URL [URL ...]",
         description=_DESCRIPTION,
         epilog=_EXAMPLES.format(exit_codes=codes),
         formatter_class=formatter,
@@ -85,8 +87,9 @@ def make_parser() -> Parser:
     parser.add_argument(
         "url",
         metavar="URL",
-        nargs="?",
-        help="ws://[user:password@]host[:port]/path, or wss:// for TLS",
+        nargs="*",
+        help="ws://[user:password@]host[:port]/path, or wss:// for TLS; of several ones, the first"
+        " that can be joined",
     )
     for subject in SUBJECTS:
         subject.add(parser.add_argument_group(subject.TITLE))

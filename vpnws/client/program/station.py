@@ -12,7 +12,7 @@ from vpnws.client.carry.counters import Counters
 from vpnws.client.carry.device import drop_stale
 from vpnws.client.carry.pump import Pump
 from vpnws.client.carry.watch import DeviceWatch
-from vpnws.client.connect.dial import Dialer
+from vpnws.client.connect.servers import Reached, Servers
 from vpnws.client.life import Follower, Link
 from vpnws.client.program.backoff import Backoff
 from vpnws.client.program.exits import ends_first_attempt
@@ -56,13 +56,15 @@ class Station:
         """
         self.counters = counters or Counters()
         self._settings = _supported(settings, tap)
-        self._dialer = Dialer(self._settings, context, waiter)
         self._tap = tap
         self._watch = DeviceWatch(tap, events)
         self._waiter = waiter
         self._backoff = Backoff(random)
         self._was_connected = False
         self._follower = follower or Follower()
+        self._servers = Servers(
+            self._settings, context, waiter, ends_first_attempt, self._follower.dialing
+        )
 
     def run(self) -> NoReturn:
         """Stay connected.
@@ -108,42 +110,44 @@ class Station:
 
     def _run_connection(self) -> NoReturn:
         """Connect, and carry frames until the connection ends."""
-        connection = self._connect()
+        reached = self._connect()
+        connection = reached.connection
         # The garbage collector need not visit what lives until the program ends.
         gc.freeze()
         try:
             # From here on the TAP queues frames in the form that this connection carries.
             self._tap.set_offload(connection.has_offload)
             drop_stale(self._tap, self.counters)
-            self._follower.connected(self._link(connection))
+            self._follower.connected(self._link(reached))
             self._pump(connection).run()
         finally:
             connection.close()
 
-    def _connect(self) -> Connection:
+    def _connect(self) -> Reached:
         self._watch.look()
         mac = self._watch.state.mac
-        self._follower.dialing(self._settings.url)
-        connection = self._dialer.connect(mac)
+        reached = self._servers.connect(mac)
         self._was_connected = True
         self._backoff.connected(self._waiter.now())
         log.info(
-            "connected to %s as %s %s, offload %s",
-            self._settings.url.shown,
+            "connected to %s as %s %s, offload %s%s",
+            reached.url.shown,
             self._tap.name,
             format_mac(mac),
-            "on" if connection.has_offload else "off",
+            "on" if reached.connection.has_offload else "off",
+            f", through {reached.url.proxy.named}" if reached.url.proxy else "",
         )
-        return connection
+        return reached
 
-    def _link(self, connection: Connection) -> Link:
+    def _link(self, reached: Reached) -> Link:
         return Link(
-            url=self._settings.url,
-            server_address=connection.peer_address,
+            url=reached.url,
+            server_address=reached.connection.peer_address,
+            known_addresses=self._servers.known_addresses,
             tap_name=self._tap.name,
             mac=self._watch.state.mac,
-            has_offload=connection.has_offload,
-            fd=connection.fd,
+            has_offload=reached.connection.has_offload,
+            fd=reached.connection.fd,
         )
 
     def _pump(self, connection: Connection) -> Pump:

@@ -77,6 +77,11 @@ COMMON: Final[dict[str, dict[str, Any]]] = {
     },
     "--crt": {"metavar": "FILE", "type": Path, "help": "own certificate for --url, PEM"},
     "--key": {"metavar": "FILE", "type": Path, "help": "its key, PEM (default: in the --crt file)"},
+    "--key-password-file": {
+        "metavar": "FILE",
+        "type": Path,
+        "help": "whose first line is the password of an encrypted key; it asks without this",
+    },
 }
 """The options of every command, and of the program before it."""
 

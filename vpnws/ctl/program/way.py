@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +11,7 @@ from vpnws.ctl.reach.unix import UnixWay, local_user
 from vpnws.ctl.reach.url import UrlWay, parse_url
 from vpnws.errors import ConfigError
 from vpnws.https import tls
-from vpnws.https.login import check_user, read_password
+from vpnws.https.login import ask_password, check_user, read_secret
 
 if TYPE_CHECKING:
     import argparse
@@ -39,10 +37,15 @@ def make_way(options: argparse.Namespace) -> Way:
 
 def _url_way(options: argparse.Namespace, text: str) -> UrlWay:
     url = parse_url(text)
-    settings = tls.TlsSettings(authority=options.ca, certificate=options.crt, key=options.key)
+    settings = tls.TlsSettings(
+        authority=options.ca,
+        certificate=options.crt,
+        key=options.key,
+        key_password=options.key_password_file,
+    )
     if not url.secure and settings != tls.TlsSettings():
         raise ConfigError("--ca, --crt and --key are for TLS: use https:// in the URL")
-    if options.key is not None and options.crt is None:
+    if options.crt is None and (options.key is not None or options.key_password_file is not None):
         raise ConfigError("--key needs --crt, the certificate that the key belongs to")
     context = tls.make_context(settings) if url.secure else None
     return UrlWay(url, _login(options), options.ca, context)
@@ -55,15 +58,13 @@ def _login(options: argparse.Namespace) -> tuple[str, str] | None:
         return None
     check_user(options.user)
     if options.password_file is not None:
-        return options.user, read_password(options.password_file)
-    if not sys.stdin.isatty():
-        raise ConfigError("there is no terminal to ask for the password at: use --password-file")
-    return options.user, getpass.getpass(f"password of {options.user}: ")
+        return options.user, read_secret("--password-file", options.password_file)
+    return options.user, ask_password(options.user, "--password-file")
 
 
 def _refuse_url_options(options: argparse.Namespace) -> None:
     """Refuse options that a socket has no use for: somebody means another server."""
-    for name in ("user", "password_file", "ca", "crt", "key"):
+    for name in ("user", "password_file", "ca", "crt", "key", "key_password_file"):
         if getattr(options, name) is not None:
             option = name.replace("_", "-")
             raise ConfigError(f"--{option} is for --url (or a URL in {VARIABLE}): add the URL")
