@@ -12,7 +12,7 @@ case "${1:-all}" in
     *)
         tools="$tools nginx-light apache2 haproxy caddy iperf3 tcpdump iputils-ping openssl git"
         tools="$tools dnsmasq-base nftables iptables busybox systemd openvpn tinc strace curl procps"
-        tools="$tools tshark prometheus zsh fish chromium mandoc qemu-system-x86 lxc"
+        tools="$tools tshark prometheus zsh fish chromium mandoc qemu-system-x86 isc-dhcp-client lxc"
         guest=/var/cache/vpnws-tests/guest
         tools="$tools squid dante-server"
         ;;

@@ -21,6 +21,7 @@ _NEEDS: Final = {
     "webhook_ca": "webhook",
     "leases": "pool",
     "fixed": "pool",
+    "dhcp": "pool",
 }
 """Settings that mean nothing without another one."""
 
@@ -106,6 +107,11 @@ def _check_together(settings: Settings) -> None:
 
 
 def _check_needs(settings: Settings) -> None:
+    if settings.dhcp and settings.pool and all(pool.version == 6 for pool in settings.pool):
+        raise ConfigError(
+            "vpnws-dhcp is on and vpnws-pool has no addresses of IPv4, the only ones that DHCP"
+            " gives: add a pool, such as 10.8.0.0/24"
+        )
     if settings.on_connect_may_refuse and not settings.on_connect:
         raise ConfigError(
             "vpnws-on-connect-may-refuse is on and vpnws-on-connect is not set: nothing would ever"

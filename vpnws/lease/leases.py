@@ -7,7 +7,7 @@ its process, makes a lease end. So a clock that is set forward frees none of a s
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import LeaseError
 from vpnws.lease.answer import Lease, Refusal
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from vpnws.lease.pool import Address, Pool
     from vpnws.lease.table import Table
     from vpnws.lease.who import Who
+
+DECLINED: Final = b"in use elsewhere"
+"""The key of whom addresses belong to that somebody uses without a lease: of nobody's name."""
+DECLINED_S: Final = 600.0
+"""Such an address is given to nobody for so long. Then it may be free, or is declined again."""
+MAX_DECLINED: Final = 16
+"""Such addresses of a network. A further one is simply free, so that a station that declines all
+that it is given cannot use up a pool."""
 
 
 class Leases:
@@ -111,6 +119,23 @@ class Leases:
             if row is not None and row.port == LEFT:
                 self._table.remove(row)
             return row
+
+    def decline(self, network: str, address: Address, who: Who, now_s: float) -> None:
+        """Give to nobody for DECLINED_S what somebody else uses, as its lessee `who` has noticed.
+
+        Of MAX_DECLINED addresses of a network at once; a further one is free again at once. Raises
+        LeaseError.
+        """
+        with self._table.change():
+            row = self._table.at(network, address)
+            if row is None or (row.key, row.mac) != (who.key(), who.mac):
+                return
+            if len(self._table.of(network, address.version, DECLINED)) >= MAX_DECLINED:
+                self._table.remove(row)
+                return
+            until_s = now_s + DECLINED_S
+            declined = replace(row, key=DECLINED, mac=b"", name="", port=LEFT)
+            self._table.put(replace(declined, since_s=now_s, until_s=until_s))
 
     def rows(self, after: tuple[str, int, Address] | None, most: int) -> list[Row]:
         """Return up to `most` leases in the order of (network, version, address) behind `after`.

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from vpnws.dhcp.server import Server
+from vpnws.server.dhcp_book import LeaseBook
 from vpnws.switch.drop import Drop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from vpnws.dhcp.server import Book, Server
+    from vpnws.dhcp.server import Book
+    from vpnws.server.dhcp_setup import Identifier
+    from vpnws.server.node import Node
+    from vpnws.server.port.link import Link
     from vpnws.switch.port import Port
 
 
@@ -39,3 +44,22 @@ class DhcpResponder:
             return Drop.STORM
         reply = self._server.answer(question, self._book_of(link))
         return [] if reply is None else [reply]
+
+
+def serve_dhcp(node: Node, identifiers: Mapping[str, Identifier]) -> None:
+    """Have the stations of `node` answered in the networks of `identifiers`; it has leases."""
+    leasing = node.leasing
+    if leasing is None:
+        return
+
+    def book_of(link: Link) -> LeaseBook:
+        """Return the book of one station."""
+        return LeaseBook(leasing, link, link.session.offer, node.settings.lease_time_s)
+
+    responders = {
+        network: DhcpResponder(
+            Server(each.address.packed, answers_arp=each.is_switchs), node.links, book_of
+        )
+        for network, each in identifiers.items()
+    }
+    node.switch.networks.responder_of = responders.get

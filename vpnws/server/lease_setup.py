@@ -12,6 +12,7 @@ from vpnws.errors import ConfigError
 from vpnws.lease.fixed import read_fixed
 from vpnws.lease.leases import Leases
 from vpnws.lease.plan import Plan
+from vpnws.server.dhcp_setup import identifiers
 from vpnws.server.peers.lease_file import put_aside_if_broken
 from vpnws.server.peers.leases import LeaseFile
 
@@ -46,7 +47,11 @@ class LeaseSetup:
     ) -> None:
         """Read what the settings say. Raises ConfigError."""
         fixed = read_fixed(_read(settings.fixed), settings.fixed, settings.pool)
-        self._plan = Plan(settings.pool, fixed, _own_addresses(settings, devices))
+        own = set(_own_addresses(settings, devices))
+        self.identifiers = identifiers(settings, own) if settings.dhcp else {}
+        """Those of the DHCP server, by the networks that it serves."""
+        own |= {(network, each.address) for network, each in self.identifiers.items()}
+        self._plan = Plan(settings.pool, fixed, own)
         self._lease_s = settings.lease_time_s
         self.path = path_of(settings, environment)
         self._token = token_hex(8)

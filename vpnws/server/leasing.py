@@ -98,6 +98,16 @@ class StationLeases:
             for network, _, lease in held.values()
         }
 
+    def decline(self, link: Link, mac: bytes, address: Address) -> None:
+        """Give to nobody for a time what the host `mac` says that a stranger uses."""
+        who = who_at(link, mac)
+        try:
+            self.leases.decline(link.session.network, address, who, self.now_s())
+        except LeaseError as error:
+            self._refused.note(str(error))
+            return
+        self._held.get(link.port.id, {}).pop((address.version, mac), None)
+
     def left(self, link: Link) -> None:
         """Note that a station's port has gone."""
         if self._held.pop(link.port.id, None) is None:

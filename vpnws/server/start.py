@@ -11,6 +11,7 @@ from vpnws.config_reader import read_settings
 from vpnws.control.events import Event
 from vpnws.errors import ConfigError
 from vpnws.server import ini
+from vpnws.server.dhcp import serve_dhcp
 from vpnws.server.hang import MIN_HANG_AFTER_S
 from vpnws.server.hooks.checkup import examine_host, line_of
 from vpnws.server.hooks.teller import tell_hooks, wanted_events
@@ -161,6 +162,7 @@ class Server:
         if self.leases is not None and slot < self._workers:
             opened = self.leases.open_for(self.loop)
             node.leasing = StationLeases(self.loop, opened, slot, node.links, journal)
+            serve_dhcp(node, self.leases.identifiers)
         self.peers = Inquiries(self.loop, self.page, self._mailboxes, slot, self.name_of)
         rules = self._rules(slot)
         self.policies = Policies(node, rules)
