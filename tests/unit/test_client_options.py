@@ -49,6 +49,26 @@ def test_dhcp_is_for_a_device_with_an_address_of_its_own() -> None:
         settings_of("--dhcp", "--bridge", "br0", "tap0", URL)
 
 
+@pytest.mark.parametrize(
+    ("text", "accept"),
+    [
+        ("none", ()),
+        ("dns", ("dns",)),
+        ("mtu, routes,address", ("address", "routes", "mtu")),
+        ("address,routes,dns,mtu", ("address", "routes", "dns", "mtu")),
+    ],
+)
+def test_what_is_accepted_of_the_servers_offers(text: str, accept: tuple[str, ...]) -> None:
+    assert settings_of("tap0", URL).network.accept == ("address", "mtu")
+    assert settings_of("--accept", text, "tap0", URL).network.accept == accept
+
+
+@pytest.mark.parametrize("text", ["all", "", "none,mtu", "address;mtu"])
+def test_what_cannot_be_accepted_is_named(text: str) -> None:
+    with pytest.raises(ConfigError, match="to accept nothing, say none"):
+        settings_of("--accept", text, "tap0", URL)
+
+
 def test_every_option_arrives() -> None:
     settings = settings_of(
         *("--address", "10.8.0.2/24", "--address", "FD00::2/64", "--mac", "02-00-00-00-00-0A"),

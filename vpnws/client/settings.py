@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEFAULT_MTU_BYTES: Final = 1500
+ACCEPTABLE: Final = ("address", "routes", "dns", "mtu")
+"""What a server may offer, as --accept calls it and the members of an Offer are called."""
+DEFAULT_ACCEPT: Final = ("address", "mtu")
+"""A server that nobody has said more of may not change where this machine sends its packets."""
 DEFAULT_PORTS: Final = {"ws": 80, "wss": 443}
 
 
@@ -107,6 +111,8 @@ class NetworkSettings:
     """The way out of the VPN, at most one for IPv4 and one for IPv6."""
     dns: tuple[str, ...] = ()
     """Name servers for all names."""
+    accept: tuple[str, ...] = DEFAULT_ACCEPT
+    """What of the server's offers is applied, of ACCEPTABLE."""
     broadcast: bool = False
     """Whether 255.255.255.255 and IPv4's multicast leave through the VPN."""
     up: tuple[str, ...] = ()

@@ -13,8 +13,11 @@ from vpnws.client.janitor.start import start
 from vpnws.client.life import Follower, Followers
 from vpnws.client.stay.follower import Staying
 from vpnws.client.system.network import Network
+from vpnws.client.system.offers import Offers
 from vpnws.client.system.powers import powers_of
 from vpnws.errors import JanitorError
+from vpnws.tap.addresses import addresses_of
+from vpnws.tap.linux import exists
 
 if TYPE_CHECKING:
     from vpnws.client.carry.counters import Counters
@@ -35,7 +38,8 @@ def make_followers(
     """
     packets = PacketSocket(tap.name) if settings.network.dhcp else None
     network = _make_network(settings, tap, waiter)
-    followers: list[Follower] = [network, Staying(tap, waiter)]
+    offers = Offers(settings, waiter, network.apply, _addresses_of)
+    followers: list[Follower] = [network, offers, Staying(tap, waiter)]
     if packets is not None:
         followers.append(_make_dhcp(settings, packets, waiter, network))
     return Followers(followers)
@@ -54,6 +58,11 @@ def _make_dhcp(
         wants_routes=settings.network.default_route,
         wants_dns=bool(settings.network.dns),
     )
+
+
+def _addresses_of(device: str) -> list[bytes] | None:
+    """Return the addresses of a device, None if it is not in our network namespace."""
+    return addresses_of(device) if exists(device) else None
 
 
 def _make_network(settings: ClientSettings, tap: Tap, waiter: Waiter) -> Network:

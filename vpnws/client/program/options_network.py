@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Final
 
-from vpnws.client.settings import NetworkSettings
+from vpnws.client.settings import ACCEPTABLE, DEFAULT_ACCEPT, NetworkSettings
 from vpnws.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,6 +28,13 @@ def add(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="ask for an IPv4 address by DHCP, and keep its lease; routes that a DHCP server tells"
         " count only with --default-route, its name servers only with --dns",
+    )
+    group.add_argument(
+        "--accept",
+        metavar="LIST",
+        default=",".join(DEFAULT_ACCEPT),
+        help="apply these of what the server offers, of address,routes,dns,mtu, or none of them"
+        " (default: %(default)s)",
     )
     group.add_argument(
         "--route",
@@ -57,8 +64,24 @@ def read_address(text: str) -> str:
 def read(options: argparse.Namespace) -> NetworkSettings:
     """Return what the options of this subject say. Raises ConfigError."""
     return NetworkSettings(
-        dhcp=options.dhcp, routes=tuple(_read_route(text) for text in options.route)
+        dhcp=options.dhcp,
+        routes=tuple(_read_route(text) for text in options.route),
+        accept=_read_accept(options.accept),
     )
+
+
+def _read_accept(text: str) -> tuple[str, ...]:
+    """Return what of the server's offers is accepted, in the order of ACCEPTABLE."""
+    words = [word.strip() for word in text.split(",")]
+    if words == ["none"]:
+        return ()
+    unknown = [word for word in words if word not in ACCEPTABLE]
+    if unknown:
+        raise ConfigError(
+            f"--accept {text!r} has {unknown[0]!r}, which is not one of {', '.join(ACCEPTABLE)}; to"
+            " accept nothing, say none"
+        )
+    return tuple(name for name in ACCEPTABLE if name in words)
 
 
 def _read_route(text: str) -> tuple[str, str]:

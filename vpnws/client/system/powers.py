@@ -18,9 +18,10 @@ def powers_of(settings: ClientSettings, tap: str) -> Powers:
     """
     network = settings.network
     kinds = {Address, Mtu, Switch}
-    if network.routes or network.default_route or network.broadcast:
+    is_offered = "routes" in network.accept
+    if network.routes or network.default_route or network.broadcast or is_offered:
         kinds.add(Route)
-    if network.dns:
+    if network.dns or "dns" in network.accept:
         kinds.add(NameServers)
     names = frozenset(kind.__name__ for kind in kinds)
     return Powers(tap, names, network.up, network.down)
