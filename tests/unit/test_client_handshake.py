@@ -154,7 +154,7 @@ def test_ipv6_works(waiter: Waiter) -> None:
         (403, "", "may not join"),
         (404, "", "check the URL's path"),
         (400, "", "does not understand the request"),
-        (426, "", "did not upgrade to WebSocket"),
+        (426, "", "arrived without its header Upgrade: something on the way removed it"),
         (502, "", "is uWSGI running"),
         (503, "", "full or restarting"),
         (504, "", "does not answer"),
@@ -327,7 +327,73 @@ def test_a_redirect_is_told_without_its_secrets(waiter: Waiter) -> None:
         error = failure(settings_for(f"ws://127.0.0.1:{port}/"), waiter)
     assert isinstance(error, RefusedError)
     assert error.status == 301
-    assert "points elsewhere, to https://***@h/vpn: give the final URL" in str(error)
+    assert "another host, to https://***@h/vpn: either that is the server's new place" in str(error)
+
+
+PAGE = b"<!DOCTYPE html>\n<html><head><title>Hotel &amp; Spa\x1b Wi-Fi</title></head>...</html>"
+PLAIN, SECURE = "ws://vpn.example/vpn", "wss://vpn.example/vpn"
+
+
+@pytest.mark.parametrize(
+    ("url", "answer", "needle"),
+    [
+        (
+            PLAIN,
+            answer_of(200, PAGE, f"Content-Length: {len(PAGE)}"),
+            'a web page ("Hotel & Spa? Wi-Fi") came in place of the switch\'s answer: either the'
+            " URL's path is wrong, or this network wants a login first: open http://vpn.example/ in"
+            " a browser on this machine (HTTP 200)",
+        ),
+        (PLAIN, answer_of(200, b"", "Content-Type: text/html", "Content-Length: 0"), "a web page"),
+        (
+            SECURE,
+            answer_of(200, PAGE, f"Content-Length: {len(PAGE)}"),
+            'the server answers with a web page ("Hotel & Spa? Wi-Fi"): is the URL\'s path right?',
+        ),
+        (
+            PLAIN,
+            answer_of(302, b"", "Location: http://login.hotel/?mac=1", "Content-Length: 0"),
+            "points to another host, to http://login.hotel/: either that is the server's new place,"
+            " or this network wants a login first: open http://login.hotel/ in a browser",
+        ),
+        (
+            PLAIN,
+            answer_of(301, b"", "Location: https://vpn.example/vpn", "Content-Length: 0"),
+            "points elsewhere, to https://vpn.example/vpn: give the final URL; it seems to want"
+            " TLS: use wss://",
+        ),
+        (
+            SECURE,
+            answer_of(302, b"", "Location: https://new.example/", "Content-Length: 0"),
+            "the server points elsewhere, to https://new.example/: give the final URL (HTTP 302)",
+        ),
+        (PLAIN, answer_of(307, b"", "Content-Length: 0"), "the server points elsewhere: give the"),
+        (
+            PLAIN,
+            answer_of(511, b"", "Content-Length: 0"),
+            "this network wants a login first: open http://vpn.example/ in a browser",
+        ),
+        (PLAIN, answer_of(426, b"", "Content-Length: 0"), "which wss:// would keep out"),
+        (SECURE, answer_of(426, b"", "Content-Length: 0"), "does not pass upgrades on (HTTP 426)"),
+        (PLAIN, answer_of(200, b"ok", "Content-Length: 2"), "did not upgrade to WebSocket"),
+    ],
+)
+def test_who_stands_in_for_the_server_is_told(url: str, answer: bytes, needle: str) -> None:
+    error = refused(answer, url)
+    assert needle in str(error)
+    assert str(error).isprintable()
+
+
+def test_a_page_that_anybody_may_have_sent_over_tls_may_be_a_login_page() -> None:
+    settings = settings_for(SECURE, tls=TlsSettings(verify=False))
+    with pytest.raises(RefusedError, match="this network wants a login first"):
+        Upgrade(settings, MAC).feed(answer_of(200, PAGE, f"Content-Length: {len(PAGE)}"))
+
+
+def test_a_token_that_is_refused_is_told() -> None:
+    settings = settings_for(SECURE, headers=(("Authorization", "Bearer t0ken"),))
+    with pytest.raises(RefusedError, match="does not accept this token"):
+        Upgrade(settings, MAC).feed(answer_of(401, b"", "Content-Length: 0"))
 
 
 def test_bytes_after_the_101_are_kept(waiter: Waiter) -> None:

@@ -45,9 +45,28 @@ def refusal(**changes: str | None) -> UpgradeError:
 class TestWhatARequestMustHave:
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
     def test_a_browser_is_told_what_this_is(self, method: str) -> None:
-        error = refusal(REQUEST_METHOD=method, HTTP_UPGRADE=None, HTTP_SEC_WEBSOCKET_KEY=None)
+        none = dict.fromkeys(
+            ("HTTP_UPGRADE", "HTTP_SEC_WEBSOCKET_KEY", "HTTP_SEC_WEBSOCKET_VERSION")
+        )
+        error = refusal(REQUEST_METHOD=method, **none)
         assert error.status == "426 Upgrade Required"
         assert "vpnws-client tap0 wss://" in str(error)
+
+    @pytest.mark.parametrize("key", [None, "AAAAAAAAAAAAAAAAAAAAAA=="])
+    def test_a_station_whose_upgrade_was_removed_is_told_what_did_arrive(
+        self, key: str | None
+    ) -> None:
+        error = refusal(
+            HTTP_UPGRADE=None,
+            HTTP_SEC_WEBSOCKET_KEY=key,
+            HTTP_X_VPN_WS_MAC="02:00:00:00:00:0a",
+            HTTP_CONNECTION="close",
+        )
+        also = "Sec-WebSocket-Key, " if key else ""
+        assert (
+            f"no 'Upgrade: websocket' header; Connection, {also}Sec-WebSocket-Version,"
+            " X-vpn-ws-MAC did arrive. If the client sent one, a proxy on the way removed it"
+        ) in str(error)
 
     @pytest.mark.parametrize(
         ("changes", "sentence"),

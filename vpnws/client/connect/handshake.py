@@ -10,7 +10,8 @@ from websockets.http11 import Response
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
-from vpnws.client.connect.refusal import NOT_WEBSOCKET, Asked, body_bytes, refusal
+from vpnws.client.connect.asked import NOT_WEBSOCKET, Asked
+from vpnws.client.connect.refusal import body_bytes, refusal
 from vpnws.errors import ConnectError, RefusedError
 from vpnws.text import one_line
 from vpnws.wire.ethernet import format_mac

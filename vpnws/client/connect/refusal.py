@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from vpnws.client.connect.url import hide_userinfo
+from vpnws.client.connect import strangers
+from vpnws.client.connect.asked import NOT_WEBSOCKET, Asked
 from vpnws.errors import RefusedError
 from vpnws.https.tls import CHECK_CERTIFICATE
 from vpnws.text import MAX_SENTENCE_CHARACTERS, one_line
 
 MAX_BODY_BYTES: Final = 4096
 """So much of the body of a refusal is read; our own have a few hundred bytes."""
-NOT_WEBSOCKET: Final = "check the URL's path, and that the web server in front passes upgrades on"
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r", re.IGNORECASE)
-_LOCATION: Final = re.compile(rb"\r\nlocation:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _RETRY_AFTER: Final = re.compile(rb"\r\nretry-after:[ \t]*([^\r\n]{1,64})", re.IGNORECASE)
 _DATE: Final = re.compile(rb"\r\ndate:[ \t]*([^\r\n]{1,64})", re.IGNORECASE)
 _WANTS_TLS: Final = re.compile("to (an )?(HTTPS|SSL|TLS)", re.IGNORECASE)
@@ -36,24 +34,6 @@ _HINTS: Final = {
     503: "the switch accepts no station now: it may be full or restarting",
     504: "the switch behind the web server does not answer",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """How the client asked, as far as it explains a refusal."""
-
-    secure: bool
-    """Whether it asked over TLS."""
-    has_login: bool
-    """Whether it sent a user and a password."""
-    has_token: bool = False
-    """Whether it sent another kind of login, such as a bearer token."""
-    has_outer_space: bool = False
-    """Whether user or password begins or ends with a space, which nobody sees in a file."""
-    is_verified: bool = True
-    """Whether the server's certificate was verified, if it asked over TLS."""
-    host: str = ""
-    """The server's name."""
 
 
 def body_bytes(head: bytes) -> int:
@@ -122,8 +102,9 @@ def _reason(status: int, head: bytes, text: str, asked: Asked) -> str:
             return "the server wants a user and a password: see --user and --password-file"
         hint = "; one of them begins or ends with a space" if asked.has_outer_space else ""
         return f"the server does not accept this user and password{hint}"
-    if 300 <= status < 400:
-        return f"the server points elsewhere{_location(head)}: give the final URL"
+    stranger = strangers.reason(status, head, text, asked)
+    if stranger:
+        return stranger
     if status == 400:
         return _reason_of_400(text, asked)
     return _HINTS.get(status, f"the server did not upgrade to WebSocket: {NOT_WEBSOCKET}")
@@ -137,11 +118,3 @@ def _reason_of_400(text: str, asked: Asked) -> str:
     if _REFUSES_CERTIFICATE in text:
         return f"the web server does not accept this station's certificate: {CHECK_CERTIFICATE}"
     return _HINTS[400]
-
-
-def _location(head: bytes) -> str:
-    found = _LOCATION.search(head)
-    if found is None:
-        return ""
-    place = hide_userinfo(found[1].decode("latin-1")).partition("?")[0]
-    return f", to {one_line(place)}"

@@ -27,6 +27,21 @@ VERSION: Final = "13"
 """RFC 6455's version of the protocol."""
 _MEANT_FOR_US: Final = ("HTTP_SEC_WEBSOCKET_", "HTTP_X_VPN_WS_")
 """Headers that a browser does not send for an ordinary page."""
+_WHAT_THIS_IS: Final = """\
+This is a vpnws switch: a layer-2 VPN that speaks WebSocket. Join it with
+
+    vpnws-client tap0 wss://THIS-HOST/THIS-PATH
+
+(ws:// where a browser would need http://)
+or with any client that carries one Ethernet frame per binary message."""
+_HEADERS: Final = {
+    "Connection": "HTTP_CONNECTION",
+    "Sec-WebSocket-Key": "HTTP_SEC_WEBSOCKET_KEY",
+    "Sec-WebSocket-Version": "HTTP_SEC_WEBSOCKET_VERSION",
+    "Sec-WebSocket-Protocol": "HTTP_SEC_WEBSOCKET_PROTOCOL",
+    "X-vpn-ws-MAC": "HTTP_X_VPN_WS_MAC",
+}
+"""What a station sends besides, by name and variable."""
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{4,86}={0,2}")
 """RFC 6455 wants 16 bytes in base64; the C vpn-ws client sends 10."""
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
@@ -100,13 +115,8 @@ def _check_upgrade(environ: Environ) -> None:
     key = text_of(environ, "HTTP_SEC_WEBSOCKET_KEY")
     method = environ.get("REQUEST_METHOD")
     if not wants and not key and method in ("GET", "HEAD"):
-        raise UpgradeError(
-            UPGRADE_REQUIRED,
-            "This is a vpnws switch: a layer-2 VPN that speaks WebSocket. Join it with\n\n"
-            "    vpnws-client tap0 wss://THIS-HOST/THIS-PATH\n\n"
-            "(ws:// where a browser would need http://)\n"
-            "or with any client that carries one Ethernet frame per binary message.",
-        )
+        sentence = _without_upgrade(environ) if asks_for_more(environ) else _WHAT_THIS_IS
+        raise UpgradeError(UPGRADE_REQUIRED, sentence)
     if not method:
         raise UpgradeError(
             "500 Internal Server Error",
@@ -116,11 +126,7 @@ def _check_upgrade(environ: Environ) -> None:
     if method != "GET":
         raise UpgradeError("400 Bad Request", "A WebSocket handshake is a GET request.")
     if not wants:
-        raise UpgradeError(
-            "400 Bad Request",
-            "The request has no 'Upgrade: websocket' header. If the client sent one, a proxy on"
-            " the way removed it: configure that proxy to pass WebSocket upgrades.",
-        )
+        raise UpgradeError("400 Bad Request", _without_upgrade(environ))
     if text_of(environ, "HTTP_SEC_WEBSOCKET_VERSION") not in ("", VERSION):
         # RFC 6455 4.2.2; the C vpn-ws client names none.
         raise UpgradeError(
@@ -131,6 +137,16 @@ def _check_upgrade(environ: Environ) -> None:
         raise UpgradeError("400 Bad Request", "Origin has characters that no origin has.")
     if _KEY.fullmatch(key) is None:
         raise UpgradeError("400 Bad Request", "Sec-WebSocket-Key is missing or not base64.")
+
+
+def _without_upgrade(environ: Environ) -> str:
+    """Return what to say when somebody who wants an upgrade has not asked for it."""
+    arrived = [name for name, variable in _HEADERS.items() if text_of(environ, variable)]
+    others = f"; {', '.join(arrived)} did arrive" if arrived else ""
+    return (
+        f"The request has no 'Upgrade: websocket' header{others}. If the client sent one, a proxy"
+        " on the way removed it: configure that proxy to pass WebSocket upgrades."
+    )
 
 
 def asks_for_more(environ: Environ) -> bool:
