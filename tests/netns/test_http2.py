@@ -1,4 +1,4 @@
-"""A browser of today asks by HTTP/2: nginx with http2 on, curl, and the switch's own page."""
+"""nginx with http2 on: a browser of today gets the switch's own page, and a station still joins."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ import pytest
 
 from tests.support.netns import SERVER_ADDRESS, Lan
 from tests.support.nginx import DEPLOY_CONF, Nginx
-from tests.support.prerequisites import require, require_root
+from tests.support.prerequisites import require, require_tap
 from tests.support.uwsgi import Uwsgi
+from tests.support.vpn import LOGIN, TAP, Client
+from vpnws.client.program.exits import Exit
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.netns
 
 
-@pytest.mark.parametrize(("option", "version"), [("--http2", "2"), ("--http1.1", "1.1")])
-def test_the_page_comes_whole_by_each_version(tmp_path: Path, option: str, version: str) -> None:
-    require_root()
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lan, Nginx]]:
+    require_tap()
     require("nginx", "openssl", "ip", "unshare", "curl")
-    config = tmp_path / "nginx.conf"
+    config = tmp_path_factory.mktemp("http2") / "nginx.conf"
     shipped = DEPLOY_CONF.read_text()
     config.write_text(shipped.replace("listen 443 ssl;", "listen 443 ssl http2;"))
     assert config.read_text() != shipped
@@ -30,19 +32,27 @@ def test_the_page_comes_whole_by_each_version(tmp_path: Path, option: str, versi
         Nginx(lan.server, config=config) as nginx,
         Uwsgi(namespace=lan.server, socket_path=nginx.socket_path),
     ):
-        curl = [
-            "curl",
-            "--silent",
-            "--show-error",
-            option,
-            "--include",
-            "--user",
-            "alice:wonderland",
-        ]
-        answer = lan.stations[0].run(
-            [*curl, "--cacert", str(nginx.ca.crt), f"https://{SERVER_ADDRESS}/vpn"]
-        )
+        yield lan, nginx
+
+
+@pytest.mark.parametrize(("option", "version"), [("--http2", "2"), ("--http1.1", "1.1")])
+def test_the_page_comes_whole_by_each_version(
+    places: tuple[Lan, Nginx], option: str, version: str
+) -> None:
+    lan, nginx = places
+    asked = f"--silent --show-error --include --user alice:wonderland {option}"
+    trust = f"--cacert {nginx.ca.crt}"
+    answer = lan.stations[0].run(f"curl {asked} {trust} https://{SERVER_ADDRESS}/vpn")
     head, _, body = answer.stdout.partition("\n\n")
     assert head.startswith(f"HTTP/{version} 426")
     assert ("upgrade: websocket" in head.lower()) == (version == "1.1")
     assert "vpnws-client tap0 wss://" in body
+
+
+def test_a_station_joins_because_it_asks_for_version_1_1(places: tuple[Lan, Nginx]) -> None:
+    """It does so by ALPN: HTTP/2 has no upgrade (RFC 9113 8.6)."""
+    lan, nginx = places
+    url = f"wss://{LOGIN}{SERVER_ADDRESS}/vpn"
+    with Client(lan.stations[0], "--ca", str(nginx.ca.crt), TAP, url) as client:
+        client.wait_until_connected()
+        assert client.stop() == Exit.STOPPED

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .ca import Certificate
 
-SERVER_NAMES = (SERVER_ADDRESS, SERVER_ADDRESS_6, "127.0.0.1", "vpn.example", "localhost")
+SERVER_NAMES = (SERVER_ADDRESS, SERVER_ADDRESS_6, "127.0.0.1", "vpn.example.org", "localhost")
 HTTPS_PORT = 443
 
 

@@ -100,6 +100,8 @@ class TestHttp:
             (answer(504), "that server does not answer it"),
             (answer(418), "(HTTP 418): see the proxy's log"),
             (answer(503, "X-Squid-Error: ERR_DNS_FAIL 0"), "it cannot look up that name"),
+            (answer(500, "X-Squid-Error: ERR_CANNOT_FORWARD 0"), "it finds no way there"),
+            (answer(500), "it cannot reach that server"),
             (answer(503, "X-Squid-Error: ERR_CONNECT_FAIL 111"), "nobody answers it there"),
             (answer(503, "X-Squid-Error: ERR_ELSE 1"), "it cannot reach that server"),
             (

@@ -26,6 +26,7 @@ _SQUID_ERROR: Final = re.compile(rb"\r\nx-squid-error:[ \t]*([A-Z_]{1,40})", re.
 _LOCATION: Final = re.compile(rb"\r\nlocation:[ \t]*([^\r\n?]*)", re.IGNORECASE)
 _SQUID_MEANS: Final = {
     "ERR_DNS_FAIL": "it cannot look up that name: is it right, and known outside of this network?",
+    "ERR_CANNOT_FORWARD": "it finds no way there: can it look up that name, and reach it?",
     "ERR_CONNECT_FAIL": "nobody answers it there: does the server run, and is the port right?",
     "ERR_READ_TIMEOUT": "nobody answers it there: does a firewall let the port through?",
 }
@@ -37,6 +38,7 @@ _HINTS: Final = {
     403: _REFUSES,
     404: _NO_TUNNEL,
     405: _REFUSES,
+    500: "it cannot reach that server: does it run, and is the name right?",
     501: _NO_TUNNEL,
     502: "it cannot reach that server: does it run, and is the port right?",
     503: "it cannot reach that server: does it run, and is the port right?",

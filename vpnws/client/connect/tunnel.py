@@ -52,7 +52,7 @@ def open_tunnel(stream: Stream, tunnel: Tunnel, proxy: Proxy, waiter: Waiter) ->
     except TimeoutError as error:
         raise ConnectError(
             f"{name} took the connection, then said nothing for {PROXY_TIMEOUT_S:.0f} s: is it a"
-            " proxy, and can it reach the server?"
+            " proxy of that kind (http:// or socks5h://), and can it reach the server?"
         ) from error
     except OSError as error:
         raise ConnectError(f"{name} hung up: {reason_of(error)}") from error
