@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import select
-import selectors
 import socket
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,7 @@ from vpnws.client.connect.detour import detour
 from vpnws.client.connect.race import Race, interleave
 from vpnws.client.connect.reasons import reason_of
 from vpnws.errors import ConnectError
+from vpnws.poller import WRITE, make_poller
 from vpnws.sizes import MAX_UNSENT_BYTES
 
 if TYPE_CHECKING:
@@ -56,8 +56,10 @@ class _Attempts:
 
     def __init__(self) -> None:
         # One descriptor stands for all of them, so that the waiter can wait for it.
-        self._selector = selectors.DefaultSelector()
+        self._poller = make_poller()
         self._sockets: dict[Address, socket.socket] = {}
+        self._addresses: dict[int, Address] = {}
+        """By their sockets' descriptors."""
 
     def advance(self, race: Race, waiter: Waiter) -> Iterator[tuple[Address, OSError | None]]:
         """Start what is due, wait, and yield each address that has connected or failed."""
@@ -69,22 +71,23 @@ class _Attempts:
                 yield address, error
                 return
         try:
-            waiter.wait(self._selector.fileno(), select.POLLIN, race.wake_s)
+            waiter.wait(self._poller.fileno(), select.POLLIN, race.wake_s)
         except TimeoutError:
             yield from self._give_up(race.overdue(waiter.now()))
-        for key, _ in self._selector.select(0):
-            yield key.data, self._finish(key.data)
+        for fd, _ in self._poller.poll(0.0):
+            address = self._addresses[fd]
+            yield address, self._finish(address)
 
     def take(self, address: Address) -> socket.socket:
         """Return the socket that has connected to `address`; `close` leaves it open."""
         sock = self._sockets.pop(address)
-        self._selector.unregister(sock)
+        self._poller.unregister(sock.fileno())
         _tune(sock)
         return sock
 
     def close(self) -> None:
         """Close all sockets but the one that was taken."""
-        self._selector.close()
+        self._poller.close()
         for sock in self._sockets.values():
             sock.close()
 
@@ -100,7 +103,8 @@ class _Attempts:
             sock.close()
             return OSError(code, os.strerror(code))
         self._sockets[address] = sock
-        self._selector.register(sock, selectors.EVENT_WRITE, address)
+        self._addresses[sock.fileno()] = address
+        self._poller.register(sock.fileno(), WRITE)
         return None
 
     def _finish(self, address: Address) -> OSError | None:
@@ -118,7 +122,7 @@ class _Attempts:
 
     def _drop(self, address: Address) -> None:
         sock = self._sockets.pop(address)
-        self._selector.unregister(sock)
+        self._poller.unregister(sock.fileno())
         sock.close()
 
 
