@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import signal
 import struct
 import subprocess
 import sys
-import termios
 import threading
 from typing import TYPE_CHECKING
 
@@ -19,6 +17,7 @@ import pytest
 
 from tests.fakes.control_server import Reply
 from tests.support.ctl_bed import EVENTS
+from tests.support.terminal import run_at_terminal
 from tests.support.waiting import wait_for
 from vpnws.ctl.commands.capture import PCAPNG
 from vpnws.ctl.exits import Exit
@@ -72,35 +71,15 @@ def at_terminal(
 
     Commands to the terminal are left out unless `keep`. The run must end well or by a refusal.
     """
-    near, far = pty.openpty()
-    termios.tcsetwinsize(far, (30, columns))
     plain = {name: text for name, text in os.environ.items() if name != "NO_COLOR"}
-    program = [sys.executable, "-m", "vpnws.ctl", "--socket", str(ctl.socket), *words]
-    process = subprocess.Popen(
-        # Ctrl-C is a signal only to those whose controlling terminal this is, and who heed it: a
-        # shell's background jobs do not.
-        ["setsid", "--ctty", "env", "--default-signal=INT", *program],
-        stdin=far,
-        stdout=far,
-        stderr=far,
-        env={**plain, "TERM": "xterm", **environment},
+    shown = run_at_terminal(
+        [sys.executable, "-m", "vpnws.ctl", "--socket", str(ctl.socket), *words],
+        keys,
+        columns=columns,
+        environment={**plain, "TERM": "xterm", **environment},
     )
-    os.close(far)
-    seen = b""
-    for text, key in keys:
-        while text not in seen:
-            seen += os.read(near, 65536)
-        os.write(near, key)
-    try:
-        while part := os.read(near, 65536):
-            seen += part
-    except OSError:
-        # EIO: the other side is closed.
-        pass
-    os.close(near)
-    assert process.wait(10) in (Exit.DONE, Exit.USAGE)
-    shown = seen.decode().replace("\r\n", "\n")
-    return shown if keep else re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    assert shown.code in (Exit.DONE, Exit.USAGE)
+    return shown.text if keep else re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.text)
 
 
 class TestCapture:

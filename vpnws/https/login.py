@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import getpass
+import signal
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 MAX_SECRET_FILE_BYTES: Final = 4096
@@ -45,13 +48,30 @@ def read_secret(option: str, file: Path, what: str = "password") -> str:
 def ask_password(whose: str, option: str) -> str:
     """Ask the person at the terminal for the password `whose` it is, and return it.
 
-    Raises ConfigError if there is no terminal, naming the `option` that replaces one.
+    Raises ConfigError if there is no terminal, naming the `option` that replaces one, and
+    KeyboardInterrupt if a signal ends the question.
     """
     if not sys.stdin.isatty():
         raise ConfigError(
             f"there is no terminal to ask for the password of {whose} at: use {option} FILE"
         )
     try:
-        return getpass.getpass(f"password of {whose}: ")
+        with _interruptible():
+            return getpass.getpass(f"password of {whose}: ")
     except EOFError as error:
         raise ConfigError(f"no password of {whose} was given") from error
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Have signals raise KeyboardInterrupt meanwhile.
+
+    A handler that ended the program would leave a terminal that does not show what is typed.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, handlers, strict=True):
+            signal.signal(number, handler)

@@ -49,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             settings = read(options)
         with StopRequest() as stop:
             return _run(settings, stop)
+    except KeyboardInterrupt:
+        # It was asking for a password.
+        return Exit.STOPPED
     except VpnwsError as error:
         log.error("%s", error)
         return exit_code(error)
