@@ -157,10 +157,12 @@ class Settings:
         parse_path,
         "A file with addresses for one station each: 10.8.0.7 user alice (docs/addresses.md).",
     )
-    dhcp: bool = switched(
-        False,
-        "Answer what stations ask by DHCP, from vpnws-pool (docs/addresses.md#dhcp): so stations"
-        " without our client have addresses too. No other DHCP server hears of it.",
+    dhcp: str = choice(
+        "off",
+        ("off", "on", "all"),
+        "on: answer what stations ask by DHCP, from vpnws-pool (docs/addresses.md#dhcp), so that"
+        " stations without our client have addresses too; no other DHCP server hears of it. all:"
+        " answer the hosts behind stations that bridge too.",
     )
     no_broadcast: bool = switched(False, "Drop every broadcast frame, ARP and DHCP included.")
     no_multicast: bool = switched(False, "Drop every multicast frame, IPv6 ND included.")

@@ -21,7 +21,6 @@ _NEEDS: Final = {
     "webhook_ca": "webhook",
     "leases": "pool",
     "fixed": "pool",
-    "dhcp": "pool",
 }
 """Settings that mean nothing without another one."""
 
@@ -107,10 +106,10 @@ def _check_together(settings: Settings) -> None:
 
 
 def _check_needs(settings: Settings) -> None:
-    if settings.dhcp and settings.pool and all(pool.version == 6 for pool in settings.pool):
+    if settings.dhcp != "off" and all(pool.version == 6 for pool in settings.pool):
         raise ConfigError(
-            "vpnws-dhcp is on and vpnws-pool has no addresses of IPv4, the only ones that DHCP"
-            " gives: add a pool, such as 10.8.0.0/24"
+            f"vpnws-dhcp is {settings.dhcp} and there are no addresses of IPv4 to give: set"
+            " vpnws-pool, such as 10.8.0.0/24"
         )
     if settings.on_connect_may_refuse and not settings.on_connect:
         raise ConfigError(

@@ -29,6 +29,7 @@ from vpnws.client.carry.keepalive import (
     PING_AFTER_S,
 )
 from vpnws.client.carry.masking import MaskKeys
+from vpnws.client.carry.pump import Pump
 from vpnws.client.carry.stream import Stream
 from vpnws.client.waiting import Stopped
 from vpnws.errors import ConnectError, NetworkChangedError, TapError
@@ -43,6 +44,18 @@ def bed() -> Iterator[Bed]:
     made = Bed()
     yield made
     made.close()
+
+
+def test_what_followers_send_last_goes_out_before_the_close(bed: Bed) -> None:
+    bed.pump = Pump(
+        bed.tap, bed.connection, bed.waiter, bed.counters, bed.watch, leaving=lambda: [frame(1)]
+    )
+    bed.start()
+    bed.stop.request()
+    last, close = bed.far.frames(2)
+    assert (last.data, close.opcode) == (frame(1), Opcode.CLOSE)
+    bed.far.socket.close()
+    assert isinstance(bed.ended(), Stopped)
 
 
 def test_frames_of_the_tap_become_binary_messages_in_order(bed: Bed) -> None:

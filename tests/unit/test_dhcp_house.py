@@ -225,11 +225,24 @@ class TestTheServersAddress:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"dhcp": "on"}, "vpnws-dhcp is set and vpnws-pool is not"),
-        ({"dhcp": "on", "pool": "fd00::/64"}, "no addresses of IPv4"),
+        ({"dhcp": "on"}, "vpnws-dhcp is on and there are no addresses of IPv4"),
+        ({"dhcp": "all", "pool": "fd00::/64"}, "set vpnws-pool, such as 10.8.0.0/24"),
     ],
     ids=str,
 )
 def test_without_a_pool_of_ipv4_it_does_not_start(settings: dict[str, str], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         read_settings({f"vpnws-{name}": value for name, value in settings.items()})
+
+
+def test_a_crowd_that_asks_at_once_gets_an_address_each(tmp_path: Path) -> None:
+    """Two workers lease of one file: nobody has what another has, also when the pool is full."""
+    with make(tmp_path, "10.8.0.0/25", settings={"max-ports": "200"}) as house:
+        numbers = range(1, 131)
+        stations = {number: join(house, number, 1 + number % 2) for number in numbers}
+        for number, station in stations.items():
+            station.send(dhcp(DISCOVER, mac(number), macs=BROADCAST + mac(number)))
+        answers = [unwrap(frame) for each in stations.values() for frame in each.received()]
+        given = [each.message.yiaddr for each in answers if each is not None]
+        # Of 126 hosts one is the server itself.
+        assert len(given) == len(set(given)) == 125

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from vpnws.dhcp.server import Server
 from vpnws.server.dhcp_book import LeaseBook
 from vpnws.switch.drop import Drop
+from vpnws.switch.port import AccessPort
+from vpnws.wire.ethernet import ADDRESSES_BYTES, MAC_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,28 +24,43 @@ class DhcpResponder:
     """Answers in the name of one network what its stations ask of DHCP servers.
 
     Only stations: what comes in from a TAP of the server, or from another process by a trunk, is
-    not answered. That process has answered its own stations. So a LAN's DHCP server and this one
+    not answered. That process has answered its own stations. Nor are hosts behind a station that
+    bridges, unless the operator says so: their LAN may have a DHCP server. So that and this one
     never serve the same host: what a station asks of DHCP servers goes no further than here.
     """
 
     def __init__(
-        self, server: Server, links: Mapping[int, Any], book_of: Callable[[Any], Book]
+        self,
+        server: Server,
+        links: Mapping[int, Any],
+        book_of: Callable[[Any], Book],
+        *,
+        serves_bridged: bool = False,
     ) -> None:
-        """`links` are the stations' by their ports' ids; `book_of` returns a link's leases."""
+        """`links` are the stations' by their ports' ids; `book_of` returns a link's leases.
+
+        `serves_bridged` says whether hosts behind stations that bridge are answered.
+        """
         self._server = server
         self._links = links
         self._book_of = book_of
+        self._serves_bridged = serves_bridged
 
     def answer(self, ingress: Port, frame: bytes, now: float) -> list[bytes] | Drop | None:
         """Answer a station; beyond its storm limit it gets no answer."""
         question = self._server.read(frame, now)
         link = self._links.get(ingress.id) if question is not None else None
-        if question is None or link is None:
+        if question is None or link is None or not self._serves(ingress, frame):
             return None
         if not ingress.storm.admit(1, now):
             return Drop.STORM
         reply = self._server.answer(question, self._book_of(link))
         return [] if reply is None else [reply]
+
+    def _serves(self, ingress: Port, frame: bytes) -> bool:
+        """Return whether the sender of `frame` is the station itself, or is served all the same."""
+        own = ingress.own if isinstance(ingress, AccessPort) else None
+        return self._serves_bridged or own is None or frame[MAC_BYTES:ADDRESSES_BYTES] in own
 
 
 def serve_dhcp(node: Node, identifiers: Mapping[str, Identifier]) -> None:
@@ -58,7 +75,10 @@ def serve_dhcp(node: Node, identifiers: Mapping[str, Identifier]) -> None:
 
     responders = {
         network: DhcpResponder(
-            Server(each.address.packed, answers_arp=each.is_switchs), node.links, book_of
+            Server(each.address.packed, answers_arp=each.is_switchs),
+            node.links,
+            book_of,
+            serves_bridged=node.settings.dhcp == "all",
         )
         for network, each in identifiers.items()
     }

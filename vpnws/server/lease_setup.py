@@ -48,7 +48,7 @@ class LeaseSetup:
         """Read what the settings say. Raises ConfigError."""
         fixed = read_fixed(_read(settings.fixed), settings.fixed, settings.pool)
         own = set(_own_addresses(settings, devices))
-        self.identifiers = identifiers(settings, own) if settings.dhcp else {}
+        self.identifiers = identifiers(settings, own) if settings.dhcp != "off" else {}
         """Those of the DHCP server, by the networks that it serves."""
         own |= {(network, each.address) for network, each in self.identifiers.items()}
         self._plan = Plan(settings.pool, fixed, own)
