@@ -119,7 +119,7 @@ class TestEveryPage:
 
     def test_its_client_commands_are_understood(self, page: Path) -> None:
         for words in commands_of(page):
-            if words[0].endswith("vpnws-client") and "--help" not in words:
+            if words[0].endswith("vpnws-client") and not {"--help", "clean"} & set(words):
                 make_parser().parse_args([word for word in words[1:] if word != "&"])
 
     def test_its_ctl_commands_are_understood(self, page: Path) -> None:

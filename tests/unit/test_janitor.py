@@ -15,7 +15,7 @@ from vpnws.client.janitor import changes, journal
 from vpnws.client.janitor.changes import Address, Mtu, NameServers, Pin, Route, Switch
 from vpnws.client.janitor.journal import JournalError, Lock, Place
 from vpnws.client.janitor.ledger import MAX_CHANGES, MAX_PINS, Ledger
-from vpnws.client.janitor.left import undo_left
+from vpnws.client.janitor.left import undo_left, undo_left_of_gone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -221,7 +221,8 @@ class TestAfterKill:
     def test_a_client_that_runs_is_left_alone(self, bed: Bed) -> None:
         held = Lock.take(bed.place)
         assert held is not None
-        assert undo_left(bed.machine, bed.directory) == [
+        assert undo_left(bed.machine, bed.directory) == []
+        assert undo_left_of_gone(bed.machine, bed.directory) == [
             f"{TAP}: its client runs, so nothing is undone"
         ]
         assert (SERVER, "192.168.5.1") in bed.routes()
@@ -244,9 +245,18 @@ class TestAfterKill:
         assert "cannot be read" in line
 
     def test_a_namespace_that_is_gone_has_left_files_only(self, bed: Bed) -> None:
-        bed.place.path.rename(bed.place.path.with_name(f"{TAP}.1.journal"))
-        undo_left(bed.machine, bed.directory)
+        bed.place.path.rename(bed.place.path.with_name(f"{TAP}.1-1.journal"))
+        assert undo_left(bed.machine, bed.directory) == []
+        undo_left_of_gone(bed.machine, bed.directory)
         assert bed.machine.resolv_conf.read_text() == "nameserver 192.168.5.1\n"
+        assert (SERVER, "192.168.5.1") in bed.routes()
+
+    def test_one_that_is_not_gone_is_named(self, bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("vpnws.client.janitor.left.is_gone", lambda _: False)
+        bed.place.path.rename(bed.place.path.with_name(f"{TAP}.1-1.journal"))
+        assert undo_left_of_gone(bed.machine, bed.directory) == [
+            f"{TAP} is of another network namespace: run vpnws-client clean there"
+        ]
         assert (SERVER, "192.168.5.1") in bed.routes()
 
     def test_a_power_failure_has_left_the_file_and_no_journal(self, bed: Bed) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import time
 from collections import deque
 from contextlib import suppress
@@ -18,8 +19,6 @@ from vpnws.client.janitor.messages import (
 from vpnws.errors import JanitorError
 
 if TYPE_CHECKING:
-    import socket
-
     from vpnws.client.janitor.messages import Request
 
 ANSWER_S: Final = 5.0
@@ -74,10 +73,15 @@ class Janitor:
         return None
 
     def close(self) -> list[str]:
-        """Have it undo everything; return what it has to say when that is done, or END_S later."""
+        """Have it undo everything; return what it has to say when that is done, or END_S later.
+
+        Closing it again does nothing.
+        """
         said: list[str] = []
+        if self._socket.fileno() < 0:
+            return said
         with suppress(OSError):
-            self._socket.shutdown(1)
+            self._socket.shutdown(socket.SHUT_WR)
         until_s = time.monotonic() + END_S
         with suppress(JanitorError):
             while self._is_readable(until_s):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vpnws.client.janitor.deeds import AddressDeed, MtuDeed, RouteDeed, SwitchDeed
 from vpnws.client.janitor.dns import ResolvconfDeed, ResolvedDeed
+from vpnws.client.janitor.namespaces import own_network
 from vpnws.client.janitor.resolv_conf import ResolvConfDeed
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ MAX_JOURNAL_BYTES: Final = 1_000_000
 _SUFFIX: Final = ".journal"
 _LOCK: Final = ".lock"
 _AGAIN_S: Final = 0.05
-_OWN_NETWORK: Final = Path("/proc/self/ns/net")
 _KINDS: Final[dict[str, type[Any]]] = {
     each.__name__: each
     for each in (
@@ -65,7 +65,7 @@ class Place:
 
     @property
     def network(self) -> str:
-        """The number of the network namespace that the device was in."""
+        """The name of the network namespace that the device was in, as `own_network` has it."""
         return self._stem.rpartition(".")[2]
 
     @property
@@ -83,14 +83,6 @@ def places(directory: Path) -> list[Place]:
     with suppress(OSError):
         return [Place(path) for path in sorted(directory.glob(f"*{_SUFFIX}"))]
     return []
-
-
-def own_network() -> str:
-    """Return the number of our network namespace, 0 if the kernel does not tell."""
-    try:
-        return str(_OWN_NETWORK.stat().st_ino)
-    except OSError:
-        return "0"
 
 
 class Lock:

@@ -3,43 +3,55 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from vpnws.client.janitor import journal
-from vpnws.client.janitor.journal import JournalError, Lock, own_network, places
+from vpnws.client.janitor.journal import JournalError, Lock, places
+from vpnws.client.janitor.namespaces import is_gone, own_network
 from vpnws.client.janitor.resolv_conf import ResolvConfDeed, left_by_power_failure
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vpnws.client.janitor.journal import Place
     from vpnws.client.janitor.machine import Machine
 
-_NETWORKS: Final = ("/proc/[0-9]*/ns/net", "/run/netns/*")
-"""Where the network namespaces that still are can be seen."""
-
 
 def undo_left(machine: Machine, directory: Path) -> list[str]:
-    """Undo what the journals in `directory` say that no living process keeps.
+    """Undo what the journals of our network namespace say that no living process keeps.
 
     Return a line for each device. Raises OSError without permission to do so.
     """
     lines, kept_files = [], set()
     for place in places(directory):
-        if place.network != own_network() and place.network in _living_networks():
-            lines.append(
-                f"{place.tap}: it was in another network namespace: run vpnws-client clean there"
-            )
-            continue
-        lock = Lock.take(place)
+        lock = Lock.take(place) if place.network == own_network() else None
         if lock is None:
             kept_files |= {each.path for each in _files(place)}
-            lines.append(f"{place.tap}: its client runs, so nothing is undone")
             continue
         lines += _undo(machine, place)
         lock.release()
     found = left_by_power_failure(machine.resolv_conf)
     if found is not None and found.path not in kept_files:
         lines.append(found.undo(machine) or f"{found.path}: restored")
+    return lines
+
+
+def undo_left_of_gone(machine: Machine, directory: Path) -> list[str]:
+    """Undo what is left of network namespaces that are gone: files, and the journals themselves.
+
+    Return a line for each journal that stays. Raises OSError without permission to do so.
+    """
+    lines = []
+    for place in places(directory):
+        if place.network == own_network():
+            lines.append(f"{place.tap}: its client runs, so nothing is undone")
+        elif not is_gone(place.network):
+            lines.append(
+                f"{place.tap} is of another network namespace: run vpnws-client clean there"
+            )
+        elif (lock := Lock.take(place)) is not None:
+            lines += _undo(machine, place)
+            lock.release()
     return lines
 
 
@@ -61,13 +73,3 @@ def _files(place: Place) -> list[ResolvConfDeed]:
     with suppress(JournalError):
         return [each for each in journal.read(place) if isinstance(each, ResolvConfDeed)]
     return []
-
-
-def _living_networks() -> set[str]:
-    """Return the numbers of the network namespaces that processes are in, or that have a name."""
-    found = set()
-    for pattern in _NETWORKS:
-        for path in Path("/").glob(pattern[1:]):
-            with suppress(OSError):
-                found.add(str(path.stat().st_ino))
-    return found

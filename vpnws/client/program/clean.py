@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from vpnws.client.janitor.journal import DIRECTORY
-from vpnws.client.janitor.left import undo_left
+from vpnws.client.janitor.left import undo_left, undo_left_of_gone
 from vpnws.client.janitor.machine import Machine
 from vpnws.client.program.exits import Exit
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
         print("vpnws-client: only root can undo what clients have left: sudo vpnws-client clean")
         return Exit.TAP_PERMISSION
     try:
-        lines = undo_left(Machine(), DIRECTORY)
+        lines = undo_left(Machine(), DIRECTORY) + undo_left_of_gone(Machine(), DIRECTORY)
     except OSError as error:
         print(f"vpnws-client: cannot undo what clients have left: {error}")
         return Exit.JANITOR

@@ -19,6 +19,7 @@ from vpnws.client.program.options import read
 from vpnws.client.program.parser import PROGRAM, make_parser
 from vpnws.client.program.station import Station
 from vpnws.client.system import interface
+from vpnws.client.system.privileges import give_up, user_to_become
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import VpnwsError
 from vpnws.https import tls
@@ -83,6 +84,7 @@ def _run_device(
     settings: ClientSettings, context: ssl.SSLContext | None, waiter: Waiter
 ) -> NoReturn:
     """Keep the device open for as long as the station lives. Raises Stopped, VpnwsError."""
+    user = user_to_become(settings.run_as)
     with closing(interface.open_device(settings)) as device:
         # One that was there before may have the MAC that somebody gave it.
         interface.set_up(device.tap, settings, is_new=device.is_new)
@@ -96,6 +98,7 @@ def _run_device(
         given = (device.tap, device.events, waiter, random.random, follower, counters)
         station = Station(settings, context, *given)
         with telling_the_end(follower):
+            give_up(user)
             _run_station(station, waiter)
 
 

@@ -52,6 +52,7 @@ def read(options: argparse.Namespace) -> ClientSettings:
         persist=options.persist,
         offload=not options.no_offload,
         once=options.once,
+        run_as=options.run_as,
     )
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import shlex
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from vpnws.client.janitor.changes import MAX_SERVERS
 from vpnws.client.settings import ACCEPTABLE, DEFAULT_ACCEPT, NetworkSettings
 from vpnws.errors import ConfigError
 
@@ -16,6 +20,12 @@ TITLE: Final = "addresses and routes"
 
 def add(group: argparse._ArgumentGroup) -> None:
     """Add these options to the help."""
+    _add_addresses(group)
+    _add_routes(group)
+    _add_commands(group)
+
+
+def _add_addresses(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--address",
         metavar="CIDR",
@@ -36,6 +46,9 @@ def add(group: argparse._ArgumentGroup) -> None:
         help="apply these of what the server offers, of address,routes,dns,mtu, or none of them"
         " (default: %(default)s)",
     )
+
+
+def _add_routes(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--route",
         metavar="CIDR[ via GATEWAY]",
@@ -43,6 +56,48 @@ def add(group: argparse._ArgumentGroup) -> None:
         default=[],
         help="reach this network through the VPN, such as 10.9.0.0/16 or '10.9.0.0/16 via"
         " 10.8.0.1'; may be repeated",
+    )
+    group.add_argument(
+        "--default-route",
+        action="store_true",
+        help="reach everything through the VPN, but the server itself; needs a gateway: from"
+        " --gateway, from the server or by DHCP",
+    )
+    group.add_argument(
+        "--gateway",
+        metavar="ADDRESS",
+        action="append",
+        default=[],
+        help="the way out of the VPN for --default-route, such as 10.8.0.1; may be repeated, for"
+        " IPv6",
+    )
+    group.add_argument(
+        "--dns",
+        metavar="ADDRESS",
+        action="append",
+        default=[],
+        help="look up all names at this name server while connected; may be repeated",
+    )
+    group.add_argument(
+        "--broadcast",
+        action="store_true",
+        help="send 255.255.255.255 and IPv4 multicast through the VPN, as games for a LAN need",
+    )
+
+
+def _add_commands(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--exec",
+        metavar="COMMAND",
+        default="",
+        help="run this as root when the station is connected, with VPNWS_TAP, VPNWS_MAC,"
+        " VPNWS_SERVER, VPNWS_ADDRESS and VPNWS_REASON; no shell reads it",
+    )
+    group.add_argument(
+        "--exec-down",
+        metavar="COMMAND",
+        default="",
+        help="run this as root when the connection is lost, or the program ends",
     )
 
 
@@ -63,11 +118,57 @@ def read_address(text: str) -> str:
 
 def read(options: argparse.Namespace) -> NetworkSettings:
     """Return what the options of this subject say. Raises ConfigError."""
+    gateways = tuple(_read_ip("--gateway", text) for text in options.gateway)
+    if len({":" in each for each in gateways}) < len(gateways):
+        raise ConfigError("--gateway may be given once for IPv4, and once for IPv6")
+    if gateways and not options.default_route:
+        raise ConfigError("--gateway is for --default-route: add that, or use --route")
     return NetworkSettings(
         dhcp=options.dhcp,
         routes=tuple(_read_route(text) for text in options.route),
         accept=_read_accept(options.accept),
+        default_route=options.default_route,
+        gateways=gateways,
+        dns=_read_dns(options.dns),
+        broadcast=options.broadcast,
+        up=_read_command("--exec", options.exec),
+        down=_read_command("--exec-down", options.exec_down),
     )
+
+
+def _read_dns(texts: list[str]) -> tuple[str, ...]:
+    """Return the name servers of --dns."""
+    if len(texts) > MAX_SERVERS:
+        raise ConfigError(f"--dns: more than {MAX_SERVERS} name servers are never asked")
+    return tuple(_read_ip("--dns", text) for text in texts)
+
+
+def _read_ip(option: str, text: str) -> str:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError as error:
+        raise ConfigError(f"{option} {text!r} is not an IP address, like 10.8.0.1") from error
+    if "%" in text or address.is_multicast or address.is_unspecified:
+        raise ConfigError(f"{option} {text} cannot be a machine's address in the VPN")
+    return str(address)
+
+
+def _read_command(option: str, text: str) -> tuple[str, ...]:
+    """Return the words of a command, as a shell would split them; its program must be there."""
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise ConfigError(f"{option} {text!r} cannot be split into words: {error}") from error
+    if not words:
+        return ()
+    program = shutil.which(words[0])
+    if program is None:
+        raise ConfigError(
+            f"{option}: {words[0]!r} is no program that can be run (no shell reads the command:"
+            " put more than one into a script, or write sh -c '...')"
+        )
+    # The janitor, which runs it, is in no directory of the user's.
+    return (str(Path(program).absolute()), *words[1:])
 
 
 def _read_accept(text: str) -> tuple[str, ...]:

@@ -23,5 +23,12 @@ def add(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="send and receive each frame as one message, even if the server supports offload",
     )
+    group.add_argument(
+        "--run-as",
+        metavar="USER",
+        default="",
+        help="become this user once all is set up (default: nobody if root starts it); root keeps"
+        " every privilege",
+    )
     group.add_argument("--once", action="store_true", help="end instead of connecting again")
     group.add_argument("--quiet", action="store_true", help="print warnings and errors only")

@@ -6,6 +6,7 @@ import ipaddress
 import logging
 from typing import TYPE_CHECKING, Final
 
+from vpnws.client.janitor.changes import Address
 from vpnws.client.janitor.messages import Call, KeepPins, PinOne, Want
 from vpnws.client.life import Follower
 from vpnws.client.system.resolvers import name_servers
@@ -68,12 +69,13 @@ class Network(Follower):
         """
         self._waiter.aside.watch(self._janitor.fd, self._serve)
         self._waiter.before_connect = self._pin
-        answer = self._janitor.ask(Want(tuple(self._wanted.before_connecting())))
+        answer = self._janitor.ask(Want(tuple(map(Address, self.addresses))))
         if answer is None:
             raise TapError(f"cannot set up {self._tap}: this system does not answer in time")
         for failure in answer.failures:
             raise _as_error(failure)
-        self._serve()
+        # Without this the station is of use all the same.
+        self._ask(Want(tuple(self._wanted.before_connecting())))
 
     def apply(self, source: str, offer: Offer) -> None:
         """Have what `source` offers now instead of what it has offered before.

@@ -18,8 +18,8 @@ def powers_of(settings: ClientSettings, tap: str) -> Powers:
     """
     network = settings.network
     kinds = {Address, Mtu, Switch}
-    is_offered = "routes" in network.accept
-    if network.routes or network.default_route or network.broadcast or is_offered:
+    own_routes = network.routes or network.default_route or network.broadcast
+    if own_routes or "routes" in network.accept:
         kinds.add(Route)
     if network.dns or "dns" in network.accept:
         kinds.add(NameServers)
