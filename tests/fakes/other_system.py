@@ -20,8 +20,16 @@ _PREFIXES = {
     select: ("EPOLL", "epoll"),
     socket: (
         *("AF_NETLINK", "NETLINK_", "AF_PACKET", "PACKET_", "AF_ALG", "ALG_", "AF_VSOCK"),
-        *("SO_MARK", "SO_BINDTODEVICE", "SO_PEERCRED", "SO_PRIORITY", "SO_DOMAIN"),
-        *("TCP_QUICKACK", "TCP_CORK", "TCP_INFO"),
+        *(
+            "SOCK_NONBLOCK",
+            "SOCK_CLOEXEC",
+            "SO_MARK",
+            "SO_BINDTODEVICE",
+            "SO_PEERCRED",
+            "SO_PRIORITY",
+            "SO_DOMAIN",
+        ),
+        *("TCP_USER_TIMEOUT", "TCP_NOTSENT_LOWAT", "TCP_QUICKACK", "TCP_CORK", "TCP_INFO"),
     ),
     errno: ("EBADFD", "ENONET", "ECOMM", "EREMOTEIO", "ENOMEDIUM"),
     os: ("eventfd", "EFD_", "memfd_create", "pidfd_open", "setns", "unshare", "sched_"),

@@ -95,8 +95,8 @@ def ask(kind: int, question: bytes) -> tuple[int, bytes]:
 
 
 def _open() -> socket.socket:
-    kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK
     try:
+        kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK
         return socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
     except AttributeError as error:
         raise OSError("this system has no netlink") from error

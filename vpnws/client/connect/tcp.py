@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import socket
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
@@ -14,7 +13,7 @@ from vpnws.client.connect.detour import detour
 from vpnws.client.connect.race import Race, interleave
 from vpnws.client.connect.reasons import reason_of
 from vpnws.errors import ConnectError
-from vpnws.poller import WRITE, make_poller
+from vpnws.poller import READ, WRITE, make_poller
 from vpnws.sizes import MAX_UNSENT_BYTES
 
 if TYPE_CHECKING:
@@ -25,6 +24,11 @@ if TYPE_CHECKING:
 
 DEAD_AFTER_MS: Final = int(DEAD_AFTER_S * 1000)
 """A connection whose peer acknowledges nothing for this long is ended by the kernel."""
+_TUNING: Final = (
+    ("TCP_USER_TIMEOUT", DEAD_AFTER_MS),
+    ("TCP_NOTSENT_LOWAT", MAX_UNSENT_BYTES),
+)
+"""Options of TCP that FreeBSD does not have, and macOS in part; our own keepalive works anyway."""
 
 
 def connect_first(
@@ -59,7 +63,7 @@ class _Attempts:
         self._poller = make_poller()
         self._sockets: dict[Address, socket.socket] = {}
         self._addresses: dict[int, Address] = {}
-        """By their sockets' descriptors."""
+        """Which address a descriptor connects to."""
 
     def advance(self, race: Race, waiter: Waiter) -> Iterator[tuple[Address, OSError | None]]:
         """Start what is due, wait, and yield each address that has connected or failed."""
@@ -71,17 +75,16 @@ class _Attempts:
                 yield address, error
                 return
         try:
-            waiter.wait(self._poller.fileno(), select.POLLIN, race.wake_s)
+            waiter.wait(self._poller.fileno(), READ, race.wake_s)
         except TimeoutError:
             yield from self._give_up(race.overdue(waiter.now()))
-        for fd, _ in self._poller.poll(0.0):
+        for fd, _ in self._poller.poll(0):
             address = self._addresses[fd]
             yield address, self._finish(address)
 
     def take(self, address: Address) -> socket.socket:
         """Return the socket that has connected to `address`; `close` leaves it open."""
-        sock = self._sockets.pop(address)
-        self._poller.unregister(sock.fileno())
+        sock = self._forget(address)
         _tune(sock)
         return sock
 
@@ -95,9 +98,10 @@ class _Attempts:
         """Begin to connect; return why that is impossible, None if it is under way."""
         family, place = address
         try:
-            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            sock = socket.socket(family, socket.SOCK_STREAM)
         except OSError as error:
             return error
+        sock.setblocking(False)
         code = sock.connect_ex(place)
         if code not in (0, errno.EINPROGRESS):
             sock.close()
@@ -121,15 +125,22 @@ class _Attempts:
             yield address, OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
 
     def _drop(self, address: Address) -> None:
+        self._forget(address).close()
+
+    def _forget(self, address: Address) -> socket.socket:
+        """Wait for a socket no more; return it."""
         sock = self._sockets.pop(address)
         self._poller.unregister(sock.fileno())
-        sock.close()
+        del self._addresses[sock.fileno()]
+        return sock
 
 
 def _tune(sock: socket.socket) -> None:
+    """Send small messages at once, give up in time, keep little unsent; Linux can do all three."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER_MS)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
+    for name, value in _TUNING:
+        if (option := getattr(socket, name, None)) is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _detour_reason(own: str, role: str) -> str:
