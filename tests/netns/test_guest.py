@@ -98,7 +98,7 @@ def test_a_guest_reaches_a_station_and_is_reached(vpn: Vpn, place: Path, tmp_pat
         # What has the guest's MAC is announced anew, and the log says whose it is.
         client.wait_until_connected(2)
         assert f"the MAC of qemu:{path} is {MAC} now" in client.log_text()
-        assert f"as qemu:{path} {MAC}, offload off" in client.log_text()
+        assert f"as qemu:{path} {MAC}, offload on" in client.log_text()
         assert ping(station, GUEST, count=3).received == 3
         guest.wait_for_log(hashlib.md5(content).hexdigest(), within_s=FAR_S)
     client.wait_for_log(f"the guest at qemu:{path} is gone; waiting for the next")

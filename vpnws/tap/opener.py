@@ -6,11 +6,13 @@ import re
 import sys
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from vpnws.errors import ConfigError, TapError
 from vpnws.tap import bsd, qemu, rtnetlink
 from vpnws.tap.contract import DeviceEvents
+from vpnws.tap.headed import HeadedTap
 from vpnws.tap.inherited import open_inherited
 from vpnws.tap.linux import exists, open_tap
 
@@ -23,10 +25,10 @@ _INHERITED: Final = re.compile("fd:([0-9]{1,7})")
 
 
 class Kind(Enum):
-    """What a text names; the values are for messages."""
+    """What a text names."""
 
-    NAMED = "a TAP of this machine"
-    INHERITED = "a TAP that the parent process has opened"
+    NAMED = "a TAP of Linux"
+    INHERITED = "a TAP of Linux that the parent process has opened"
     BSD = "a TAP of FreeBSD or macOS"
     GUEST = "a virtual machine"
 
@@ -69,7 +71,7 @@ def kind_of(text: str) -> Kind:
 def open_device(text: str, *, offload: bool = False) -> Opened:
     """Open the device that `text` names; a TAP of Linux is made if there is none.
 
-    With `offload` a TAP of Linux has virtio headers. An inherited one has what its parent wanted.
+    With `offload` the device has virtio headers: those of the kernel where it can, else our own.
     Raises ConfigError, TapError (TapPermissionError and TapBusyError among them).
     """
     return _OPENERS[kind_of(text)](text, offload)
@@ -78,24 +80,32 @@ def open_device(text: str, *, offload: bool = False) -> Opened:
 def _open_named(name: str, offload: bool) -> Opened:
     is_new = not exists(name)
     tap = open_tap(name, offload=offload)
-    return Opened(tap, rtnetlink.open_events(), is_new, lambda: tap.set_persistent(True))
+    keep = partial(tap.set_persistent, persistent=True)
+    return Opened(tap, rtnetlink.open_events(), is_new, keep)
 
 
-def _open_inherited(text: str, _offload: bool) -> Opened:
+def _open_inherited(text: str, offload: bool) -> Opened:
     tap = open_inherited(int(text.partition(":")[2]))
-    return Opened(tap, rtnetlink.open_events(), False, lambda: tap.set_persistent(True))
+    return Opened(
+        _headed(tap, offload), rtnetlink.open_events(), False, lambda: tap.set_persistent(True)
+    )
 
 
-def _open_bsd(path: str, _offload: bool) -> Opened:
+def _open_bsd(path: str, offload: bool) -> Opened:
     if sys.platform == "linux":
         raise TapError(f"{path} is for FreeBSD and macOS: on Linux, name the device, like tap0")
     # Its interface stays anyway.
-    return Opened(bsd.open_bsd(path), rtnetlink.NoEvents(), False, lambda: None)
+    return Opened(_headed(bsd.open_bsd(path), offload), rtnetlink.NoEvents(), False, lambda: None)
 
 
-def _open_guest(text: str, _offload: bool) -> Opened:
+def _open_guest(text: str, offload: bool) -> Opened:
     tap = qemu.QemuTap(text.removeprefix(qemu.PREFIX))
-    return Opened(tap, tap.events, True, _cannot_keep)
+    return Opened(_headed(tap, offload), tap.events, True, _cannot_keep)
+
+
+def _headed(tap: Tap, offload: bool) -> Tap:
+    """Return `tap`, with virtio headers if `offload` wants them and it has none."""
+    return HeadedTap(tap) if offload and not tap.has_vnet else tap
 
 
 def _cannot_keep() -> None:

@@ -43,7 +43,7 @@ def open_device(settings: ClientSettings) -> Opened:
     """
     name = settings.tap_name
     if kind_of(name) is not Kind.NAMED:
-        return opener.open_device(name)
+        return opener.open_device(name, offload=settings.offload)
     # The user root that has no CAP_NET_ADMIN is nobody to make a device for.
     user = str(os.geteuid() or "")
     commands = commands_to_make(name, user, exists=exists(name)) if user else ""
