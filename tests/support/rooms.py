@@ -59,6 +59,10 @@ ROOMS: Final = {
     "vpnws.client.stay": (
         "Notices what a connection does not tell: another network, and a machine that slept."
     ),
+    "vpnws.client.service": (
+        "What a running client tells its system: the service manager, the log, and who asks for"
+        " status."
+    ),
     "vpnws.ctl": "The operator's program vpnws-ctl: asks a server what it sees, and steers it.",
     "vpnws.ctl.program": "The program: command line, exit codes, completion in shells.",
     "vpnws.ctl.commands": "The commands: what each asks of the server, and what it shows.",
@@ -118,6 +122,7 @@ LAYERS: Final = (
         "vpnws.client.system",
         "vpnws.client.dhcp",
         "vpnws.client.stay",
+        "vpnws.client.service",
     ),
     ("vpnws.client.carry", "vpnws.client.janitor"),
     ("vpnws.doctor",),
@@ -140,11 +145,12 @@ SIDE_BY_SIDE: Final = (
     ("vpnws.ctl", "vpnws.client"),
     ("vpnws.ctl", "vpnws.server"),
     ("vpnws.ctl.show", "vpnws.ctl.reach"),
-    ("vpnws.client.connect", "vpnws.client.system"),
+    ("vpnws.client.connect", "vpnws.client.system", "vpnws.client.service"),
     ("vpnws.client.connect", "vpnws.client.janitor"),
     ("vpnws.client.carry", "vpnws.client.janitor"),
     ("vpnws.client.connect", "vpnws.client.stay"),
     ("vpnws.client.system", "vpnws.client.stay"),
+    ("vpnws.client.service", "vpnws.client.janitor"),
     ("vpnws.switch", "vpnws.tap"),
     ("vpnws.switch", "vpnws.dhcp"),
     ("vpnws.tap", "vpnws.dhcp"),

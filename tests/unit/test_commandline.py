@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.prerequisites import require
+from tests.support.sources import ROOT
+from vpnws.client.program import cli, command_complete
+from vpnws.client.program import command_man as client_man
+from vpnws.client.program.whole import make_whole_parser
 from vpnws.commandline.manual import manual
 from vpnws.commandline.parser import Parser, formatter, help_of, nearest
 from vpnws.ctl.program import man as ctl_man
@@ -17,10 +23,28 @@ from vpnws.ctl.program.options import make_parser as make_ctl_parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 NO_DATE = "missing date"
 """A page of the same source is the same page, so it has no date."""
-PAGES = {"vpnws-ctl": lambda: (make_ctl_parser(), ctl_man.page(make_ctl_parser()))}
+PAGES = {
+    "vpnws-client": lambda: (make_whole_parser(), client_man.page()),
+    "vpnws-ctl": lambda: (make_ctl_parser(), ctl_man.page(make_ctl_parser())),
+}
+SHELLS = {
+    "bash": (
+        'eval "$(vpnws-client completion bash)"; COMP_WORDS=(vpnws-client --no-o); COMP_CWORD=1;'
+        ' _vpnws_client; echo "${COMPREPLY[@]}"'
+    ),
+    # Its own part of completion needs a terminal, so what it would offer is printed.
+    "zsh": (
+        "compdef() { :; }; compadd() { print -r -- ${(P)2}; };"
+        ' eval "$(vpnws-client completion zsh)"; words=(vpnws-client --no-o); CURRENT=2;'
+        " _vpnws-client"
+    ),
+    "fish": "vpnws-client completion fish | source; complete -C 'vpnws-client --no-o'",
+}
+"""What has each shell complete `vpnws-client --no-o`, and print what it offers."""
 
 
 def complaints(page: str) -> list[str]:
@@ -101,3 +125,50 @@ def test_a_list_in_an_epilog_ends_where_prose_begins() -> None:
 )
 def test_the_option_that_was_meant_is_found(word: str, found: list[str]) -> None:
     assert nearest(word, ["--level", "--quiet"]) == found
+
+
+def offered(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    """Return what is offered behind `words`, the last of which is being written."""
+    capsys.readouterr()
+    assert cli.main(["complete", "--", *words]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+class TestCompletionOfTheClient:
+    def test_options_commands_and_their_words(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert offered(capsys, "--no-o") == ["--no-offload"]
+        assert offered(capsys, "st") == ["status"]
+        assert offered(capsys, "status", "--j") == ["--json"]
+        assert offered(capsys, "completion", "") == ["bash", "fish", "zsh"]
+        assert offered(capsys, "--log-format", "") == ["json", "text"]
+        # The shell offers files then.
+        assert offered(capsys, "--ca", "") == []
+
+    def test_names_of_configuration_files(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("office.toml", "home.toml", "vpnws.ini", "a b.toml"):
+            (tmp_path / name).touch()
+        monkeypatch.setattr(command_complete, "CONFIG_DIRECTORY", tmp_path)
+        assert offered(capsys, "--config", "") == ["home", "office"]
+        monkeypatch.setattr(command_complete, "CONFIG_DIRECTORY", tmp_path / "no")
+        assert offered(capsys, "--config", "") == []
+
+    @pytest.mark.parametrize(("shell", "script"), SHELLS.items())
+    def test_a_shell_completes_an_option(self, tmp_path: Path, shell: str, script: str) -> None:
+        require(shell)
+        program = tmp_path / "vpnws-client"
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} -m vpnws.client "$@"\n')
+        program.chmod(0o755)
+        done = subprocess.run(
+            [shell, "-c", script],
+            env={
+                "HOME": str(tmp_path),
+                "PATH": f"{tmp_path}:{os.environ['PATH']}",
+                "PYTHONPATH": str(ROOT),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.split() == ["--no-offload"], done.stderr

@@ -12,6 +12,7 @@ from tests.support import tables
 from tests.support.markdown import blocks, commands, links, slugs, table
 from tests.support.sources import ROOT, constants, members
 from tests.support.tables import INI, INI_DEFAULTS, ITEMS
+from vpnws.client.program.commands import find
 from vpnws.client.program.parser import make_parser
 from vpnws.config import placeholder_names
 from vpnws.ctl.program.options import make_parser as make_ctl_parser
@@ -119,8 +120,12 @@ class TestEveryPage:
 
     def test_its_client_commands_are_understood(self, page: Path) -> None:
         for words in commands_of(page):
-            if words[0].endswith("vpnws-client") and not {"--help", "clean"} & set(words):
-                make_parser().parse_args([word for word in words[1:] if word != "&"])
+            if words[0].endswith("vpnws-client") and "--help" not in words:
+                ends = [words.index(end) for end in ("|", ">", "&") if end in words]
+                given = words[1 : min(ends, default=len(words))]
+                command = find(given)
+                parser = command.parser() if command else make_parser()
+                parser.parse_intermixed_args(given[1:] if command else given)
 
     def test_its_ctl_commands_are_understood(self, page: Path) -> None:
         for words in commands_of(page):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from typing import TYPE_CHECKING
 
@@ -10,20 +9,27 @@ from vpnws.client.janitor.journal import DIRECTORY
 from vpnws.client.janitor.left import undo_left, undo_left_of_gone
 from vpnws.client.janitor.machine import Machine
 from vpnws.client.program.exits import Exit
+from vpnws.commandline.parser import Parser, formatter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Undo what was left, and print a line about each device; return the exit code."""
-    parser = argparse.ArgumentParser(
+def make_parser() -> Parser:
+    """Return the parser of this command."""
+    return Parser(
         prog="vpnws-client clean",
         description="Undo what clients that were killed together with their janitors have left on"
         " this machine: routes, addresses, name servers. What a running client keeps is left"
         " alone, and so is what somebody has changed since. Needs root.",
+        formatter_class=formatter,
+        allow_abbrev=False,
     )
-    parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Undo what was left, and print a line about each device; return the exit code."""
+    make_parser().parse_args(arguments)
     if os.geteuid() != 0:
         print("vpnws-client: only root can undo what clients have left: sudo vpnws-client clean")
         return Exit.TAP_PERMISSION

@@ -18,6 +18,7 @@ from vpnws.client.program.followers import make_followers
 from vpnws.client.program.options import read
 from vpnws.client.program.parser import PROGRAM, make_parser
 from vpnws.client.program.station import Station
+from vpnws.client.service.logs import start_log
 from vpnws.client.system import interface
 from vpnws.client.system.privileges import give_up, user_to_become
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
@@ -42,10 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     if (command := find(given)) is not None:
         return command.run(given[1:])
-    _start_log(quiet=False)
+    start_log(PROGRAM)
     try:
         options, origin = parse(make_parser, given)
-        _start_log(quiet=options.quiet)
+        start_log(PROGRAM, form=options.log_format, quiet=options.quiet)
         with origin.named():
             settings = read(options)
         with StopRequest() as stop:
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # It was asking for a password.
         return Exit.STOPPED
     except VpnwsError as error:
-        log.error("%s", error)
+        log.error("%s", error, extra={"event": "failed"})
         return exit_code(error)
 
 
@@ -106,12 +107,6 @@ def _run_station(station: Station, waiter: Waiter) -> NoReturn:
     try:
         station.run()
     except Stopped:
-        log.info("stopped by %s: %s", waiter.stop.reason, station.counters.summary())
+        counts = station.counters.summary()
+        log.info("stopped by %s: %s", waiter.stop.reason, counts, extra={"event": "stopped"})
         raise
-
-
-def _start_log(*, quiet: bool) -> None:
-    # Without this, a line that cannot be written to stderr would cause a traceback.
-    logging.raiseExceptions = False
-    level = logging.WARNING if quiet else logging.INFO
-    logging.basicConfig(format=f"{PROGRAM}: %(message)s", level=level, force=True)

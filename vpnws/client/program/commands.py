@@ -6,13 +6,20 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from vpnws.commandline.completion import COMPLETE
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from vpnws.commandline.parser import Parser
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command; its module has `main(arguments) -> int`, and is imported only to run it."""
+    """A command; its module is imported only to run it.
+
+    The module has `main(arguments) -> int` and `make_parser() -> Parser`.
+    """
 
     name: str
     summary: str
@@ -24,13 +31,32 @@ class Command:
         code: int = import_module(self.module).main(arguments)
         return code
 
+    def parser(self) -> Parser:
+        """Return the command's parser."""
+        parser: Parser = import_module(self.module).make_parser()
+        return parser
+
 
 COMMANDS: Final[tuple[Command, ...]] = (
+    Command(
+        "status",
+        "show how the running clients of this machine are",
+        "vpnws.client.program.command_status",
+    ),
     Command("clean", "undo what killed clients have left", "vpnws.client.program.clean"),
+    Command(
+        "completion",
+        "print a script that completes options in shells",
+        "vpnws.client.program.command_completion",
+    ),
+    Command("man", "print the manual page (roff)", "vpnws.client.program.command_man"),
 )
 """A TAP that has the name of a command comes after `--`."""
+_HIDDEN: Final = (Command(COMPLETE, "", "vpnws.client.program.command_complete"),)
+"""What only scripts call."""
 
 
 def find(arguments: Sequence[str]) -> Command | None:
     """Return the command that the first of `arguments` names, None if it names a device."""
-    return next((command for command in COMMANDS if command.name in arguments[:1]), None)
+    known = (*COMMANDS, *_HIDDEN)
+    return next((command for command in known if command.name in arguments[:1]), None)

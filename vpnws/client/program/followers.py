@@ -11,11 +11,12 @@ from vpnws.client.dhcp.own import OwnClient
 from vpnws.client.dhcp.packets import PacketSocket
 from vpnws.client.janitor.start import start
 from vpnws.client.life import Follower, Followers
+from vpnws.client.service import start as service
 from vpnws.client.stay.follower import Staying
 from vpnws.client.system.network import Network
 from vpnws.client.system.offers import Offers
 from vpnws.client.system.powers import powers_of
-from vpnws.errors import JanitorError
+from vpnws.errors import JanitorError, VpnwsError
 from vpnws.tap.addresses import addresses_of
 from vpnws.tap.linux import exists
 
@@ -30,19 +31,29 @@ def make_followers(
     settings: ClientSettings,
     tap: Tap,
     waiter: Waiter,
-    counters: Counters,  # noqa: ARG001
+    counters: Counters,
 ) -> Follower:
     """Return all who follow the station of `settings`; what they wait for is aside in `waiter`.
 
     Whatever needs privileges is done here: afterwards the program gives them up. Raises VpnwsError.
     """
+    told = service.start(tap, waiter, counters)
+    try:
+        return Followers((*told, *_make_working(settings, tap, waiter)))
+    except VpnwsError as error:
+        Followers(told).ended(str(error))
+        raise
+
+
+def _make_working(settings: ClientSettings, tap: Tap, waiter: Waiter) -> list[Follower]:
+    """Return those who change this machine's network."""
     packets = PacketSocket(tap.name) if settings.network.dhcp else None
     network = _make_network(settings, tap, waiter)
     offers = Offers(settings, waiter, network.apply, _addresses_of)
     followers: list[Follower] = [network, offers, Staying(tap, waiter)]
     if packets is not None:
         followers.append(_make_dhcp(settings, packets, waiter, network))
-    return Followers(followers)
+    return followers
 
 
 def _make_dhcp(

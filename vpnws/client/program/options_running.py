@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from vpnws.client.service.logs import FORMATS
+
 if TYPE_CHECKING:
     import argparse
 
@@ -32,3 +34,9 @@ def add(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--once", action="store_true", help="end instead of connecting again")
     group.add_argument("--quiet", action="store_true", help="print warnings and errors only")
+    group.add_argument(
+        "--log-format",
+        choices=FORMATS,
+        default="text",
+        help="how the log is written: text, or json for one object a line (default: %(default)s)",
+    )

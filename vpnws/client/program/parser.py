@@ -13,6 +13,7 @@ from vpnws.client.program import (
     options_reach,
     options_running,
 )
+from vpnws.client.program.commands import COMMANDS
 from vpnws.client.program.exits import MEANINGS
 from vpnws.commandline.parser import Parser, formatter
 
@@ -47,6 +48,12 @@ examples:
   vpnws-client --bridge br0 tap0 wss://vpn.example.org/branch
       join the whole LAN on the bridge br0; addresses belong on br0, not on tap0
 
+  vpnws-client --config office
+      take device, URL and options from /etc/vpnws/office.toml
+
+commands (each has a --help; a device of such a name comes after --):
+{commands}
+
 exit codes:
 {exit_codes}
   A refusal or a TLS failure ends the program at its first connection only; once it has been
@@ -68,11 +75,12 @@ class _Parser(Parser):
 def make_parser() -> Parser:
     """Return the parser; `read` turns what it returns into settings."""
     codes = "\n".join(f"  {code.value}  {meaning}" for code, meaning in MEANINGS.items())
+    commands = "\n".join(f"  {each.name:<10}  {each.summary}" for each in COMMANDS)
     parser = _Parser(
         prog=PROGRAM,
-        usage="%(prog)s [options] TAP URL [URL ...]",
+        usage="%(prog)s [options] TAP URL [URL ...]\n       %(prog)s COMMAND ...",
         description=_DESCRIPTION,
-        epilog=_EXAMPLES.format(exit_codes=codes),
+        epilog=_EXAMPLES.format(commands=commands, exit_codes=codes),
         formatter_class=formatter,
         allow_abbrev=False,
     )

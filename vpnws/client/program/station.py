@@ -85,7 +85,7 @@ class Station:
         while True:
             delay_s = self._backoff.next_delay_s(self._waiter.now(), error)
             when = f"in {delay_s:.1f} s" if delay_s else "at once"
-            log.warning("%s; trying again %s", error, when)
+            log.warning("%s; trying again %s", error, when, extra={"event": "lost"})
             self._follower.lost(error, delay_s)
             changed = self._rest(delay_s)
             if changed is None:
@@ -136,6 +136,7 @@ class Station:
             format_mac(mac),
             "on" if reached.connection.has_offload else "off",
             f", through {reached.url.proxy.named}" if reached.url.proxy else "",
+            extra={"event": "connected"},
         )
         return reached
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from vpnws.commandline import units
 from vpnws.control.views import AddressView, DropView, FdbView, NetworkView, PortView
 from vpnws.ctl.commands.command import Call, Command, add_network, add_target
 from vpnws.ctl.show import words
@@ -55,8 +56,8 @@ def ports(now_s: float) -> list[Column[PortView]]:
         Column("NETWORK", lambda port: words.name(port.network)),
         Column("MACS", lambda port: words.number(port.mac_count), is_number=True, spare=5),
         Column("MAC", lambda port: _first(port.macs, port.announced_mac), spare=1),
-        Column("RX", lambda port: words.size(port.traffic.rx_bytes), is_number=True),
-        Column("TX", lambda port: words.size(port.traffic.tx_bytes), is_number=True),
+        Column("RX", lambda port: units.size(port.traffic.rx_bytes), is_number=True),
+        Column("TX", lambda port: units.size(port.traffic.tx_bytes), is_number=True),
         Column("DROPS", _drops, is_number=True, spare=2),
         Column("SINCE", lambda port: words.age(port.since_s, now_s), is_number=True, spare=4),
         Column("HEARD", lambda port: words.age(port.heard_s, now_s), is_number=True, spare=3),
@@ -73,7 +74,7 @@ def state(port: PortView) -> str:
     """Return whether a port is blocked, up, or backed up."""
     if port.is_blocked:
         return "blocked"
-    return f"queue {words.size(port.queued_bytes)}" if port.queued_bytes else "up"
+    return f"queue {units.size(port.queued_bytes)}" if port.queued_bytes else "up"
 
 
 def fdb(now_s: float) -> list[Column[FdbView]]:
@@ -113,8 +114,8 @@ def networks(_now_s: float) -> list[Column[NetworkView]]:
         Column("MACS", lambda each: f"{each.macs:,}/{each.macs_limit:,}", is_number=True, spare=3),
         Column("MOVED", lambda each: words.number(each.macs_moved), is_number=True, spare=4),
         Column("EVICTED", lambda each: words.number(each.macs_evicted), is_number=True, spare=5),
-        Column("RX", lambda each: words.size(each.traffic.rx_bytes), is_number=True),
-        Column("TX", lambda each: words.size(each.traffic.tx_bytes), is_number=True),
+        Column("RX", lambda each: units.size(each.traffic.rx_bytes), is_number=True),
+        Column("TX", lambda each: units.size(each.traffic.tx_bytes), is_number=True),
         Column("DROPS", lambda each: words.counts(each.drops), wraps=True),
         Column("RECENT", lambda each: words.counts(each.recent_drops), wraps=True, spare=1),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from vpnws.commandline import units
 from vpnws.control.views import FindingView, Limits, PortView, ProcessView, StatusView
 from vpnws.ctl.commands.command import Call, Command, add_target
 from vpnws.ctl.commands.targets import one_port, read_target
@@ -65,8 +66,8 @@ def processes(now_s: float) -> list[Column[ProcessView]]:
         Column("LEAVES", lambda each: words.number(each.leaves), is_number=True, spare=3),
         Column("REFUSED", lambda each: words.counts(each.refusals)),
         Column("LATE", lambda each: f"{1000 * each.loop_lag_s:.0f} ms", is_number=True),
-        Column("QUEUED", lambda each: words.size(each.egress_bytes), is_number=True),
-        Column("TRUNKS", lambda each: words.size(each.trunk_bytes), is_number=True, spare=2),
+        Column("QUEUED", lambda each: units.size(each.egress_bytes), is_number=True),
+        Column("TRUNKS", lambda each: units.size(each.trunk_bytes), is_number=True, spare=2),
     ]
 
 
@@ -90,12 +91,12 @@ def port_pairs(view: PortView, now_s: float) -> list[tuple[str, str]]:
         ("offload", words.name(view.subprotocol)),
         ("since", f"{words.moment(view.since_s)} ({words.age(view.since_s, now_s)})"),
         ("heard", words.age(view.heard_s, now_s)),
-        ("received", f"{words.size(traffic.rx_bytes)} in {traffic.rx_frames:,} frames"),
-        ("sent", f"{words.size(traffic.tx_bytes)} in {traffic.tx_frames:,} frames"),
+        ("received", f"{units.size(traffic.rx_bytes)} in {traffic.rx_frames:,} frames"),
+        ("sent", f"{units.size(traffic.tx_bytes)} in {traffic.tx_frames:,} frames"),
         ("drops", words.counts(view.drops)),
         ("recently", words.counts(view.recent_drops)),
         ("marked", f"{view.marks:,}"),
-        ("queued", words.size(view.queued_bytes)),
+        ("queued", units.size(view.queued_bytes)),
         ("limits", limits(view.limits)),
         ("blocked", blocked if view.is_blocked else "no"),
     ]

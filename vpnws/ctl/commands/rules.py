@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from vpnws.commandline import units
 from vpnws.control.views import BanView, Limits, LimitsView, PinView, Who
 from vpnws.ctl.commands import look
 from vpnws.ctl.commands.change import add_reason, mac_entries, show_changes
@@ -148,7 +149,7 @@ def _whom(entry: Any) -> str:
 def _ban_columns(now_s: float) -> list[Column[Any]]:
     return [
         *_common(),
-        Column("LEFT", lambda ban: words.duration(ban.until_s - now_s), is_number=True),
+        Column("LEFT", lambda ban: units.duration(ban.until_s - now_s), is_number=True),
         Column("UNTIL", lambda ban: words.moment(ban.until_s)),
         Column("BY", lambda ban: words.name(ban.by)),
         Column("REASON", lambda ban: words.sentence(ban.reason), wraps=True),

@@ -13,6 +13,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from vpnws.commandline import units
 from vpnws.control.views import PortView, StatusView
 from vpnws.ctl.commands.command import Call, Command, add_target
 from vpnws.ctl.commands.lists import called, state
@@ -83,7 +84,7 @@ class _Screen:
         drops = sum(rate.drops_per_s for rate in self.rates)
         return (
             f"vpnws {words.name(self.status.version)}: {len(self.rates):,} ports,"
-            f" {self.status.macs:,} MACs, {words.bit_rate(rx)} received, {drops:,.0f} drops/s"
+            f" {self.status.macs:,} MACs, {units.bit_rate(rx)} received, {drops:,.0f} drops/s"
         )
 
 
@@ -148,8 +149,8 @@ def _columns() -> list[Column[Rate]]:
         Column("PORT", lambda rate: rate.port.id),
         Column("WHO", lambda rate: called(rate.port)),
         Column("NETWORK", lambda rate: words.name(rate.port.network)),
-        Column("RECEIVED", lambda rate: words.bit_rate(rate.rx_bytes_per_s), is_number=True),
-        Column("SENT", lambda rate: words.bit_rate(rate.tx_bytes_per_s), is_number=True),
+        Column("RECEIVED", lambda rate: units.bit_rate(rate.rx_bytes_per_s), is_number=True),
+        Column("SENT", lambda rate: units.bit_rate(rate.tx_bytes_per_s), is_number=True),
         Column("FRAMES/S", _frames, is_number=True),
         Column("DROPS/S", lambda rate: f"{rate.drops_per_s:,.0f}", is_number=True),
         Column("STATE", lambda rate: state(rate.port)),

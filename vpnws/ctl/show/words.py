@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+from vpnws.commandline.units import duration
 from vpnws.text import MAX_SENTENCE_CHARACTERS, one_line
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ MAX_NAME_CHARACTERS: Final = 64
 """A longer name in a table ends in '...'; --json has all of it."""
 NOTHING: Final = "-"
 """What a cell has that would be empty: columns stay countable for awk."""
-_AGES: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-_STEP: Final = 1000.0
-_PREFIXES: Final = ("", "k", "M", "G", "T", "P")
 _NOW_S: Final = 1.0
 """What happened less than this ago, happened now."""
 
@@ -33,19 +31,6 @@ def who(station: Who) -> str:
     return name(station.user or station.dn or station.addr)
 
 
-def duration(time_s: float) -> str:
-    """Return a duration in its one or two largest units, as in `2 h 10 min`."""
-    left = max(0, int(time_s))
-    words: list[str] = []
-    for unit_s, unit in _AGES:
-        count, left = divmod(left, unit_s)
-        if count or words:
-            words += [f"{count} {unit}"] if count else []
-            if len(words) == 2 or unit_s <= 60:
-                break
-    return " ".join(words) or "0 s"
-
-
 def age(then_s: float, now_s: float) -> str:
     """Return how long ago `then_s` was, both Unix times; nothing for a time that never was."""
     if not then_s:
@@ -56,26 +41,6 @@ def age(then_s: float, now_s: float) -> str:
 def moment(time_s: float) -> str:
     """Return a Unix time as date and time of this machine's zone."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time_s))
-
-
-def scaled(value: float, unit: str) -> str:
-    """Return `value` with three digits and a decimal prefix, as in `1.23 MB`."""
-    for prefix in _PREFIXES:
-        if abs(value) < _STEP or prefix == _PREFIXES[-1]:
-            break
-        value /= _STEP
-    digits = f"{value:.3g}" if prefix and abs(value) < 100 else f"{value:.0f}"
-    return f"{digits} {prefix}{unit}"
-
-
-def size(count_bytes: float) -> str:
-    """Return a number of bytes, as in `1.23 MB`."""
-    return scaled(count_bytes, "B")
-
-
-def bit_rate(bytes_per_s: float) -> str:
-    """Return a rate, as in `12.3 Mbit/s`."""
-    return scaled(8 * bytes_per_s, "bit/s")
 
 
 def number(count: int | None) -> str:
