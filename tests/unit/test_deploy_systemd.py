@@ -11,8 +11,12 @@ import pytest
 
 from tests.support import processes
 from tests.support.prerequisites import require
+from tests.support.sources import constants
 from tests.support.tools import tool_path
 from tests.support.uwsgi import BINARY, REPOSITORY
+from vpnws.client.program.exits import Exit
+from vpnws.client.service.places import SYSTEM
+from vpnws.client.service.systemd import WATCHDOG_SHARE
 from vpnws.config_reader import read_settings
 
 if TYPE_CHECKING:
@@ -20,10 +24,12 @@ if TYPE_CHECKING:
 
 DEPLOY = REPOSITORY / "deploy"
 SERVICE, TAP_SERVICE = DEPLOY / "vpnws.service", DEPLOY / "vpnws-tap@.service"
-UNITS = (SERVICE, TAP_SERVICE)
+CLIENT_SERVICE = DEPLOY / "vpnws-client@.service"
+UNITS = (SERVICE, TAP_SERVICE, CLIENT_SERVICE)
 INSTALLED = "/opt/vpnws/.venv/bin/"
 SITE = (DEPLOY / "vpnws.ini").read_text()
 INSTALL_PAGE = (REPOSITORY / "docs" / "install.md").read_text()
+CLIENT_PAGE = (REPOSITORY / "docs" / "client" / "service.md").read_text()
 
 LOCKS = {
     "NoNewPrivileges": "yes",
@@ -89,12 +95,39 @@ def test_the_switch_has_no_capability_and_the_device_maker_one() -> None:
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_the_page_tells_the_exposure_that_systemd_computes(units: Path, unit: Path) -> None:
-    told = dict(re.findall(r"^\| `(vpnws\S*\.service)` \| ([\d.]+) \|", INSTALL_PAGE, re.MULTILINE))
+    pages = INSTALL_PAGE + CLIENT_PAGE
+    told = dict(re.findall(r"^\| `(vpnws\S*\.service)` \| ([\d.]+) \|", pages, re.MULTILINE))
     report = analyze("security", "--offline=true", "--no-pager", units / unit.name)
     (level,) = re.findall(r"exposure level for \S+: ([\d.]+)", report)
     # Other versions of systemd weigh a little differently.
     assert abs(float(level) - float(told[unit.name])) <= 0.5
-    assert float(level) < 3
+    # A client changes the machine's network, and becomes another user.
+    assert float(level) < (3.5 if unit == CLIENT_SERVICE else 3)
+
+
+def test_the_client_unit_and_its_page_name_the_same_files() -> None:
+    given = settings_of(CLIENT_SERVICE)
+    assert ("ExecStart", f"{INSTALLED}vpnws-client --config %i") in given
+    assert ("RuntimeDirectory", SYSTEM.name) in given
+    assert SYSTEM.parent == Path("/run")
+    final = {str(code.value) for code in (Exit.USAGE, Exit.TAP_PERMISSION, Exit.REFUSED)}
+    assert set(dict(given)["RestartPreventExitStatus"].split()) == final
+    names = ("vpnws-client@.service", "10-vpnws-client.network", "vpnws-client-networkmanager.conf")
+    for name in names:
+        assert f"deploy/{name}" in CLIENT_PAGE
+
+
+def test_no_wait_of_the_client_is_as_long_as_its_watchdog() -> None:
+    watchdog_s = int(dict(settings_of(CLIENT_SERVICE))["WatchdogSec"])
+    waits = {
+        f"{each.path}: {each.name}": each.value
+        for each in constants()
+        if each.path.startswith("vpnws/client/") and re.search("(TIMEOUT|WAIT)_S$", each.name)
+    }
+    assert waits
+    assert {
+        name for name, wait_s in waits.items() if wait_s >= watchdog_s * WATCHDOG_SHARE
+    } == set()
 
 
 def test_nginx_finds_the_socket_where_the_site_puts_it() -> None:
