@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from vpnws.commandline import units
 from vpnws.control.leases import LeaseView
 from vpnws.ctl.commands.change import show_changes
 from vpnws.ctl.commands.command import Call, Command, add_network
@@ -56,7 +57,7 @@ def _kept(lease: LeaseView, now_s: float) -> str:
     """Return for how much longer the address is kept for a station that has left."""
     if lease.port:
         return words.NOTHING
-    return words.duration(lease.until_s - now_s) if lease.until_s > now_s else "free"
+    return units.duration(lease.until_s - now_s) if lease.until_s > now_s else "free"
 
 
 def _add_release(parser: argparse.ArgumentParser) -> None:
