@@ -110,6 +110,23 @@ class TestOffers:
         assert bed.applied[1:] == [Offer(lease_s=3600)]
         assert len([text for text in caplog.messages if "is not applied" in text]) == 4
 
+    @pytest.mark.parametrize("accept", [ALL, ("address",)])
+    def test_a_gateway_is_taken_if_everything_is_to_lead_through_the_vpn(
+        self, bed: Bed, caplog: pytest.LogCaptureFixture, accept: tuple[str, ...]
+    ) -> None:
+        offered = Offer(routes=("0.0.0.0/0 via 10.8.0.1",))
+        bed.make(network=NetworkSettings(accept=accept, default_route=True))
+        bed.offers.told(offered)
+        assert bed.applied == [offered]
+        assert caplog.messages == []
+        bed.make(network=NetworkSettings(accept=accept))
+        bed.offers.told(offered)
+        assert bed.applied[1:] == [Offer()]
+        assert caplog.messages == [
+            "the server offers routes 0.0.0.0/0 via 10.8.0.1, which is not applied: --default-route"
+            " applies it"
+        ]
+
     def test_a_notice_alone_changes_nothing(self, bed: Bed) -> None:
         bed.offers.told(LEASE)
         bed.offers.told(Offer(notice="a frame was dropped"))

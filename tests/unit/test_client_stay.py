@@ -72,8 +72,15 @@ class TestAConnection:
                 replace(HOME, defaults=(BY_WIFI,)),
                 "this machine has another default route",
             ),
+            (
+                replace(HOME, way=None, defaults=(BY_WIFI,)),
+                "this machine has another default route",
+            ),
         ],
-        ids=["device", "source", "router", "address", "default route beside a pinned one"],
+        ids=[
+            *("device", "source", "router", "address"),
+            *("default route beside a pinned one", "default route after a pinned one"),
+        ],
     )
     def test_is_stale(self, now: Surroundings, sentence: str) -> None:
         assert connection_is_stale(HOME, now) == sentence

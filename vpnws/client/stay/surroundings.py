@@ -54,11 +54,11 @@ def connection_is_stale(then: Surroundings, now: Surroundings) -> str:
     """
     if not now.has_source and then.way is not None:
         return f"this machine has lost the address {_text(then.way.source)}"
-    if now.way is None or then.way is None:
+    if then.way is None:
         return ""
-    if now.way != then.way:
+    if now.way is not None and now.way != then.way:
         return f"the way to the server has changed: {_way_text(then.way, now.way)}"
-    return _other_router(then, now, version=4 if len(now.way.source) == 4 else 6)
+    return _other_router(then, now, then.way)
 
 
 def may_connect_now(then: Surroundings, now: Surroundings) -> bool:
@@ -71,14 +71,16 @@ def cable_is_back(then: Surroundings, now: Surroundings) -> bool:
     return now.has_cable and not then.has_cable
 
 
-def _other_router(then: Surroundings, now: Surroundings, version: int) -> str:
-    """Return why another default route makes a connection stale whose own way is the same.
+def _other_router(then: Surroundings, now: Surroundings, way: Way) -> str:
+    """Return why another default route makes a connection stale whose own `way` is not another.
 
     That way is then a route of its own, such as one that pins the server beside a default route
-    into the VPN. Whoever is on the own link is reached without any default route.
+    into the VPN; if its device was set down, it is gone. Whoever is on the own link is reached
+    without any default route.
     """
-    if now.way is None or not now.way.gateway:
+    if not way.gateway:
         return ""
+    version = 4 if len(way.source) == 4 else 6
     routers = [
         [(route.device, route.gateway) for route in each.defaults if route.version == version]
         for each in (then, now)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from vpnws.client.life import Follower
 from vpnws.client.settings import ACCEPTABLE, DEFAULT_MTU_BYTES
+from vpnws.client.system.wanted import is_default
 from vpnws.wire.offer import Offer
 
 if TYPE_CHECKING:
@@ -101,12 +103,17 @@ class Offers(Follower):
             accept.discard("address")
         if settings.mtu_bytes != DEFAULT_MTU_BYTES:
             accept.discard("mtu")
+        default = tuple(filter(is_default, offer.routes))
+        plain = replace(offer, routes=tuple(each for each in offer.routes if each not in default))
         for name in ACCEPTABLE:
-            if name not in accept and getattr(offer, name):
-                self._say_left_out(name, getattr(offer, name))
+            if name not in accept and getattr(plain, name):
+                self._say_left_out(name, getattr(plain, name))
+        if default and not settings.network.default_route:
+            self._say_not_applied("routes", ", ".join(default), "--default-route applies it")
+        wanted = default if settings.network.default_route else ()
         return Offer(
             address=offer.address if "address" in accept else (),
-            routes=offer.routes if "routes" in accept else (),
+            routes=(*(plain.routes if "routes" in accept else ()), *wanted),
             dns=offer.dns if "dns" in accept else (),
             mtu=offer.mtu if "mtu" in accept else 0,
             lease_s=offer.lease_s,
@@ -119,6 +126,9 @@ class Offers(Follower):
             why = "the bridge has the addresses here"
         elif name == "mtu" and self._settings.mtu_bytes != DEFAULT_MTU_BYTES:
             why = f"--mtu {self._settings.mtu_bytes} counts"
+        self._say_not_applied(name, shown, why)
+
+    def _say_not_applied(self, name: str, shown: str, why: str) -> None:
         self._say(f"the server offers {name} {shown}, which is not applied: {why}")
 
     def _drop(self, now: float) -> None:

@@ -40,7 +40,7 @@ class Wanted:
     @property
     def gateways(self) -> dict[int, str]:
         """The way out of the VPN, for IPv4 and for IPv6; the options' own one counts most."""
-        offered = [gateway for network, gateway in self._offered_routes() if _is_default(network)]
+        offered = [gateway for network, gateway in self._offered_routes() if is_default(network)]
         found: dict[int, str] = {}
         for gateway in (*self.settings.network.gateways, *offered):
             if gateway:
@@ -51,7 +51,7 @@ class Wanted:
     def routes(self) -> tuple[Route, ...]:
         """The routes, but for those of --broadcast."""
         network = self.settings.network
-        offered = [each for each in self._offered_routes() if not _is_default(each[0])]
+        offered = [each for each in self._offered_routes() if not is_default(each[0])]
         halves = [
             (half, gateway)
             for version, gateway in self.gateways.items()
@@ -109,8 +109,9 @@ class Wanted:
         return any(ipaddress.ip_interface(each).version == version for each in self.addresses)
 
 
-def _is_default(network: str) -> bool:
-    return network.endswith("/0")
+def is_default(route: str) -> bool:
+    """Return whether a route leads everywhere; it may name its gateway, as an offer's do."""
+    return route.partition(" via ")[0].endswith("/0")
 
 
 def _made(routes: Sequence[tuple[str, str]]) -> tuple[Route, ...]:
