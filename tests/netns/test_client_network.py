@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import signal
 from functools import partial
+from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import websockets
 
 from tests.support.client_bed import WAIT_S, ProgramBed, on_the_tap
 from tests.support.frames import mac, router_advertisement
@@ -15,15 +18,12 @@ from tests.support.roaming import URL, URL_6, RoamingSite, janitor_of, wait_for_
 from tests.support.site import INTERNET_ADDRESS, INTERNET_ADDRESS_6
 from tests.support.traffic import ping
 from tests.support.unprivileged import NOBODY, capabilities, users
-from tests.support.vpn import TAP, kill
+from tests.support.vpn import TAP, Client, kill
 from tests.support.waiting import wait_for
 from vpnws.client.program.exits import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.support.vpn import Client
 
 pytestmark = pytest.mark.netns
 
@@ -159,6 +159,42 @@ def test_without_a_journal_it_says_so_and_undoes_everything_all_the_same(
     assert client.log_text().count("no journal can be kept") == 1
     assert client.end_by(signal.SIGTERM) == Exit.STOPPED
     assert site.state() == before
+
+
+def test_it_needs_no_file_of_its_own_once_it_has_given_up_its_privileges(
+    bed: ProgramBed, tmp_path: Path
+) -> None:
+    """The project may lie where only root can read it."""
+    library = Path(websockets.__file__).parent
+    lines = (
+        f"mount -t tmpfs -o mode=700 tmpfs {tmp_path}",
+        f"cp -r vpnws {library} {tmp_path}",
+        f"cd {tmp_path}",
+        'exec "$@"',
+    )
+    wrapper = [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-ec",
+        "; ".join(lines),
+        "sh",
+    ]
+    url = bed.url.replace("127.0.0.1", "localhost")
+    client = bed.parts.enter_context(Client(bed.namespace, TAP, url, wrapper=wrapper))
+    client.wait_until_connected()
+    assert users(client.pids()[0]) == {NOBODY}
+    # Each way that a connection can end, and what comes after it.
+    bed.server.status = HTTPStatus.FORBIDDEN
+    bed.link().close(1012, "restart")
+    client.wait_for_log("(HTTP 403); trying again")
+    bed.server.status = None
+    client.wait_until_connected(2)
+    assert client.end_by(signal.SIGTERM) == Exit.STOPPED
+    assert "Traceback" not in client.log_text()
+    assert "No module" not in client.log_text()
 
 
 def test_a_command_gets_a_strangers_words_as_words(bed: ProgramBed, tmp_path: Path) -> None:
