@@ -46,7 +46,7 @@ ROOMS: Final = {
     "vpnws.client.program": (
         "The program: command line, settings, exit codes, and the life of one station."
     ),
-    "vpnws.client.connect": "From a URL to a WebSocket: look up, dial, TLS, upgrade.",
+    "vpnws.client.connect": "From a URL to a WebSocket: look up, dial, proxy, TLS, upgrade.",
     "vpnws.client.carry": "Carries frames between the TAP and one connection.",
     "vpnws.client.dhcp": (
         "Gets the station an address by DHCP, and keeps it for as long as the station lives."

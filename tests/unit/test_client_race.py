@@ -55,6 +55,11 @@ def test_families_take_turns_and_the_resolvers_order_stays(
     assert interleave(addresses) == order
 
 
+def test_doubtful_addresses_come_last() -> None:
+    addresses = [v6(1), v6(2), v4(1)]
+    assert interleave(addresses, {"2001:db8::1", "192.0.2.1"}) == [v6(2), v6(1), v4(1)]
+
+
 @given(st.lists(st.one_of(st.integers(1, 9).map(v4), st.integers(1, 9).map(v6)), max_size=12))
 def test_no_address_is_lost_or_tried_twice(addresses: list[Address]) -> None:
     order = interleave(addresses)

@@ -17,6 +17,7 @@ from tests.support.dialing import MAC, WAIT_S, connected, failure, next_messages
 from tests.support.echo_server import EchoServer
 from tests.support.prerequisites import require
 from vpnws.client.connect import resolve, tunnel
+from vpnws.client.connect.dial import Dialer
 from vpnws.client.connect.proxy_url import parse_proxy
 from vpnws.client.connect.servers import Servers
 from vpnws.client.program.exits import ends_first_attempt
@@ -256,6 +257,24 @@ class TestNames:
         assert len(said(caplog)) == 2
         with pytest.raises(ConnectError, match="cannot look up other: "):
             resolver.addresses("other", 9)
+
+
+def test_an_address_that_takes_connections_and_says_nothing_comes_last(
+    waiter: Waiter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As over a path that loses long packets."""
+    monkeypatch.setattr("vpnws.client.connect.dial.HANDSHAKE_TIMEOUT_S", 0.1)
+    with EchoServer() as server, socket.create_server(("127.0.0.2", server.port)):
+        both: list[resolve.Address] = [
+            (socket.AF_INET, (host, server.port)) for host in ("127.0.0.2", "127.0.0.1")
+        ]
+        monkeypatch.setattr(resolve, "_lookup", lambda *_: both)
+        dialer = Dialer(settings_for(f"ws://{NAME}:{server.port}/"), None, waiter)
+        with pytest.raises(ConnectError, match="then said nothing"):
+            dialer.connect(MAC)
+        connection = dialer.connect(MAC)
+        assert connection.peer_address == "127.0.0.1"
+        connection.close()
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:

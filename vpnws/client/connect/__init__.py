@@ -1,1 +1,1 @@
-"""From a URL to a WebSocket: look up, dial, TLS, upgrade."""
+"""From a URL to a WebSocket: look up, dial, proxy, TLS, upgrade."""

@@ -13,7 +13,7 @@ from vpnws.client.connect.handshake import Upgrade
 from vpnws.client.connect.reasons import TLS_ENDED, reason_of
 from vpnws.client.connect.secure import explain, shake_hands
 from vpnws.client.connect.way import Ways
-from vpnws.errors import ConnectError
+from vpnws.errors import ConnectError, NetworkChangedError, RefusedError
 
 if TYPE_CHECKING:
     from vpnws.client.carry.stream import Stream, StreamSocket, TlsStream
@@ -53,15 +53,20 @@ class Dialer:
         url = self._settings.url
         sock = self._ways.open(url)
         until_s = self._waiter.now() + HANDSHAKE_TIMEOUT_S
+        address = _peer_address(sock)
         try:
-            return self._upgrade(self._stream(sock, url, until_s), mac, until_s)
+            connection = self._upgrade(self._stream(sock, url, until_s), mac, until_s)
         except BaseException as error:
             sock.close()
+            if _casts_doubt(error):
+                self._ways.doubt(address)
             if isinstance(error, ssl.SSLError) and not isinstance(error, TLS_ENDED):
                 raise self._explain(error, url) from error
             if isinstance(error, OSError):
                 raise _failure(error, url) from error
             raise
+        self._ways.trust(address)
+        return connection
 
     def _stream(self, sock: StreamSocket, url: ServerUrl, until_s: float) -> Stream:
         """Return a stream over `sock`; for wss do the TLS handshake first."""
@@ -124,6 +129,26 @@ class Dialer:
             while count := read(stream, buffer, self._waiter, until_s):
                 upgrade.feed(buffer[:count])
         raise upgrade.refusal()
+
+
+def _peer_address(sock: StreamSocket) -> str:
+    """Return the IP address that was connected to, empty if the connection is gone already."""
+    try:
+        return str(sock.getpeername()[0])
+    except OSError:
+        return ""
+
+
+def _casts_doubt(error: BaseException) -> bool:
+    """Return whether another address of the server may do better after `error`.
+
+    Not after an answer: whoever gave it is there. A certificate that is not accepted is one.
+    """
+    if isinstance(error, RefusedError | NetworkChangedError):
+        return False
+    if isinstance(error, ssl.SSLError):
+        return isinstance(error, TLS_ENDED)
+    return isinstance(error, OSError | ConnectError)
 
 
 def _failure(error: OSError, url: ServerUrl) -> ConnectError:

@@ -7,7 +7,7 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from vpnws.client.connect.resolve import Address
 
@@ -18,10 +18,11 @@ TCP_TIMEOUT_S: Final = 5.0
 """An address that takes longer to connect is given up."""
 
 
-def interleave(addresses: Sequence[Address]) -> list[Address]:
+def interleave(addresses: Sequence[Address], doubtful: Collection[str] = ()) -> list[Address]:
     """Return `addresses` with the families in turn, the first one's first (RFC 8305 section 4).
 
-    Within a family the order stays, which is the resolver's (RFC 6724).
+    Within a family the order stays, which is the resolver's (RFC 6724). IP addresses that are
+    `doubtful` come last.
     """
     if not addresses:
         return []
@@ -30,7 +31,8 @@ def interleave(addresses: Sequence[Address]) -> list[Address]:
     first = [address for address in different if address[0] == preferred]
     second = [address for address in different if address[0] != preferred]
     pairs = chain.from_iterable(zip_longest(first, second))
-    return [address for address in pairs if address is not None]
+    order = [address for address in pairs if address is not None]
+    return sorted(order, key=lambda address: address[1][0] in doubtful)
 
 
 class Race:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from vpnws.client.carry.keepalive import DEAD_AFTER_S
 from vpnws.client.connect.detour import detour
-from vpnws.client.connect.race import Race, interleave
+from vpnws.client.connect.race import Race
 from vpnws.client.connect.reasons import reason_of
 from vpnws.errors import ConnectError
 from vpnws.poller import READ, WRITE, make_poller
@@ -36,12 +36,13 @@ def connect_first(
 ) -> socket.socket:
     """Return a socket connected to the first of `addresses` that takes the connection.
 
+    They are tried in this order, one beside the other (vpnws.client.connect.race).
     `name` is the host's and `role` says what it is, for sentences; `own` are this station's
     addresses in the VPN, through which the host cannot be reached. Raises ConnectError with what
     every address said, Stopped.
     """
     failures: dict[str, list[str]] = {}
-    race = Race(interleave(addresses))
+    race = Race(addresses)
     with closing(_Attempts()) as attempts:
         while not race.is_lost:
             for address, error in attempts.advance(race, waiter):

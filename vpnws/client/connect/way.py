@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vpnws.client.carry.stream import StreamSocket
+    from vpnws.client.connect.resolve import Address
     from vpnws.client.waiting import Waiter
 
 PROXY_CA: Final = "--proxy-ca"
@@ -39,6 +40,8 @@ class Ways:
         self._own = own
         self._waiter = waiter
         self._resolver = Resolver(waiter)
+        # Addresses that took a connection and then failed us; at most those that are known.
+        self._doubtful: set[str] = set()
 
     @property
     def known_addresses(self) -> tuple[str, ...]:
@@ -52,7 +55,7 @@ class Ways:
         """
         proxy = url.proxy
         if proxy is None:
-            addresses = self._resolver.addresses(url.host, url.port)
+            addresses = self._ordered(url.host, url.port)
             return connect_first(url.authority, "server", addresses, self._own, self._waiter)
         *others, last = self._targets(proxy, url)
         for host in others:
@@ -63,6 +66,24 @@ class Ways:
             except ConnectError:
                 continue
         return self._through(proxy, last, url.port)
+
+    def doubt(self, address: str) -> None:
+        """Try the IP address `address` last: it took a connection, and then nothing came.
+
+        So a path that loses long packets, as some do with IPv6, is left at the next attempt.
+        """
+        if address in self.known_addresses:
+            self._doubtful.add(address)
+
+    def trust(self, address: str) -> None:
+        """Try the IP address `address` in its turn again."""
+        self._doubtful.discard(address)
+
+    def _ordered(self, host: str, port: int) -> list[Address]:
+        """Return the addresses of `host` in the order to try them."""
+        found = self._resolver.addresses(host, port)
+        self._doubtful.intersection_update(self.known_addresses)
+        return interleave(found, self._doubtful)
 
     def _targets(self, proxy: Proxy, url: ServerUrl) -> list[str]:
         """Return what to ask the proxy for: the server's name, or its addresses."""
@@ -78,7 +99,7 @@ class Ways:
             tunnel = HttpTunnel(proxy, host, port)
         else:
             tunnel = SocksTunnel(proxy, host, port)
-        addresses = self._resolver.addresses(proxy.host, proxy.port)
+        addresses = self._ordered(proxy.host, proxy.port)
         sock = connect_first(proxy.named, "proxy", addresses, self._own, self._waiter)
         try:
             if proxy.scheme is ProxyScheme.HTTPS:
