@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -25,7 +27,11 @@ def test_a_guest_joins_where_there_is_only_kqueue(tmp_path: Path) -> None:
     with EchoServer() as server, log.open("w") as sink:
         url = f"ws://127.0.0.1:{server.port}/"
         process = processes.start(
-            [sys.executable, "-m", "tests.fakes.other_system", f"qemu:{path}", url],
+            # It stays who it is: a test has no capability to send another user's process a signal.
+            [
+                *(sys.executable, "-m", "tests.fakes.other_system"),
+                *("--run-as", pwd.getpwuid(os.geteuid()).pw_name, f"qemu:{path}", url),
+            ],
             stdout=sink,
             cwd=REPOSITORY,
         )
