@@ -16,6 +16,7 @@ from vpnws.client.stay.follower import Staying
 from vpnws.client.system.network import Network
 from vpnws.client.system.offers import Offers
 from vpnws.client.system.powers import powers_of
+from vpnws.client.system.untaken import Untaken, can_be_set_up
 from vpnws.errors import JanitorError, VpnwsError
 from vpnws.tap.addresses import addresses_of
 from vpnws.tap.linux import exists
@@ -49,11 +50,18 @@ def _make_working(settings: ClientSettings, tap: Tap, waiter: Waiter) -> list[Fo
     """Return those who change this machine's network."""
     packets = PacketSocket(tap.name) if settings.network.dhcp else None
     network = _make_network(settings, tap, waiter)
-    offers = Offers(settings, waiter, network.apply, _addresses_of)
-    followers: list[Follower] = [network, offers, Staying(tap, waiter)]
+    followers: list[Follower] = [network, _make_offers(settings, tap, waiter, network)]
+    followers.append(Staying(tap, waiter))
     if packets is not None:
         followers.append(_make_dhcp(settings, packets, waiter, network))
     return followers
+
+
+def _make_offers(settings: ClientSettings, tap: Tap, waiter: Waiter, network: Network) -> Follower:
+    """Return what takes the server's offers, or says them if nothing of them can be applied."""
+    if not can_be_set_up(tap):
+        return Untaken(tap)
+    return Offers(settings, waiter, network.apply, _addresses_of)
 
 
 def _make_dhcp(

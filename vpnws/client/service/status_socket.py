@@ -44,9 +44,8 @@ class StatusSocket(Follower):
         self._path = path
         self._view = view
         self._aside = aside
-        self._socket = socket.socket(
-            socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-        )
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.setblocking(False)
         try:
             self._listen()
         except BaseException:

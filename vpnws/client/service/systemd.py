@@ -36,7 +36,7 @@ class Manager:
         `watchdog_s` is after how long a silence the manager kills the process, None for never.
         """
         self._address = "\0" + address[1:] if address.startswith("@") else address
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._has_failed = False
         self.watchdog_s = watchdog_s

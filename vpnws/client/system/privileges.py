@@ -6,6 +6,7 @@ import ctypes
 import encodings.idna  # noqa: F401 - looking up a name imports it, from files that may be closed then
 import os
 import pwd
+import sys
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,20 +77,27 @@ def give_up(user: User | None) -> None:
     """
     if user is None and os.geteuid() == 0:
         return
-    libc = ctypes.CDLL(None, use_errno=True)
     try:
         if user is not None:
             os.setgroups(())
-            os.setresgid(user.gid, user.gid, user.gid)
-            os.setresuid(user.uid, user.uid, user.uid)
-        # A kernel without ambient capabilities has none to clear.
-        libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
-        _check(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-        _check(libc.capset(ctypes.byref(_Header(_CAPABILITY_VERSION_3, 0)), ctypes.byref(_Sets())))
+            # As root, these set the real, the effective and the saved one.
+            os.setgid(user.gid)
+            os.setuid(user.uid)
+        if sys.platform == "linux":
+            _drop_capabilities()
     except OSError as error:
         raise JanitorError(
             f"the privileges cannot be given up: {error.strerror}; --run-as root keeps them"
         ) from error
+
+
+def _drop_capabilities() -> None:
+    """Give up all capabilities (capabilities(7)), which only Linux has. Raises OSError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    # A kernel without ambient capabilities has none to clear.
+    libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    _check(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    _check(libc.capset(ctypes.byref(_Header(_CAPABILITY_VERSION_3, 0)), ctypes.byref(_Sets())))
 
 
 def _check(result: int) -> None:
