@@ -12,6 +12,7 @@ from tests.fakes.house import House
 from tests.support.frames import mac
 from tests.support.told_frames import announces_arp
 from vpnws.server.inspect import leases
+from vpnws.server.leasing import LOOK_EVERY_S
 from vpnws.wire.ethernet import format_mac
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def test_all_workers_show_who_has_which_and_who_has_left(house: House) -> None:
     said = refused(Operator(house, 2), 409, body)
     assert said.startswith(f"port 1.1 has {second['ip']}: kick that station first")
     alice.hang_up()
+    house.loop.advance(LOOK_EVERY_S)
     (left,) = rows(house, "user=alice")
     assert left["port"] == ""
     assert left["until_s"] == pytest.approx(left["since_s"] + 60)

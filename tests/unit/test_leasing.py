@@ -12,6 +12,7 @@ import pytest
 from tests.fakes.house import House
 from tests.support.frames import mac
 from vpnws.server.hooks.lease_keeper import CHECKPOINT_EVERY_S
+from vpnws.server.leasing import LOOK_EVERY_S as LOOK_S
 from vpnws.server.once import FOLD_S, LOOK_EVERY_S, MAX_SENTENCES, Once
 from vpnws.server.peers.leases import RETRY_S
 from vpnws.server.web.client_vars import read_client_vars
@@ -96,9 +97,9 @@ class TestLeases:
             assert events(house, "no_address") == [notice.partition(": ")[2]]
             freed = address_of(stations[0])
             stations[0].hang_up()
-            house.loop.advance(LEASE_S - 1.0)
+            house.loop.advance(LEASE_S)
             assert join(house, 8).offers()[0].address == ()
-            house.loop.advance(2.0)
+            house.loop.advance(LOOK_S)
             assert address_of(join(house, 9)) == freed
 
     def test_no_plain_station_and_no_bridge_gets_any(self, tmp_path: Path) -> None:
@@ -201,6 +202,7 @@ class TestLeases:
             holder = sqlite3.connect(tmp_path / "leases.db", isolation_level=None)
             holder.execute("BEGIN IMMEDIATE")
             station.hang_up()
+            house.loop.advance(LOOK_S)
             assert any("another process has held" in text for text in events(house, "no_address"))
             holder.close()
             house.loop.advance(LEASE_S + 3.0)

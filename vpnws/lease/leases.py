@@ -7,6 +7,7 @@ its process, makes a lease end. So a clock that is set forward frees none of a s
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import LeaseError
@@ -16,7 +17,7 @@ from vpnws.lease.table import LEFT, MAX_LEASES, Row
 from vpnws.lease.who import NOBODY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from vpnws.lease.answer import Answer, Holder
     from vpnws.lease.plan import Plan
@@ -74,6 +75,18 @@ class Leases:
         """
         return self._answer(network, who, holder, now_s, version, wanted, is_strict=False)
 
+    def lease_each(self, network: str, who: Who, holder: Holder, now_s: float) -> list[Answer]:
+        """Do as `lease` for each version of IP that the network has a pool of, in one change."""
+        answers = partial(self.lease, network, who, holder, now_s)
+        versions = self.plan.versions(network)
+        if not versions:
+            return []
+        try:
+            with self._table.change():
+                return [answers(version=version) for version in versions]
+        except LeaseError as error:
+            return [Refusal(str(error))]
+
     def renew(
         self, network: str, who: Who, holder: Holder, now_s: float, address: Address
     ) -> Answer:
@@ -82,9 +95,12 @@ class Leases:
 
     def leave(self, holder: Holder, now_s: float) -> None:
         """Note that a port has gone: its addresses are kept for a time. Raises LeaseError."""
-        held = self._table.held_by(holder.slot, holder.port)
-        if held:
-            with self._table.change():
+        self.leave_all([holder], now_s)
+
+    def leave_all(self, holders: Iterable[Holder], now_s: float) -> None:
+        """Do as `leave` for several ports, in one change. Raises LeaseError."""
+        with self._table.change():
+            for holder in holders:
                 self._let_go(self._table.held_by(holder.slot, holder.port), now_s)
 
     def abandon(self, slot: int, now_s: float) -> int:

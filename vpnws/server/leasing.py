@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 LOOK_EVERY_S: Final = 1.0
 """A process sees this often whether the file of leases is still there, and whether it says what is
 true of its own ports."""
-MAX_RESTORED: Final = 100
-"""Leases that are written at once into a file that was lost; the others follow with the next
-looks."""
+MAX_WRITTEN: Final = 100
+"""Ports whose leases one look writes down, because they have gone, or because the file was lost;
+further ones follow with the next looks."""
 
 
 class StationLeases:
@@ -47,6 +47,8 @@ class StationLeases:
         self._journal = journal
         self._held: dict[int, dict[tuple[int, bytes], tuple[str, Who, Lease]]] = {}
         """By the port's id, version of IP and MAC."""
+        self._gone: list[Holder] = []
+        """Ports that have gone and that the table still has."""
         self._lost: list[int] = []
         """Ports whose leases are to be written again."""
         self._is_behind = True
@@ -68,6 +70,12 @@ class StationLeases:
             network, who, holder, self.now_s(), version=version, wanted=wanted
         )
         return self._keep(link, who, answer)
+
+    def lease_each(self, link: Link) -> list[Answer]:
+        """Give a station an address of each pool of its network, for the MAC that it announced."""
+        who, network = who_at(link, link.session.announced_mac or b""), link.session.network
+        answers = self.leases.lease_each(network, who, self.holder_of(link.port), self.now_s())
+        return [self._keep(link, who, answer) for answer in answers]
 
     def renew(self, link: Link, mac: bytes, address: Address) -> Answer:
         """Give the host `mac` at a station's port just this `address`: see `Leases.renew`.
@@ -109,14 +117,12 @@ class StationLeases:
         self._held.get(link.port.id, {}).pop((address.version, mac), None)
 
     def left(self, link: Link) -> None:
-        """Note that a station's port has gone."""
-        if self._held.pop(link.port.id, None) is None:
-            return
-        try:
-            self.leases.leave(self.holder_of(link.port), self.now_s())
-        except LeaseError as error:
-            self._is_behind = True
-            self._refused.note(str(error))
+        """Note that a station's port has gone; the next looks write that down.
+
+        Many may go at once, and the frames of those who stay do not wait for that.
+        """
+        if self._held.pop(link.port.id, None) is not None:
+            self._gone.append(self.holder_of(link.port))
 
     def leave_all(self) -> None:
         """Note that this process ends, with all of its ports: in one change, which is quick."""
@@ -125,6 +131,7 @@ class StationLeases:
         except LeaseError as error:
             self._refused.note(str(error))
         self._held.clear()
+        self._gone.clear()
         self._table.close()
 
     def _keep(self, link: Link, who: Who, answer: Answer) -> Answer:
@@ -148,8 +155,12 @@ class StationLeases:
                 self._lost = list(self._held)
             if self._is_behind:
                 self._catch_up()
+            if self._gone:
+                self.leases.leave_all(self._gone[:MAX_WRITTEN], self.now_s())
+                del self._gone[:MAX_WRITTEN]
             self._restore()
         except LeaseError as error:
+            self._is_behind = True
             self._refused.note(str(error))
 
     def _catch_up(self) -> None:
@@ -157,18 +168,19 @@ class StationLeases:
         now_s = self.now_s()
         if not self._links:
             self.leases.abandon(self._slot, now_s)
-        for port in {row.port for row in self._table.held(self._slot)} - set(self._links):
-            self.leases.leave(Holder(self._slot, port), now_s)
+        gone = {row.port for row in self._table.held(self._slot)} - set(self._links)
+        self.leases.leave_all([Holder(self._slot, port) for port in gone], now_s)
+        self._gone.clear()
         self._is_behind = False
 
     def _restore(self) -> None:
-        for port in self._lost[:MAX_RESTORED]:
+        for port in self._lost[:MAX_WRITTEN]:
             link = self._links.get(port)
             if link is not None:
                 for network, who, lease in self._held.get(port, {}).values():
                     holder = self.holder_of(link.port)
                     self.leases.renew(network, who, holder, self.now_s(), lease.address)
-        del self._lost[:MAX_RESTORED]
+        del self._lost[:MAX_WRITTEN]
 
     def _tell_refusal(self, sentence: str, count: int) -> None:
         again = f" ({count} times)" if count > 1 else ""

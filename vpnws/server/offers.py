@@ -46,8 +46,7 @@ class Offers:
     def _with_leases(self, link: Link, leasing: StationLeases, now: float) -> Offer:
         """Return the station's offer with an address of each pool of its network."""
         leased = []
-        for version in leasing.leases.plan.versions(link.session.network):
-            answer = leasing.lease(link, link.session.announced_mac or b"", version)
+        for answer in leasing.lease_each(link):
             if isinstance(answer, Refusal):
                 link.notify(f"there is no address for this station: {answer.sentence}", now)
             else:

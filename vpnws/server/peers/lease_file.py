@@ -12,8 +12,7 @@ from vpnws.errors import LeaseError
 from vpnws.server.peers.lease_rows import APPLICATION, SCHEMA, VERSION
 
 BUSY_S: Final = 0.1
-"""A process waits at most this long for another one that changes the table of leases. If that was
-in vain, it does not wait again until a change has succeeded: who holds the table may be hanging."""
+"""A process waits at most this long for another one that changes or opens the table of leases."""
 MAX_WAL_PAGES: Final = 4096
 """If the process for hooks does not write the log of changes back, the process that makes it this
 long does, at 4,096 bytes a page."""

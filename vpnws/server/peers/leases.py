@@ -11,6 +11,7 @@ Every process opens the file for itself, after the fork, and again if it was rep
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import contextmanager, suppress
 from math import inf
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from vpnws.lease.pool import Address
     from vpnws.lease.table import Row
 
+MAX_TRIES: Final = 100
+"""A process tries this often, without a pause, to change the table while another one changes it:
+that takes about 0.1 ms each time. Then it waits for BUSY_S. If that was in vain too, it tries once
+only until a change has succeeded: who holds the table may be hanging."""
 RETRY_S: Final = 5.0
 """A table of leases that cannot be opened is tried again after this time."""
 
@@ -51,7 +56,7 @@ class LeaseFile:
         self._connection: sqlite3.Connection | None = None
         self._file_id = (0, 0)
         self._is_changing = False
-        self._is_waiting = True
+        self._is_patient = True
         self._failed_s: float | None = None
         self._failure = ""
 
@@ -174,20 +179,32 @@ class LeaseFile:
         """Execute a statement and return all its rows. Raises LeaseError."""
         connection = self._connection or self._open()
         try:
-            found = connection.execute(statement, values).fetchall()
+            found = self._execute(connection, statement, values)
         except sqlite3.Error as error:
             if code_of(error) == sqlite3.SQLITE_BUSY:
-                self._wait_for_others(connection, 0.0)
+                self._is_patient = False
             raise LeaseError(sentence_of(self.path, error)) from error
         if statement == _BEGIN:
-            self._wait_for_others(connection, BUSY_S)
+            self._is_patient = True
         return found
 
-    def _wait_for_others(self, connection: sqlite3.Connection, seconds: float) -> None:
-        """Have each further wait for another process take at most this long."""
-        if self._is_waiting != (seconds > 0):
-            self._is_waiting = seconds > 0
-            connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+    def _execute(
+        self, connection: sqlite3.Connection, statement: str, values: Sequence[Any]
+    ) -> list[tuple[Any, ...]]:
+        """Execute a statement, again and again while another process changes the table."""
+        for _ in range(MAX_TRIES if self._is_patient else 1):
+            try:
+                return connection.execute(statement, values).fetchall()
+            except sqlite3.Error as error:
+                if code_of(error) != sqlite3.SQLITE_BUSY or not self._is_patient:
+                    raise
+            os.sched_yield()
+        # SQLite sleeps for milliseconds at a time, and frames wait with it.
+        connection.execute(f"PRAGMA busy_timeout = {round(BUSY_S * 1000)}")
+        try:
+            return connection.execute(statement, values).fetchall()
+        finally:
+            connection.execute("PRAGMA busy_timeout = 0")
 
     def _roll_back(self) -> None:
         """Undo what was begun; SQLite may have done so already."""
@@ -201,7 +218,8 @@ class LeaseFile:
             raise LeaseError(self._failure)
         try:
             self._connection = open_file(self.path)
-            self._is_waiting = True
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            self._is_patient = True
             self._file_id = id_of(self.path)
             self._begin()
         except (OSError, sqlite3.Error, LeaseError) as error:
