@@ -79,6 +79,16 @@ def test_a_lone_word_that_is_a_url_overrides_the_url(file: Path) -> None:
     assert (settings.tap_name, settings.url.host) == ("tap7", "elsewhere.example.org")
 
 
+def test_several_urls_are_a_list_and_words_that_are_urls_replace_it(file: Path) -> None:
+    file.write_text('tap = "tap7"\nurl = ["wss://one/", "wss://two/"]\nproxy = "http://p:1"\n')
+    settings = settings_of("--config", str(file))
+    assert [each.url.host for each in settings.for_each_server] == ["one", "two"]
+    assert settings.url.proxy is not None
+    settings = settings_of("--config", str(file), "wss://three/", "wss://four/")
+    assert [each.url.host for each in settings.for_each_server] == ["three", "four"]
+    assert settings.tap_name == "tap7"
+
+
 def test_options_may_stand_between_device_and_url() -> None:
     settings = settings_of("tap0", "--once", URL, "--mtu", "1400")
     assert (settings.tap_name, settings.url.shown, settings.mtu_bytes) == ("tap0", URL, 1400)

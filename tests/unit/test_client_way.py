@@ -258,6 +258,30 @@ class TestNames:
         with pytest.raises(ConnectError, match="cannot look up other: "):
             resolver.addresses("other", 9)
 
+    def test_known_addresses_do_not_wait_for_a_resolver_that_hangs(
+        self, waiter: Waiter, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        released, calls = threading.Event(), []
+        address: resolve.Address = (socket.AF_INET, ("192.0.2.1", 9))
+
+        def lookup(host: str, port: int) -> list[resolve.Address]:
+            calls.append(host)
+            if len(calls) > 1:
+                released.wait(WAIT_S)
+            return [address]
+
+        monkeypatch.setattr(resolve, "_lookup", lookup)
+        monkeypatch.setattr(resolve, "KNOWN_TIMEOUT_S", 0.01)
+        monkeypatch.setattr(resolve, "LOOKUP_TIMEOUT_S", 0.01)
+        resolver = resolve.Resolver(waiter)
+        for _ in range(resolve.MAX_LOOKUPS + 3):
+            assert resolver.addresses("h", 9) == [address]
+        # No more are begun than that, while none ends.
+        assert len(calls) == 1 + resolve.MAX_LOOKUPS
+        with pytest.raises(ConnectError, match="the name servers do not answer"):
+            resolver.addresses("other", 9)
+        released.set()
+
 
 def test_an_address_that_takes_connections_and_says_nothing_comes_last(
     waiter: Waiter, monkeypatch: pytest.MonkeyPatch

@@ -18,6 +18,10 @@ log = logging.getLogger(__name__)
 
 LOOKUP_TIMEOUT_S: Final = 20.0
 """If the resolver needs longer, the attempt has failed."""
+KNOWN_TIMEOUT_S: Final = 2.0
+"""If it needs longer for a host whose addresses are known already, these are tried."""
+MAX_LOOKUPS: Final = 8
+"""So many may be under way, most of them given up; then none is begun until one has ended."""
 MAX_ADDRESSES: Final = 8
 """How many addresses of one host one attempt tries; further ones are left out."""
 
@@ -36,6 +40,7 @@ class Resolver:
         # As many as a station has servers and proxies.
         self._known: dict[tuple[str, int], list[Address]] = {}
         self._is_told: set[str] = set()
+        self._under_way: list[_Lookup] = []
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -48,8 +53,9 @@ class Resolver:
 
         Raises ConnectError if none is known, Stopped when told to stop.
         """
+        is_known = (host, port) in self._known
         try:
-            found = resolve(host, port, self._waiter)
+            found = self._look_up(host, port, KNOWN_TIMEOUT_S if is_known else LOOKUP_TIMEOUT_S)
         except NetworkChangedError:
             raise
         except ConnectError as error:
@@ -57,6 +63,26 @@ class Resolver:
         self._is_told.discard(host)
         self._known[host, port] = found
         return found
+
+    def _look_up(self, host: str, port: int, timeout_s: float) -> list[Address]:
+        """Return what the resolver says within `timeout_s`. Raises ConnectError, Stopped."""
+        self._under_way = [lookup for lookup in self._under_way if lookup.is_alive()]
+        if len(self._under_way) >= MAX_LOOKUPS:
+            raise _unanswered(host)
+        lookup = _Lookup(host, port)
+        self._under_way.append(lookup)
+        try:
+            self._waiter.wait(lookup.done_fd, select.POLLIN, self._waiter.now() + timeout_s)
+        except TimeoutError as error:
+            raise _unanswered(host) from error
+        finally:
+            os.close(lookup.done_fd)
+        if lookup.failure:
+            raise ConnectError(
+                f"cannot look up {host}: {lookup.failure}; check the name, and this machine's name"
+                f" servers (getent hosts {host})"
+            )
+        return lookup.found
 
     def _remember(self, host: str, port: int, error: ConnectError) -> list[Address]:
         known = self._known.get((host, port))
@@ -68,19 +94,21 @@ class Resolver:
         return known
 
 
-class _Lookup:
+class _Lookup(threading.Thread):
     """One getaddrinfo call in a thread of its own: a signal cannot interrupt the C library."""
 
     def __init__(self, host: str, port: int) -> None:
+        # The program can end while a daemon thread still runs.
+        super().__init__(daemon=True)
         self._host = host
         self._port = port
         self.found: list[Address] = []
         self.failure = ""
         self.done_fd, self._write_fd = os.pipe()
-        # The program can end while a daemon thread still runs.
-        threading.Thread(target=self._run, daemon=True).start()
+        self.start()
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Look up, and say so by closing the pipe."""
         try:
             self.found = _lookup(self._host, self._port)
         except (OSError, UnicodeError) as error:
@@ -89,24 +117,8 @@ class _Lookup:
             os.close(self._write_fd)
 
 
-def resolve(host: str, port: int, waiter: Waiter) -> list[Address]:
-    """Return the addresses of `host` in the resolver's order, at most MAX_ADDRESSES.
-
-    Raises ConnectError if there is none, Stopped when told to stop.
-    """
-    lookup = _Lookup(host, port)
-    try:
-        waiter.wait(lookup.done_fd, select.POLLIN, waiter.now() + LOOKUP_TIMEOUT_S)
-    except TimeoutError as error:
-        raise ConnectError(f"cannot look up {host}: the name servers do not answer") from error
-    finally:
-        os.close(lookup.done_fd)
-    if lookup.failure:
-        raise ConnectError(
-            f"cannot look up {host}: {lookup.failure}; check the name, and this machine's name"
-            f" servers (getent hosts {host})"
-        )
-    return lookup.found
+def _unanswered(host: str) -> ConnectError:
+    return ConnectError(f"cannot look up {host}: the name servers do not answer")
 
 
 def _lookup(host: str, port: int) -> list[Address]:
