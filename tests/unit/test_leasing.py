@@ -142,6 +142,22 @@ class TestLeases:
             assert join(house, 4).offers()[0].address == ()
             assert address_of(join(house, 5, REMOTE_USER="alice")) == "10.8.0.2/29"
 
+    def test_a_router_that_stations_cannot_reach_is_named(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        settings = {"pool": "10.8.0.0/24 red:10.9.0.0/24", "mode": "router"}
+        with House(
+            tap="vpn0", settings={**settings, "leases": str(tmp_path / "leases.db")}
+        ) as house:
+            said = [text for text in caplog.messages if "do not reach this router" in text]
+            assert len(said) == 1
+            assert "vpn0 has no address there" in said[0]
+            assert "(ip address add 10.8.0.1/24 dev $VPNWS_TAP)" in said[0]
+            caplog.clear()
+            house.devices.addresses["vpn0"] = [ip_address("10.8.0.254").packed]
+            house.reload_all()
+            assert not any("do not reach" in text for text in caplog.messages)
+
     def test_a_wrong_file_of_fixed_addresses_stops_the_start(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:

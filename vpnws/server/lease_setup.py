@@ -51,6 +51,8 @@ class LeaseSetup:
         self.identifiers = identifiers(settings, own) if settings.dhcp != "off" else {}
         """Those of the DHCP server, by the networks that it serves."""
         own |= {(network, each.address) for network, each in self.identifiers.items()}
+        self.warning = _unreachable(settings, own) if settings.mode == "router" else ""
+        """What makes the leases useless, for the operator; empty if nothing does."""
         self._plan = Plan(settings.pool, fixed, own)
         self._lease_s = settings.lease_time_s
         self.path = path_of(settings, environment)
@@ -78,14 +80,14 @@ def set_up_leases(
     return LeaseSetup(loop, settings, devices, environment) if settings.pool else None
 
 
-def prepare_file(path: str) -> None:
-    """Before a server begins, move away a file of leases that it cannot use, and say so."""
+def prepare(setup: LeaseSetup) -> None:
+    """Before a server begins, move away a file of leases that it cannot use; say what is wrong."""
     try:
-        said = put_aside_if_broken(path)
+        said = put_aside_if_broken(setup.path)
     except OSError as error:
-        said = f"{path} cannot be looked at: {error.strerror}"
-    if said:
-        log.warning("%s", said)
+        said = f"{setup.path} cannot be looked at: {error.strerror}"
+    for sentence in filter(None, (said, setup.warning)):
+        log.warning("%s", sentence)
 
 
 def path_of(settings: Settings, environment: Mapping[str, str]) -> str:
@@ -116,6 +118,21 @@ def _read(path: str) -> str:
         raise ConfigError(f"vpnws-fixed: {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"vpnws-fixed: {path} is not text in UTF-8") from error
+
+
+def _unreachable(settings: Settings, own: set[tuple[str, Address]]) -> str:
+    """Return which TAP of a router has no address that stations with leased ones can reach."""
+    for network, device in settings.tap:
+        for pool in settings.pool:
+            here = [address for name, address in own if name == network]
+            if pool.network == network and not any(each in pool.subnet for each in here):
+                first = pool.subnet.network_address + 1
+                return (
+                    f"vpnws-pool has {pool.subnet} for the network {network}, and {device} has no"
+                    " address there, so stations do not reach this router: give it one in"
+                    f" vpnws-exec (ip address add {first}/{pool.subnet.prefixlen} dev $VPNWS_TAP)"
+                )
+    return ""
 
 
 def _own_addresses(settings: Settings, devices: TapDevices) -> Iterator[tuple[str, Address]]:

@@ -132,6 +132,8 @@ class StationLeases:
             self._refused.note(str(error))
         self._held.clear()
         self._gone.clear()
+        # It must not open the file again: the next server may have begun with it.
+        self._ticker.close()
         self._table.close()
 
     def _keep(self, link: Link, who: Who, answer: Answer) -> Answer:

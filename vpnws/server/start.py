@@ -19,7 +19,7 @@ from vpnws.server.inspect.desk import open_desk
 from vpnws.server.inspect.pins import write_pins
 from vpnws.server.inspect.policies import Policies
 from vpnws.server.journal import Journal
-from vpnws.server.lease_setup import prepare_file, set_up_leases
+from vpnws.server.lease_setup import prepare, set_up_leases
 from vpnws.server.leasing import StationLeases
 from vpnws.server.log import STDERR, log_as, never_wait
 from vpnws.server.master import warn_of_threads
@@ -225,7 +225,7 @@ def start(
         uwsgi.end_process()
     server.reserve(kept)
     if server.leases is not None:
-        prepare_file(server.leases.path)
+        prepare(server.leases)
     kept_claims.prepare(environment)
     ini.note_start(environment)
     log.info(
