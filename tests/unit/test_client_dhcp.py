@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from contextlib import closing
+from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,9 +14,11 @@ from tests.fakes.dhcp import SERVER_IP, MemoryBook, ask
 from tests.support.frames import mac
 from vpnws.client.connect.url import parse_url
 from vpnws.client.dhcp.follower import SILENCE_S, Dhcp
-from vpnws.client.dhcp.offers import offer_of
+from vpnws.client.dhcp.offers import accepted_by, offer_of
 from vpnws.client.dhcp.own import OwnClient
 from vpnws.client.life import Followers, Link
+from vpnws.client.program.options import read
+from vpnws.client.program.parser import make_parser
 from vpnws.client.waiting import StopRequest, Waiter
 from vpnws.dhcp.client import CHECK_S, FIRST_DELAY_S
 from vpnws.dhcp.grant import Grant, read_grant
@@ -24,7 +27,7 @@ from vpnws.dhcp.server import Server
 from vpnws.errors import ConnectError
 from vpnws.wire.dhcp import BOOTREPLY, Kind, Message, Option
 from vpnws.wire.dhcp_frame import unwrap
-from vpnws.wire.dhcp_routes import encode_routes, routes_of
+from vpnws.wire.dhcp_routes import Route, encode_routes
 from vpnws.wire.offer import Offer
 
 if TYPE_CHECKING:
@@ -83,8 +86,7 @@ class Bed:
             lambda changed: OwnClient(self.packets, self.waiter, lambda: 0.5, "laptop", changed),
             self.waiter,
             lambda source, offer: self.offers.append((source, offer)),
-            wants_routes=False,
-            wants_dns=False,
+            ("address", "mtu"),
         )
         self.follower = Followers([self.dhcp])
 
@@ -235,35 +237,38 @@ def grant_of(options: dict[Option, bytes]) -> Grant:
     return grant
 
 
+def accepted(*arguments: str) -> frozenset[str]:
+    """Return what of an answer is accepted with these options."""
+    options = [*arguments, "--dhcp", "tap0", "ws://vpn.example.org/vpn"]
+    return accepted_by(read(make_parser().parse_args(options)))
+
+
 class TestWhatCounts:
-    def test_neither_routes_nor_name_servers_unless_they_are_wanted(self) -> None:
+    def test_neither_routes_nor_name_servers_unless_they_are_accepted(self) -> None:
         grant = grant_of({Option.ROUTERS: SERVER_IP, Option.DNS: b"\x09" * 4})
-        plain = offer_of(grant, wants_routes=False, wants_dns=False)
-        assert plain == Offer(address=("10.8.0.9/24",))
-        wanted = offer_of(grant, wants_routes=True, wants_dns=True)
+        assert offer_of(grant, accepted()) == Offer(address=("10.8.0.9/24",))
+        wanted = offer_of(grant, accepted("--accept", "routes,dns"))
         assert wanted.routes == ("0.0.0.0/0 via 10.8.0.1",)
         assert wanted.dns == ("9.9.9.9",)
 
     def test_not_routes_that_lead_nowhere(self) -> None:
-        def told(text: str, router: str) -> list[object]:
-            value = bytes.fromhex(text + router)
-            return list(routes_of(Message(BOOTREPLY, 5, 1, OWN, options={121: value})))
-
-        assert told("04e0", "0a080001")
         routes = [
-            *told("04e0", "0a080001"),
-            *told("087f", "0a080001"),
-            *told("00", "00000000"),
-            *told("100a09", "0a080001"),
-            *told("180a0a0a", "00000000"),
+            Route(IPv4Network(network), IPv4Address(router))
+            for network, router in (
+                ("224.0.0.0/4", "10.8.0.1"),
+                ("127.0.0.0/8", "10.8.0.1"),
+                ("0.0.0.0/0", "0.0.0.0"),
+                ("10.9.0.0/16", "10.8.0.1"),
+                ("10.10.10.0/24", "0.0.0.0"),
+            )
         ]
-        value = encode_routes(routes)  # type: ignore[arg-type]
-        offer = offer_of(
-            grant_of({Option.CLASSLESS_ROUTES: value}), wants_routes=True, wants_dns=False
-        )
+        offer = offer_of(grant_of({Option.CLASSLESS_ROUTES: encode_routes(routes)}), ["routes"])
         assert offer.routes == ("10.9.0.0/16 via 10.8.0.1", "10.10.10.0/24")
 
     @pytest.mark.parametrize(("mtu", "taken"), [(1400, 1400), (67, 0), (65535, 0)])
-    def test_an_mtu_that_a_tap_can_have(self, mtu: int, taken: int) -> None:
+    def test_an_mtu_that_a_tap_can_have_unless_the_user_names_one(
+        self, mtu: int, taken: int
+    ) -> None:
         grant = grant_of({Option.MTU: mtu.to_bytes(2, "big")})
-        assert offer_of(grant, wants_routes=False, wants_dns=False).mtu == taken
+        assert offer_of(grant, accepted()).mtu == taken
+        assert offer_of(grant, accepted("--mtu", "1300")).mtu == 0

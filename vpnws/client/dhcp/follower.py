@@ -11,7 +11,7 @@ from vpnws.dhcp.client import Change
 from vpnws.wire.offer import Offer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from vpnws.client.aside import Alarm
     from vpnws.client.dhcp.own import OwnClient
@@ -38,16 +38,16 @@ class Dhcp(Follower):
         make: Callable[[Callable[[Change, Grant | None], None]], OwnClient],
         waiter: Waiter,
         apply: Callable[[str, Offer], None],
-        *,
-        wants_routes: bool,
-        wants_dns: bool,
+        accepted: Collection[str],
     ) -> None:
-        """`make` makes the client, given who is told of changes; `apply` has an offer applied."""
+        """`make` makes the client, given who is told of changes; `apply` has an offer applied.
+
+        `accepted` are the parts of an answer that are taken, as --accept calls them.
+        """
         self._client = make(self._changed)
         self._waiter = waiter
         self._apply = apply
-        self._wants_routes = wants_routes
-        self._wants_dns = wants_dns
+        self._accepted = accepted
         self._tap_name = ""
         self._has_address = False
         self._shown = ""
@@ -82,7 +82,7 @@ class Dhcp(Follower):
         offer = Offer()
         if grant is not None:
             self._stop_silence()
-            offer = offer_of(grant, wants_routes=self._wants_routes, wants_dns=self._wants_dns)
+            offer = offer_of(grant, self._accepted)
         self._say(change, grant)
         self._apply(SOURCE, offer)
 

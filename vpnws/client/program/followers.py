@@ -7,6 +7,7 @@ import random
 from typing import TYPE_CHECKING
 
 from vpnws.client.dhcp.follower import Dhcp
+from vpnws.client.dhcp.offers import accepted_by
 from vpnws.client.dhcp.own import OwnClient
 from vpnws.client.dhcp.packets import PacketSocket
 from vpnws.client.janitor.start import start
@@ -74,8 +75,7 @@ def _make_dhcp(
         lambda changed: OwnClient(packets, waiter, random.random, host_name, changed),
         waiter,
         network.apply,
-        wants_routes=settings.network.default_route,
-        wants_dns=bool(settings.network.dns),
+        accepted_by(settings),
     )
 
 

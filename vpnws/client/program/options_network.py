@@ -36,8 +36,8 @@ def _add_addresses(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--dhcp",
         action="store_true",
-        help="ask for an IPv4 address by DHCP, and keep its lease; routes that a DHCP server tells"
-        " count only with --default-route, its name servers only with --dns",
+        help="ask for an IPv4 address by DHCP, and keep its lease; of the rest that a DHCP server"
+        " tells, --accept says what counts",
     )
     group.add_argument(
         "--accept",
