@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,7 +61,7 @@ class PageService(Service):
 @pytest.fixture(autouse=True)
 def prerequisites() -> None:
     require_tap()
-    require("dnsmasq", "busybox")
+    require("dnsmasq", "busybox", "dhclient")
 
 
 @pytest.fixture
@@ -117,9 +118,11 @@ def test_a_lease_is_renewed_and_given_up_and_the_switch_hears_it(here: Path) -> 
             wait_for(lambda: leased not in who(site), 5, "the switch to forget it")
 
 
-def test_the_client_asks_itself_keeps_its_lease_and_gives_it_up(here: Path) -> None:
+def test_the_client_keeps_its_lease_and_gives_it_up_whoever_asks(here: Path) -> None:
     """With and without offload: a checksum that is left to hardware comes in both ways."""
-    with RouterSite(2) as site:
+    ways: list[list[str]] = [[], ["--no-offload"]]
+    ways += [["--dhcp-client", name] for name in ("udhcpc", "dhclient")]
+    with RouterSite(len(ways)) as site:
         site.wait_for_uplink()
         with PageService(site.lan.server, "dnsmasq", here) as server:
             stations = site.lan.stations
@@ -127,25 +130,42 @@ def test_the_client_asks_itself_keeps_its_lease_and_gives_it_up(here: Path) -> N
             resolvers = Path("/etc/resolv.conf").read_bytes()
             clients = [
                 site.client(station, HTTP, "--dhcp", *options)
-                for station, options in zip(stations, ((), ("--no-offload",)), strict=True)
+                for station, options in zip(stations, ways, strict=True)
             ]
             for client in clients:
                 client.wait_for_log("has the address 10.8.0.", within_s=LEASES_S)
-            assert all(addressed(station) for station in stations)
+            wait_for(lambda: all(map(addressed, stations)), 5, "all addresses")
             for station in stations:
                 station.run(f"ping -c 1 -W 2 {BRIDGE_ADDRESS}")
             # dnsmasq tells a router and a name server, and neither counts.
             assert [station.ip("route show default") for station in stations] == before
             assert Path("/etc/resolv.conf").read_bytes() == resolvers
+            acknowledged = server.log_text().count("DHCPACK")
             site.uwsgi.process.send_signal(signal.SIGHUP)
             for client in clients:
                 client.wait_until_connected(2)
-            wait_for(lambda: server.log_text().count("DHCPACK") == 4, 10, "both to renew at once")
-            assert [client.log_text().count("has the address") for client in clients] == [1, 1]
-            for client in clients:
+            wanted = acknowledged + len(ways)
+            wait_for(
+                lambda: server.log_text().count("DHCPACK") >= wanted, 20, "all to ask at once again"
+            )
+            assert [client.log_text().count("has the address") for client in clients] == [1] * 4
+            # Killed, a client leaves no DHCP client of the system behind.
+            clients[-1].process.kill()
+            for client in clients[:-1]:
                 client.end_by(signal.SIGTERM)
-            wait_for(lambda: server.log_text().count("DHCPRELEASE") == 2, 10, "the releases")
+            wait_for(lambda: server.log_text().count("DHCPRELEASE") >= 2, 10, "the releases")
             assert all("no longer has" not in client.log_text() for client in clients)
+            for station in stations:
+                wait_for(partial(is_quiet, station), 10, "nothing to be left")
+
+
+def is_quiet(station: Namespace) -> bool:
+    """Return whether no DHCP client runs in a namespace, and no TAP is there."""
+    names = set()
+    for pid in station.ip(f"netns pids {station.name}").split():
+        with suppress(FileNotFoundError):
+            names.add(Path(f"/proc/{pid}/comm").read_text().strip())
+    return not {"udhcpc", "busybox", "dhclient"} & names and TAP not in station.ip("-o link")
 
 
 def hears_arp_and_nd(site: RouterSite, mac: str, leased: str) -> None:

@@ -104,6 +104,8 @@ class NetworkSettings:
 
     dhcp: bool = False
     """Whether an address is asked for by DHCP."""
+    dhcp_client: str = "own"
+    """Who asks: we, or a program of this system."""
     routes: tuple[tuple[str, str], ...] = ()
     """Networks behind the VPN, each with its gateway; empty for one that is in the VPN itself."""
     default_route: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from vpnws.client.dhcp.offers import offer_of
 from vpnws.client.life import Follower
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from vpnws.client.aside import Alarm
-    from vpnws.client.dhcp.own import OwnClient
     from vpnws.client.life import Link
     from vpnws.client.waiting import Waiter
     from vpnws.dhcp.grant import Grant
@@ -30,12 +29,29 @@ SOURCE: Final = "dhcp"
 log = logging.getLogger(__name__)
 
 
+Changed: TypeAlias = "Callable[[Change, Grant | None], None]"
+"""Is told what has become of the address, and what is granted now."""
+
+
+class DhcpClient(Protocol):
+    """Has an address leased, and tells what has become of it."""
+
+    def connected(self, mac: bytes) -> None:
+        """Ask for an address, or whether the one from before still holds."""
+
+    def leaving(self) -> list[bytes]:
+        """Give the address up; return the frames that tell the server."""
+
+    def close(self) -> None:
+        """End."""
+
+
 class Dhcp(Follower):
     """Has an address leased while the station is connected, and given up when the program ends."""
 
     def __init__(
         self,
-        make: Callable[[Callable[[Change, Grant | None], None]], OwnClient],
+        make: Callable[[Changed], DhcpClient],
         waiter: Waiter,
         apply: Callable[[str, Offer], None],
         accepted: Collection[str],

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import random
 from typing import TYPE_CHECKING
 
-from vpnws.client.dhcp.follower import Dhcp
-from vpnws.client.dhcp.offers import accepted_by
-from vpnws.client.dhcp.own import OwnClient
-from vpnws.client.dhcp.packets import PacketSocket
+from vpnws.client.dhcp.maker import DhcpMaker
 from vpnws.client.janitor.start import start
 from vpnws.client.life import Follower, Followers
 from vpnws.client.service import start as service
@@ -49,12 +44,12 @@ def make_followers(
 
 def _make_working(settings: ClientSettings, tap: Tap, waiter: Waiter) -> list[Follower]:
     """Return those who change this machine's network."""
-    packets = PacketSocket(tap.name) if settings.network.dhcp else None
+    dhcp = DhcpMaker(settings, tap.name, waiter) if settings.network.dhcp else None
     network = _make_network(settings, tap, waiter)
     followers: list[Follower] = [network, _make_offers(settings, tap, waiter, network)]
     followers.append(Staying(tap, waiter))
-    if packets is not None:
-        followers.append(_make_dhcp(settings, packets, waiter, network))
+    if dhcp is not None:
+        followers.append(dhcp.make(network.apply))
     return followers
 
 
@@ -63,20 +58,6 @@ def _make_offers(settings: ClientSettings, tap: Tap, waiter: Waiter, network: Ne
     if not can_be_set_up(tap):
         return Untaken(tap)
     return Offers(settings, waiter, network.apply, _addresses_of)
-
-
-def _make_dhcp(
-    settings: ClientSettings, packets: PacketSocket, waiter: Waiter, network: Network
-) -> Dhcp:
-    """Return what asks for an address, and has it given to the device."""
-    host_name = os.uname().nodename
-    # Jitter must differ between stations; it need not be secret.
-    return Dhcp(
-        lambda changed: OwnClient(packets, waiter, random.random, host_name, changed),
-        waiter,
-        network.apply,
-        accepted_by(settings),
-    )
 
 
 def _addresses_of(device: str) -> list[bytes] | None:

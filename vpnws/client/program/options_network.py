@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from vpnws.client.dhcp.programs import NAMES, OWN
 from vpnws.client.janitor.changes import MAX_SERVERS
 from vpnws.client.settings import ACCEPTABLE, DEFAULT_ACCEPT, NetworkSettings
 from vpnws.errors import ConfigError
@@ -38,6 +39,14 @@ def _add_addresses(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="ask for an IPv4 address by DHCP, and keep its lease; of the rest that a DHCP server"
         " tells, --accept says what counts",
+    )
+    group.add_argument(
+        "--dhcp-client",
+        metavar="NAME",
+        choices=NAMES,
+        default=OWN,
+        help="who asks with --dhcp: own (the default), or a program of this system, udhcpc or"
+        " dhclient, which then runs with the client, and changes nothing itself",
     )
     group.add_argument(
         "--accept",
@@ -125,6 +134,7 @@ def read(options: argparse.Namespace) -> NetworkSettings:
         raise ConfigError("--gateway is for --default-route: add that, or use --route")
     return NetworkSettings(
         dhcp=options.dhcp,
+        dhcp_client=options.dhcp_client,
         routes=tuple(_read_route(text) for text in options.route),
         accept=_read_accept(options.accept),
         default_route=options.default_route,

@@ -1,0 +1,46 @@
+"""Makes the DHCP of a station: our own client, or a program of this system."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import TYPE_CHECKING
+
+from vpnws.client.dhcp.follower import Dhcp
+from vpnws.client.dhcp.offers import accepted_by
+from vpnws.client.dhcp.own import OwnClient
+from vpnws.client.dhcp.packets import PacketSocket
+from vpnws.client.dhcp.programs import OWN, find
+from vpnws.client.dhcp.system import SystemClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vpnws.client.dhcp.follower import Changed, DhcpClient
+    from vpnws.client.settings import ClientSettings
+    from vpnws.client.waiting import Waiter
+    from vpnws.wire.offer import Offer
+
+
+class DhcpMaker:
+    """What the settings ask for, found and opened while there are privileges."""
+
+    def __init__(self, settings: ClientSettings, device: str, waiter: Waiter) -> None:
+        """Raises ConfigError, TapError or TapPermissionError if it cannot be had."""
+        name = settings.network.dhcp_client
+        self._program = None if name == OWN else find(name)
+        self._packets = PacketSocket(device) if name == OWN else None
+        self._device = device
+        self._waiter = waiter
+        self._accepted = accepted_by(settings)
+
+    def make(self, apply: Callable[[str, Offer], None]) -> Dhcp:
+        """Return the follower; `apply` has an offer applied. Raises TapError."""
+        return Dhcp(self._client, self._waiter, apply, self._accepted)
+
+    def _client(self, changed: Changed) -> DhcpClient:
+        if self._program is not None:
+            return SystemClient(self._program, self._device, self._waiter, changed)
+        packets = self._packets or PacketSocket(self._device)
+        # Jitter must differ between stations; it need not be secret.
+        return OwnClient(packets, self._waiter, random.random, os.uname().nodename, changed)
