@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import socket
+import ssl
 import threading
 import time
 from http import HTTPStatus
@@ -19,6 +20,7 @@ from tests.support.prerequisites import require
 from vpnws.client.connect import resolve, tunnel
 from vpnws.client.connect.dial import Dialer
 from vpnws.client.connect.proxy_url import parse_proxy
+from vpnws.client.connect.secure import explain
 from vpnws.client.connect.servers import Servers
 from vpnws.client.program.exits import ends_first_attempt
 from vpnws.client.waiting import StopRequest, Waiter
@@ -26,9 +28,9 @@ from vpnws.errors import ConnectError, NetworkChangedError, RefusedError, TlsErr
 from vpnws.https.tls import TlsSettings
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterator
 
+    from vpnws.client.carry.stream import TlsStream
     from vpnws.client.settings import Proxy, ServerUrl
 
 NAME = "vpn.example"
@@ -324,6 +326,30 @@ class Turns:
         with pytest.raises(ConnectError) as caught:
             self.servers.connect(MAC)
         return caught.value
+
+
+class TestASecondLook:
+    """At a certificate that was not accepted."""
+
+    @staticmethod
+    def explained(trouble: Exception) -> ConnectError:
+        """Return the explanation when the second look fails with `trouble`."""
+        error = ssl.SSLCertVerificationError()
+        error.verify_code, error.verify_message = 20, "unable to get local issuer certificate"
+
+        def look(_: ssl.SSLContext) -> TlsStream:
+            raise trouble
+
+        return explain(error, NAME, TlsSettings(), None, look)
+
+    @pytest.mark.parametrize("trouble", [ConnectError("x"), OSError("x"), TimeoutError("x")])
+    def test_one_that_fails_changes_nothing(self, trouble: Exception) -> None:
+        said = str(self.explained(trouble))
+        assert said.endswith("certificate; use --ca FILE for a private authority")
+
+    def test_a_change_of_the_network_is_not_lost_meanwhile(self) -> None:
+        with pytest.raises(NetworkChangedError):
+            self.explained(NetworkChangedError("x"))
 
 
 class TestSeveralServers:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import select
 import time
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from vpnws.errors import ConnectError
+from vpnws.errors import ConnectError, NetworkChangedError
 from vpnws.https import tls
 from vpnws.https.issuer import issuer_of
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from vpnws.client.carry.stream import TlsStream
     from vpnws.client.waiting import Waiter
@@ -64,17 +64,23 @@ def explain(
 def _dates(
     context: ssl.SSLContext, look: Callable[[ssl.SSLContext], TlsStream]
 ) -> Mapping[str, Any]:
-    # What has gone wrong is known already. The certificate only makes it clearer.
-    with (
-        suppress(OSError, ConnectError),
-        tls.ignoring_dates(context),
-        closing(look(context)) as stream,
-    ):
+    with _unless_it_fails(), tls.ignoring_dates(context), closing(look(context)) as stream:
         return stream.certificate
     return {}
 
 
 def _issuer(look: Callable[[ssl.SSLContext], TlsStream]) -> str:
-    with suppress(OSError, ConnectError), closing(look(tls.make_trusting_context())) as stream:
+    with _unless_it_fails(), closing(look(tls.make_trusting_context())) as stream:
         return issuer_of(stream.certificate_bytes)
     return ""
+
+
+@contextmanager
+def _unless_it_fails() -> Iterator[None]:
+    """Leave out what the certificate would say: what has gone wrong is known without it."""
+    try:
+        yield
+    except NetworkChangedError:
+        raise
+    except (OSError, ConnectError):
+        pass
