@@ -17,8 +17,10 @@ _ALL_TYPES: Final = 0x0003
 """ETH_P_ALL (linux/if_ether.h)."""
 _ATTACH_FILTER: Final = 26
 """SO_ATTACH_FILTER (asm-generic/socket.h)."""
+_NOT_NOW: Final = (errno.ENETDOWN, errno.ENOBUFS, errno.EAGAIN, errno.ENXIO, errno.ENODEV)
+"""The device is down, full or in another network namespace: it may be back for the next frame."""
 _INSTRUCTION: Final = Struct("HBBI")
-_FILTER: Final = (
+FILTER: Final = (
     (0x28, 0, 0, 12),  # load the type of the frame
     (0x15, 8, 0, 0x0806),  # ARP: take
     (0x15, 0, 8, 0x0800),  # not IPv4: leave
@@ -58,7 +60,7 @@ class PacketSocket:
         try:
             self._socket.send(frame)
         except OSError as error:
-            if error.errno not in (errno.ENETDOWN, errno.ENOBUFS, errno.EAGAIN, errno.ENXIO):
+            if error.errno not in _NOT_NOW:
                 raise TapError(f"DHCP: {error.strerror}") from error
 
     def receive(self) -> list[bytes]:
@@ -83,8 +85,8 @@ def _open(device: str) -> socket.socket:
     # Without a protocol nothing comes in before the filter is there.
     made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     try:
-        code = ctypes.create_string_buffer(b"".join(_INSTRUCTION.pack(*each) for each in _FILTER))
-        program = _PROGRAM.pack(len(_FILTER), ctypes.addressof(code))
+        code = ctypes.create_string_buffer(b"".join(_INSTRUCTION.pack(*each) for each in FILTER))
+        program = _PROGRAM.pack(len(FILTER), ctypes.addressof(code))
         made.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, program)
         made.bind((device, _ALL_TYPES))
         made.setblocking(False)
