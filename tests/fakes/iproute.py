@@ -33,6 +33,9 @@ class FakeSystem:
     """Devices, in the order of their numbers, each with its addresses."""
     routes: list[dict[str, Any]] = field(default_factory=list)
     mtus: dict[str, int] = field(default_factory=dict)
+    bridges: set[str] = field(default_factory=set)
+    masters: dict[str, str] = field(default_factory=dict)
+    """Which bridge each port is in."""
     is_denied: bool = False
     """Whether changes need a privilege that is not there."""
     programs: frozenset[str] = frozenset(("ip",))
@@ -107,9 +110,11 @@ class FakeSystem:
     def _show(self, words: list[str], version: int) -> list[dict[str, Any]] | None:
         match words:
             case ["address", "show", "dev", device]:
-                pairs = (each.split("/") for each in self.addresses.get(device, ()))
-                shown = [{"local": local, "prefixlen": int(size)} for local, size in pairs]
-                return [{"ifname": device, "addr_info": shown}]
+                return [self._shown(device)]
+            case ["address", "show", "master", bridge]:
+                return [
+                    self._shown(each) for each, master in self.masters.items() if master == bridge
+                ]
             case ["link", "show", "dev", device]:
                 return [{"ifname": device, "mtu": self.mtus.get(device, 1500)}]
             case ["route", "get", "fibmatch", address]:
@@ -121,6 +126,14 @@ class FakeSystem:
                 return [each for each in self.routes if _network(each) == _net(destination)]
         raise AssertionError(f"ip {words} is not known here")
 
+    def _shown(self, device: str) -> dict[str, Any]:
+        pairs = (each.split("/") for each in self.addresses.get(device, ()))
+        shown = [{"local": local, "prefixlen": int(size)} for local, size in pairs]
+        kind = {"info_kind": "bridge"} if device in self.bridges else {}
+        facts = {"ifname": device, "addr_info": shown, "linkinfo": kind}
+        master = self.masters.get(device)
+        return facts if master is None else {**facts, "master": master}
+
     def _change(self, words: list[str], is_6: bool) -> str:
         match words:
             case ["address", "replace", cidr, "dev", device] if device in self.addresses:
@@ -131,6 +144,8 @@ class FakeSystem:
                     return "RTNETLINK answers: Cannot assign requested address"
                 self.addresses[device].remove(cidr)
                 self._forget_unreachable_gateways()
+            case ["link", "set", "master", bridge, "dev", device]:
+                self.masters[device] = bridge
             case ["link", "set", "mtu", size, "dev", device]:
                 self.mtus[device] = int(size)
             case ["route", "add", *rest]:

@@ -1,15 +1,15 @@
-"""Sets the TAP up: MAC, MTU, queue, bridge, addresses; iproute2 does what TAP calls cannot do."""
+"""Opens the TAP and sets it up: MAC, MTU, queue, bridge; iproute2 does what TAP calls cannot do."""
 
 from __future__ import annotations
 
 import logging
 import os
-import re
-import shutil
-import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from vpnws.client.janitor.machine import ChangeError, Machine
+from vpnws.client.janitor.programs import ask_ip
+from vpnws.client.system.bridge import join
 from vpnws.client.system.mac import MACHINE_ID, default_mac, machine_name
 from vpnws.errors import TapError, TapPermissionError
 from vpnws.tap import opener
@@ -25,15 +25,12 @@ if TYPE_CHECKING:
     from vpnws.client.settings import ClientSettings
     from vpnws.tap.contract import Tap
 
-IP_TIMEOUT_S: Final = 5.0
-"""The client ends with exit code 5 when `ip` takes longer."""
 TX_QUEUE_FRAMES: Final = 256
 """Frames that the kernel may queue for us; it drops further ones. A longer queue would only add
 latency under load."""
 MIN_IPV6_MTU_BYTES: Final = 1280
 """The smallest MTU with which a device can have IPv6 (RFC 8200 section 5)."""
 log = logging.getLogger(__name__)
-_SEARCH_PATH: Final = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 
 def open_device(settings: ClientSettings) -> Opened:
@@ -49,6 +46,11 @@ def open_device(settings: ClientSettings) -> Opened:
     commands = commands_to_make(name, user, exists=exists(name)) if user else ""
     with _or_by_root(commands):
         return opener.open_device(name, offload=settings.offload)
+
+
+def as_tap_error(error: ChangeError) -> TapError:
+    """Return what ends the program when the device cannot be set up because of `error`."""
+    return (TapPermissionError if error.lacks_permission else TapError)(str(error))
 
 
 @contextmanager
@@ -100,12 +102,16 @@ def _refuse_elsewhere(tap: Tap, settings: ClientSettings) -> None:
 
 
 def _set_up_interface(tap: Tap, settings: ClientSettings) -> None:
-    """Do what needs a network interface of this machine: queue, bridge, up, addresses."""
-    if _find_ip() is not None:
-        _shorten_queue(tap)
-        _bound_segments(tap)
-    if settings.bridge:
-        _join(tap, settings.bridge)
+    """Do what needs a network interface of this machine: queue, bridge, up."""
+    machine = Machine()
+    try:
+        if machine.runner.has("ip"):
+            _shorten_queue(machine, tap)
+            _bound_segments(machine, tap)
+        if settings.bridge:
+            join(machine, tap.name, settings.bridge)
+    except ChangeError as error:
+        raise as_tap_error(error) from error
     with _or_by_root(f"ip link set {tap.name} up"):
         tap.up()
     _check_mtu(tap, settings)
@@ -122,14 +128,18 @@ def _check_mtu(tap: Tap, settings: ClientSettings) -> None:
             )
 
 
-def _shorten_queue(tap: Tap) -> None:
+def _shorten_queue(machine: Machine, tap: Tap) -> None:
     """Shorten the queue of `tap`; without privileges it stays as it is."""
-    if _queue_frames(tap) == TX_QUEUE_FRAMES:
+    shown = ask_ip(machine.runner, "link", "show", "dev", tap.name) or [{}]
+    if shown[0].get("txqlen") == TX_QUEUE_FRAMES:
         # What is so already needs no privileges.
         return
+    words = ("ip", "link", "set", "txqueuelen", str(TX_QUEUE_FRAMES), "dev", tap.name)
     try:
-        _run_ip("shorten the queue of", tap, "link", "set", "txqueuelen", str(TX_QUEUE_FRAMES))
-    except TapPermissionError:
+        machine.change(f"shorten the queue of {tap.name}", *words)
+    except ChangeError as error:
+        if not error.lacks_permission:
+            raise
         log.info(
             "no permission to shorten the queue of %s, which keeps latency low under load: have"
             " root do it (ip link set %s txqueuelen %d)",
@@ -137,96 +147,11 @@ def _shorten_queue(tap: Tap) -> None:
         )
 
 
-def _queue_frames(tap: Tap) -> int | None:
-    """Return how long the queue of `tap` is, None if `ip` cannot say."""
-    found = re.search(r" qlen ([0-9]+)", _ask_ip("link", "show", "dev", tap.name) or "")
-    return None if found is None else int(found[1])
-
-
-def _bound_segments(tap: Tap) -> None:
+def _bound_segments(machine: Machine, tap: Tap) -> None:
     """Have the kernel put no more packets into one frame than one record may become.
 
     An old `ip` cannot do this. Nothing is lost then: `carry/records` cuts such a frame.
     """
-    program = _find_ip()
-    if tap.has_vnet and program is not None:
-        segments = ("link", "set", "gso_max_segs", str(MAX_SEGMENTS))
-        _error_of([program, *segments, "dev", tap.name])
-
-
-def _join(tap: Tap, bridge: str) -> None:
-    """Make `tap` a port of `bridge`."""
-    if not exists(bridge):
-        raise TapError(
-            f"there is no bridge {bridge}: make it (ip link add {bridge} type bridge), bring it up"
-            f" (ip link set {bridge} up) and put the LAN's device into it"
-        )
-    if not _is_bridge(bridge):
-        raise TapError(
-            f"--bridge {bridge}: that device is not a bridge; name the bridge that it is in"
-        )
-    _run_ip(f"put into the bridge {bridge} the device", tap, "link", "set", "master", bridge)
-
-
-def _is_bridge(device: str) -> bool:
-    """Return whether `device` is a bridge; if `ip` cannot say, the kernel will when it joins it."""
-    answer = _ask_ip("link", "show", "dev", device, "type", "bridge")
-    return answer is None or bool(answer.split())
-
-
-def _ask_ip(*arguments: str) -> str | None:
-    """Return what `ip` prints, None if it failed or is not there."""
-    program = _find_ip()
-    try:
-        done = None if program is None else _run([program, "-oneline", *arguments])
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return None if done is None or done.returncode else done.stdout
-
-
-def _run_ip(purpose: str, tap: Tap, *arguments: str) -> None:
-    """Run iproute2's `ip` with `arguments` for the device of `tap`."""
-    program = _find_ip()
-    if program is None:
-        raise TapError(f"cannot {purpose} {tap.name}: the program 'ip' (iproute2) is not installed")
-    failure = _error_of([program, *arguments, "dev", tap.name])
-    if failure is None:
-        return
-    sentence = f"cannot {purpose} {tap.name}: {failure}"
-    if "Operation not permitted" in failure:
-        command = " ".join(("ip", *arguments, "dev", tap.name))
-        raise TapPermissionError(
-            f"{sentence}; run as root or give the program CAP_NET_ADMIN; or have root type:"
-            f" {command}"
-        )
-    raise TapError(sentence)
-
-
-def _error_of(command: list[str]) -> str | None:
-    """Run `command`; return its error message, None if it succeeded."""
-    try:
-        done = _run(command)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    if done.returncode == 0:
-        return None
-    return " ".join(done.stderr.split()) or f"'ip' failed with exit code {done.returncode}"
-
-
-def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run `command` for at most IP_TIMEOUT_S. Raises OSError, TimeoutExpired."""
-    return subprocess.run(
-        command,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=IP_TIMEOUT_S,
-        env={**os.environ, "LC_ALL": "C"},
-        # Ctrl-C in the terminal must reach this program only.
-        start_new_session=True,
-    )
-
-
-def _find_ip() -> str | None:
-    # Ordinary users' PATH often lacks the directories where `ip` lives.
-    return shutil.which("ip", path=_SEARCH_PATH)
+    if tap.has_vnet:
+        words = ("link", "set", "gso_max_segs", str(MAX_SEGMENTS), "dev", tap.name)
+        machine.runner.run("ip", *words)

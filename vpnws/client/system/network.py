@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 from vpnws.client.janitor.changes import Address
 from vpnws.client.janitor.messages import Call, KeepPins, PinOne, Want
 from vpnws.client.life import Follower
+from vpnws.client.system.interface import as_tap_error
 from vpnws.client.system.resolvers import name_servers
 from vpnws.client.system.wanted import Wanted
-from vpnws.errors import TapError, TapPermissionError
+from vpnws.errors import TapError
 from vpnws.text import one_line
 from vpnws.wire.ethernet import format_mac
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vpnws.client.janitor.caller import Janitor
-    from vpnws.client.janitor.machine import ChangeError
     from vpnws.client.janitor.messages import Answer, Request
     from vpnws.client.life import Link
     from vpnws.client.settings import ClientSettings
@@ -73,7 +73,7 @@ class Network(Follower):
         if answer is None:
             raise TapError(f"cannot set up {self._tap}: this system does not answer in time")
         for failure in answer.failures:
-            raise _as_error(failure)
+            raise as_tap_error(failure)
         # Without this the station is of use all the same.
         self._ask(Want(tuple(self._wanted.before_connecting())))
 
@@ -200,7 +200,3 @@ class Network(Follower):
                 self._said.clear()
             self._said.add(sentence)
             log.warning("%s", sentence)
-
-
-def _as_error(failure: ChangeError) -> TapError:
-    return (TapPermissionError if failure.lacks_permission else TapError)(str(failure))
