@@ -41,6 +41,8 @@ class FakeSystem:
     programs: frozenset[str] = frozenset(("ip",))
     commands: list[tuple[str, ...]] = field(default_factory=list)
     """What has been run."""
+    announced: list[tuple[str, str]] = field(default_factory=list)
+    """Devices, and the addresses of theirs that were announced."""
     texts: list[str] = field(default_factory=list)
     """What programs other than `ip` were given to read."""
     fails: dict[str, str] = field(default_factory=dict)
@@ -63,7 +65,7 @@ class FakeSystem:
             for name, value in (("accept_ra_defrtr", 1), ("accept_ra_rt_info_max_plen", 0)):
                 (place / name).write_text(f"{value}\n")
             (place / "ra_defrtr_metric").write_text("1024\n")
-        return Machine(self, self.index_of, directory / "resolv.conf", sysctls)
+        return Machine(self, self.index_of, self._announce, directory / "resolv.conf", sysctls)
 
     def index_of(self, device: str) -> int:
         """Return the number of a device, 0 if there is none."""
@@ -106,6 +108,10 @@ class FakeSystem:
             return Outcome(2, error=DENIED)
         error = self._change(given, "-6" in words)
         return Outcome(2 if error else 0, error=error)
+
+    def _announce(self, device: str, cidr: str) -> None:
+        assert cidr in self.addresses[device]
+        self.announced.append((device, cidr))
 
     def _show(self, words: list[str], version: int) -> list[dict[str, Any]] | None:
         match words:

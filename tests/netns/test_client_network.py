@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 import pytest
 import websockets
 
-from tests.support.client_bed import WAIT_S, ProgramBed, on_the_tap
+from tests.support.client_bed import MAC, WAIT_S, ProgramBed, on_the_tap
 from tests.support.frames import mac, router_advertisement
 from tests.support.prerequisites import require, require_tap
 from tests.support.roaming import URL, URL_6, RoamingSite, janitor_of, wait_for_end
-from tests.support.site import INTERNET_ADDRESS, INTERNET_ADDRESS_6
+from tests.support.site import INTERNET_ADDRESS, INTERNET_ADDRESS_6, url_of
 from tests.support.traffic import ping
 from tests.support.unprivileged import NOBODY, capabilities, users
 from tests.support.vpn import TAP, Client, kill
 from tests.support.waiting import wait_for
+from vpnws.client.janitor.announcer import announce
 from vpnws.client.program.exits import Exit
 
 if TYPE_CHECKING:
@@ -142,6 +143,19 @@ def test_when_both_are_killed_clean_undoes_the_rest(site: RoamingSite) -> None:
     assert site.state() == before
 
 
+def test_the_server_may_give_everything(site: RoamingSite) -> None:
+    before = site.state()
+    client = site.start("--default-route", "--accept", "address,dns", TAP, url_of("given"))
+    client.wait_until_connected()
+    wait_for(partial(reaches, site, INTERNET_ADDRESS), RECONNECT_S, "a way to the internet")
+    assert pinned_by(site) == {"10.99.0.1": "192.168.50.1"}
+    assert "nameserver 10.8.0.254" in site.laptop.run("cat /etc/resolv.conf").stdout
+    assert "--default-route waits" not in client.log_text()
+    kill(client.pids()[0])
+    wait_for(lambda: not client.pids(), WAIT_S, "the janitor to end")
+    assert site.state() == before
+
+
 @pytest.mark.parametrize("mount", ["size=4k", "ro"], ids=["a full disk", "read-only"])
 def test_without_a_journal_it_says_so_and_undoes_everything_all_the_same(
     site: RoamingSite, mount: str
@@ -206,6 +220,18 @@ def test_a_command_gets_a_strangers_words_as_words(bed: ProgramBed, tmp_path: Pa
     assert client.stop() == Exit.STOPPED
     assert HOSTILE in note.read_text()
     assert note.read_text().count("\n") == 1
+
+
+def test_the_janitor_announces_an_address_in_the_vpn(bed: ProgramBed) -> None:
+    bed.connect("--mac", MAC, "--address", "10.8.0.2/24")
+    with on_the_tap(bed.namespace) as sock:
+        bed.namespace.call(partial(announce, TAP, "10.8.0.77/24"))
+        wanted = bytes((10, 8, 0, 77))
+        while wanted not in (frame := sock.recv(2048)):
+            pass
+    # A gratuitous ARP: the address is both the sender's and the target's (RFC 5227).
+    assert frame[12:14] == b"\x08\x06"
+    assert frame[28:32] == frame[38:42] == wanted
 
 
 def test_broadcasts_leave_through_the_vpn_where_that_is_asked_for(bed: ProgramBed) -> None:

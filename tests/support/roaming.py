@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .netns import Namespace
 from .processes import is_alive, status_field
-from .site import ROUTER_SIDE, ROUTER_SIDE_6, RouterSite
+from .site import ROUTER_SIDE, ROUTER_SIDE_6, RouterSite, location
 from .uwsgi import REPOSITORY
 from .vpn import LOGIN, Client
 from .waiting import wait_for
@@ -35,7 +35,12 @@ class RoamingSite(RouterSite):
     """The picture above."""
 
     def __init__(self) -> None:
-        super().__init__(2)
+        given = {
+            "VPNWS_CLIENT_ADDRESS": "10.8.0.50/24",
+            "VPNWS_CLIENT_ROUTES": '"0.0.0.0/0 via 10.8.0.254"',
+            "VPNWS_CLIENT_DNS": "10.8.0.254",
+        }
+        super().__init__(2, locations=location("given", **given))
         self.laptop = Namespace("laptop")
 
     def prepare(self) -> None:

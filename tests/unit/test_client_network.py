@@ -15,7 +15,7 @@ from vpnws.client.janitor.machine import ChangeError
 from vpnws.client.janitor.messages import Call, KeepPins, PinOne, Want
 from vpnws.client.life import Link
 from vpnws.client.settings import ClientSettings, NetworkSettings
-from vpnws.client.system.network import ADDRESS_S, Network
+from vpnws.client.system.network import ADDRESS_S, GATEWAY_S, Network
 from vpnws.client.system.powers import powers_of
 from vpnws.client.system.resolvers import name_servers
 from vpnws.client.system.wanted import HALVES, Wanted
@@ -243,6 +243,9 @@ class TestOffers:
     ) -> None:
         beds.append(bed := Bed(NetworkSettings(default_route=True), "10.8.0.2/24"))
         bed.begin().network.connected(LINK)
+        assert caplog.text == ""
+        bed.now += GATEWAY_S
+        bed.waiter.aside.serve(bed.now)
         assert "--default-route waits" in caplog.text
         bed.network.apply("dhcp", Offer(routes=("0.0.0.0/0 via 10.8.0.1",)))
         assert bed.janitor.wanted[-2:] == ALL_ROUTES

@@ -100,6 +100,11 @@ class TestWanted:
         bed.ledger.want((OWN, HALF))
         assert bed.routes() == [("0.0.0.0/1", "10.8.0.1")]
 
+    def test_an_address_is_announced_on_each_connection(self, bed: Bed) -> None:
+        for _ in range(2):
+            bed.ledger.want((OWN,))
+        assert bed.system.announced == 2 * [(TAP, "10.8.0.2/24")]
+
     def test_what_was_there_before_is_not_ours_to_take(self, bed: Bed) -> None:
         bed.system.addresses[TAP].append("10.8.0.2/24")
         bed.ledger.want((OWN,))

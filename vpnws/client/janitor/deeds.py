@@ -37,9 +37,10 @@ class AddressDeed:
     cidr: str
 
     def do(self, machine: Machine) -> None:
-        """Give the address."""
+        """Give the address, and announce it: each new connection is to another port of a switch."""
         purpose = f"give the address {self.cidr} to {self.device}"
         machine.change(purpose, "ip", "address", "replace", self.cidr, "dev", self.device)
+        machine.announce(self.device, self.cidr)
 
     def undo(self, machine: Machine) -> str:
         """Take the address, unless the device is gone."""

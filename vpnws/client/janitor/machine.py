@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from vpnws.client.janitor.announcer import announce
 from vpnws.client.janitor.programs import Programs
 from vpnws.errors import VpnwsError
 from vpnws.tap import netdevice
@@ -45,6 +46,7 @@ class Machine:
 
     runner: Runner = field(default_factory=Programs)
     index_of: Callable[[str], int] = index_of
+    announce: Callable[[str, str], None] = announce
     resolv_conf: Path = RESOLV_CONF
     sysctls: Path = SYSCTLS
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 ADDRESS_S: Final = 2.0
 """A station without an address runs the command of --exec this long after it is connected."""
+GATEWAY_S: Final = 10.0
+"""A station with --default-route that has no gateway so long after it is connected says so."""
 MAX_SAID: Final = 64
 """Sentences that are remembered, so that each is said once; after more, all may be said again."""
 log = logging.getLogger(__name__)
@@ -97,10 +99,13 @@ class Network(Follower):
         self._link = link
         self._send(KeepPins((link.server_address,)))
         self._tell()
+        now, aside = self._waiter.now(), self._waiter.aside
+        if self._wanted.lacks_gateway:
+            aside.alarm(now + GATEWAY_S, self._look_for_gateway)
         if self.addresses or self._settings.bridge:
             self._call_up("connected")
         else:
-            self._waiter.aside.alarm(self._waiter.now() + ADDRESS_S, self._come_up_anyway)
+            aside.alarm(now + ADDRESS_S, self._come_up_anyway)
 
     def lost(self, error: ConnectError, delay_s: float) -> None:
         """Have names looked up as without the VPN, by a way that leads around it."""
@@ -135,14 +140,18 @@ class Network(Follower):
         if link is not None and self._wanted.covers(link.server_address):
             self._send(PinOne(link.server_address))
         self._send(self._want())
-        if link is not None and self._wanted.lacks_gateway:
+
+    def _want(self) -> Want:
+        return Want(tuple(self._wanted.changes(is_connected=self._link is not None)))
+
+    def _look_for_gateway(self, now: float) -> None:
+        """Say what --default-route still waits for."""
+        del now
+        if self._link is not None and self._wanted.lacks_gateway:
             self._say(
                 "--default-route waits, because no gateway is known, or no address to reach it"
                 " from: name it (--gateway 10.8.0.1), or have the server offer it"
             )
-
-    def _want(self) -> Want:
-        return Want(tuple(self._wanted.changes(is_connected=self._link is not None)))
 
     def _come_up_anyway(self, now: float) -> None:
         del now
