@@ -142,8 +142,9 @@ class Settings:
     leases: str = parsed_by(
         "",
         parse_path,
-        "The file that says who leases which address, for all workers and over restarts; if empty,"
-        " leases.db in systemd's StateDirectory, or beside the socket.",
+        "The file that says who leases which address, for all workers and over restarts. If empty,"
+        " it is named after the socket (vpnws.leases.db), and is in systemd's StateDirectory if"
+        " there is one, else beside the socket.",
     )
     lease_time_s: int = number(
         3600,

@@ -11,7 +11,10 @@ import pytest
 
 from tests.fakes.house import House
 from tests.support.frames import mac
+from vpnws.config_reader import read_settings
+from vpnws.errors import ConfigError
 from vpnws.server.hooks.lease_keeper import CHECKPOINT_EVERY_S
+from vpnws.server.lease_setup import path_of
 from vpnws.server.leasing import LOOK_EVERY_S as LOOK_S
 from vpnws.server.once import FOLD_S, LOOK_EVERY_S, MAX_SENTENCES, Once
 from vpnws.server.peers.leases import RETRY_S
@@ -301,3 +304,25 @@ def test_the_process_for_hooks_writes_the_table_back(tmp_path: Path) -> None:
         before = (tmp_path / "leases.db").read_bytes()
         house.loop.advance(CHECKPOINT_EVERY_S + 1.0)
         assert (tmp_path / "leases.db").read_bytes() != before
+
+
+@pytest.mark.parametrize(
+    ("settings", "environment", "path"),
+    [
+        ({"leases": "/a/b", "socket": "/run/x.sock"}, {"STATE_DIRECTORY": "/var/lib/v"}, "/a/b"),
+        ({"socket": "/run/v/x.sock"}, {"STATE_DIRECTORY": "/s/v:/s/w"}, "/s/v/x.leases.db"),
+        ({"socket": "/run/v/x.sock"}, {}, "/run/v/x.leases.db"),
+        ({"socket": ""}, {"STATE_DIRECTORY": "/s"}, "/s/vpnws.leases.db"),
+    ],
+)
+def test_the_file_is_where_the_server_may_write(
+    settings: dict[str, str], environment: dict[str, str], path: str
+) -> None:
+    options = {f"vpnws-{name}": text for name, text in settings.items()}
+    made = read_settings({**options, "vpnws-pool": "10.8.0.0/24"})
+    assert path_of(made, environment) == path
+
+
+def test_a_server_without_a_socket_has_to_be_told_where_its_file_is() -> None:
+    with pytest.raises(ConfigError, match="set vpnws-leases to a path"):
+        path_of(read_settings({"vpnws-pool": "10.8.0.0/24"}), {})

@@ -94,12 +94,15 @@ def path_of(settings: Settings, environment: Mapping[str, str]) -> str:
     """Return where the leases are. Raises ConfigError if nobody says."""
     if settings.leases:
         return settings.leases
+    socket = Path(settings.socket)
+    name = f"{socket.name.removesuffix('.sock') or 'vpnws'}.leases.db"
     # systemd names several with colons between them (systemd.exec(5)).
     state = environment.get("STATE_DIRECTORY", "").partition(":")[0]
     if state:
-        return f"{state}/leases.db"
-    if settings.socket.startswith("/"):
-        return f"{settings.socket.removesuffix('.sock')}.leases.db"
+        # One service may have several servers, as vassals, and each has a socket of its own.
+        return str(Path(state) / name)
+    if socket.is_absolute():
+        return str(socket.parent / name)
     raise ConfigError(
         "vpnws-pool needs a file that says who leases which address: set vpnws-leases to a path"
     )
