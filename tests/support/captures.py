@@ -8,10 +8,14 @@ import subprocess
 _STATISTICS, _LOST, _RECEIVED = 5, 5, 4
 
 
-def tshark(capture: bytes, *fields: str) -> list[list[str]]:
-    """Return these fields of each frame, as tshark reads them from a pipe."""
+def tshark(capture: bytes, *fields: str, checks: tuple[str, ...] = ()) -> list[list[str]]:
+    """Return these fields of each frame, as tshark reads them from a pipe.
+
+    `checks` are preferences, such as udp.check_checksum:TRUE.
+    """
     arguments = [word for field in fields for word in ("-e", field)]
-    command = ["tshark", "-n", "-r", "-", "-T", "fields", *arguments]
+    preferences = [word for check in checks for word in ("-o", check)]
+    command = ["tshark", "-n", *preferences, "-r", "-", "-T", "fields", *arguments]
     done = subprocess.run(command, input=capture, capture_output=True, check=True, timeout=60)
     return [line.split("\t") for line in done.stdout.decode().splitlines()]
 

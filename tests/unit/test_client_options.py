@@ -45,6 +45,11 @@ def test_two_arguments_are_enough() -> None:
 def test_dhcp_is_for_a_device_with_an_address_of_its_own() -> None:
     assert settings_of("--dhcp", "tap0", URL).network.dhcp
     assert not settings_of("tap0", URL).network.dhcp
+    assert settings_of("--dhcp", "--dhcp-client", "udhcpc", "tap0", URL).network.dhcp_client == (
+        "udhcpc"
+    )
+    with pytest.raises(ConfigError, match="says who asks with --dhcp: add that"):
+        settings_of("--dhcp-client", "dhclient", "tap0", URL)
     with pytest.raises(ConfigError, match="a DHCP client on the bridge br0 itself"):
         settings_of("--dhcp", "--bridge", "br0", "tap0", URL)
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.captures import tshark
 from tests.support.frames import (
     DHCP_ACK,
     DOT1Q,
@@ -20,6 +21,7 @@ from tests.support.frames import (
 from tests.support.frames import (
     tagged as with_tags,
 )
+from tests.support.prerequisites import require
 from tests.support.told_frames import BROADCAST, acknowledges, gives_up
 from vpnws.wire.dhcp import (
     BOOTREPLY,
@@ -295,3 +297,32 @@ class TestFrames:
 
     def test_another_kind_of_frame_is_not(self) -> None:
         assert unwrap(acknowledges(CLIENT, "10.8.0.9", server=SERVER, kind=DHCP_ACK)[:60]) is None
+
+
+def test_tshark_reads_what_is_written() -> None:
+    """An independent reader finds the options, wherever they stand, and right checksums."""
+    require("tshark")
+    routes = [
+        Route(IPv4Network(network), IPv4Address("10.8.0.1"))
+        for network in ("0.0.0.0/0", "10.17.0.0/16", "10.229.0.128/25")
+    ]
+    told = offer(
+        options={
+            Option.LEASE_S: (3600).to_bytes(4, "big"),
+            Option.CLASSLESS_ROUTES: encode_routes(routes),
+            **{200 + number: bytes((number,)) * 58 for number in range(7)},
+        }
+    )
+    frames = [wrap(told, Way.TO_CLIENT, ENDS)]
+    head = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
+    records = [struct.pack("<IIII", 0, 0, len(each), len(each)) + each for each in frames]
+    fields = ("ip.checksum.status", "udp.checksum.status", "dhcp.option.ip_address_lease_time")
+    wanted = (*fields, "dhcp.option.option_overload", "dhcp.option.type")
+    (row,) = tshark(
+        b"".join((head, *records)),
+        *wanted,
+        checks=("ip.check_checksum:TRUE", "udp.check_checksum:TRUE"),
+    )
+    assert row[:4] == ["1", "1", "3600", "3"]
+    written = {*told.options, Option.KIND, Option.OVERLOAD}
+    assert set(map(int, row[4].split(","))) - {0, 255} == set(map(int, written))

@@ -132,6 +132,8 @@ def read(options: argparse.Namespace) -> NetworkSettings:
         raise ConfigError("--gateway may be given once for IPv4, and once for IPv6")
     if gateways and not options.default_route:
         raise ConfigError("--gateway is for --default-route: add that, or use --route")
+    if options.dhcp_client != OWN and not options.dhcp:
+        raise ConfigError("--dhcp-client says who asks with --dhcp: add that, or leave it out")
     return NetworkSettings(
         dhcp=options.dhcp,
         dhcp_client=options.dhcp_client,
