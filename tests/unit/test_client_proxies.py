@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vpnws.client.connect.proxy_choice import choose, is_exempt
 from vpnws.client.connect.proxy_url import parse_proxy
@@ -134,3 +136,20 @@ def test_a_wrong_one_in_the_environment_names_its_variable() -> None:
 )
 def test_servers_that_need_no_proxy(url: str, listed: str, exempt: bool) -> None:
     assert is_exempt(parse_url(url), listed) is exempt
+
+
+@given(st.text(max_size=40), st.sampled_from(["", "http://", "socks5h://a:b@", "https://[", "//"]))
+def test_any_text_is_a_proxy_or_one_sentence(text: str, begin: str) -> None:
+    try:
+        proxy, _ = parse_proxy(begin + text, "--proxy")
+    except ConfigError as error:
+        said = str(error)
+    else:
+        said = proxy.named
+    assert said.isprintable()
+
+
+@given(st.text(max_size=40), st.sampled_from(["wss://h/", "wss://10.1.2.3/", "wss://[::1]:9/"]))
+def test_any_list_of_servers_is_read(listed: str, url: str) -> None:
+    assert is_exempt(parse_url(url), listed) in (True, False)
+    assert is_exempt(parse_url(url), f"{listed},*")

@@ -22,7 +22,7 @@ from vpnws.errors import ConnectError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vpnws.client.connect.resolve import Address
+    from vpnws.client.connect.race import Address
 
 
 def v6(number: int, port: int = 443) -> Address:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vpnws.client.carry.stream import TlsStream
+    from vpnws.client.connect.race import Address
     from vpnws.client.settings import Proxy, ServerUrl
 
 NAME = "vpn.example"
@@ -108,10 +109,10 @@ def test_socks5_without_h_looks_the_name_up_here(
     looked_up: list[str] = []
     found = resolve._lookup
 
-    def lookup(host: str, port: int) -> list[resolve.Address]:
+    def lookup(host: str, port: int) -> list[Address]:
         looked_up.append(host)
         # Nobody listens at the first one: the proxy is asked for the other one too.
-        both: list[resolve.Address] = [
+        both: list[Address] = [
             (socket.AF_INET6, ("::1", port, 0, 0)),
             (socket.AF_INET, ("127.0.0.1", port)),
         ]
@@ -236,9 +237,9 @@ class TestNames:
     def test_the_addresses_of_before_are_tried(
         self, waiter: Waiter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        answers: list[list[resolve.Address]] = [[(socket.AF_INET, ("192.0.2.1", 9))]]
+        answers: list[list[Address]] = [[(socket.AF_INET, ("192.0.2.1", 9))]]
 
-        def lookup(host: str, port: int) -> list[resolve.Address]:
+        def lookup(host: str, port: int) -> list[Address]:
             if not answers:
                 raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
             return answers.pop()
@@ -260,13 +261,26 @@ class TestNames:
         with pytest.raises(ConnectError, match="cannot look up other: "):
             resolver.addresses("other", 9)
 
+    def test_many_addresses_of_one_family_leave_room_for_the_other(
+        self, waiter: Waiter, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def getaddrinfo(*_: object, **__: object) -> list[tuple[object, ...]]:
+            many = [(socket.AF_INET6, (f"2001:db8::{n}", 9, 0, 0)) for n in range(20)]
+            few = [(socket.AF_INET, ("192.0.2.1", 9))]
+            return [(family, 1, 6, "", place) for family, place in [*many, *few]]
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        found = resolve.Resolver(waiter).addresses("h", 9)
+        assert len(found) == resolve.MAX_ADDRESSES
+        assert found[1] == (socket.AF_INET, ("192.0.2.1", 9))
+
     def test_known_addresses_do_not_wait_for_a_resolver_that_hangs(
         self, waiter: Waiter, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         released, calls = threading.Event(), []
-        address: resolve.Address = (socket.AF_INET, ("192.0.2.1", 9))
+        address: Address = (socket.AF_INET, ("192.0.2.1", 9))
 
-        def lookup(host: str, port: int) -> list[resolve.Address]:
+        def lookup(host: str, port: int) -> list[Address]:
             calls.append(host)
             if len(calls) > 1:
                 released.wait(WAIT_S)
@@ -291,7 +305,7 @@ def test_an_address_that_takes_connections_and_says_nothing_comes_last(
     """As over a path that loses long packets."""
     monkeypatch.setattr("vpnws.client.connect.dial.HANDSHAKE_TIMEOUT_S", 0.1)
     with EchoServer() as server, socket.create_server(("127.0.0.2", server.port)):
-        both: list[resolve.Address] = [
+        both: list[Address] = [
             (socket.AF_INET, (host, server.port)) for host in ("127.0.0.2", "127.0.0.1")
         ]
         monkeypatch.setattr(resolve, "_lookup", lambda *_: both)

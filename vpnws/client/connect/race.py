@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Collection, Iterable, Sequence
 
-    from vpnws.client.connect.resolve import Address
-
+Address: TypeAlias = "tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]"
+"""One of a host's addresses, as a socket takes it."""
 ATTEMPT_DELAY_S: Final = 0.25
 """While an address has not answered for this long, the next one is tried beside it (RFC 8305
 section 5)."""

@@ -7,11 +7,13 @@ import os
 import select
 import socket
 import threading
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
+from vpnws.client.connect.race import interleave
 from vpnws.errors import ConnectError, NetworkChangedError
 
 if TYPE_CHECKING:
+    from vpnws.client.connect.race import Address
     from vpnws.client.waiting import Waiter
 
 log = logging.getLogger(__name__)
@@ -24,8 +26,6 @@ MAX_LOOKUPS: Final = 8
 """So many may be under way, most of them given up; then none is begun until one has ended."""
 MAX_ADDRESSES: Final = 8
 """How many addresses of one host one attempt tries; further ones are left out."""
-
-Address: TypeAlias = "tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]"
 
 
 class Resolver:
@@ -49,7 +49,7 @@ class Resolver:
         return tuple(dict.fromkeys(found))
 
     def addresses(self, host: str, port: int) -> list[Address]:
-        """Return the addresses of `host` in the resolver's order, at most MAX_ADDRESSES.
+        """Return the addresses of `host`, families in turn, at most MAX_ADDRESSES.
 
         Raises ConnectError if none is known, Stopped when told to stop.
         """
@@ -123,5 +123,6 @@ def _unanswered(host: str) -> ConnectError:
 
 def _lookup(host: str, port: int) -> list[Address]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = [(family, address) for family, _, _, _, address in found]
-    return addresses[:MAX_ADDRESSES]  # type: ignore[return-value]
+    addresses: list[Address] = [(family, address) for family, _, _, _, address in found]  # type: ignore[misc]
+    # Else many addresses of one family would leave no room for the other.
+    return interleave(addresses)[:MAX_ADDRESSES]

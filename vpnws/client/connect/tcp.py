@@ -19,7 +19,7 @@ from vpnws.sizes import MAX_UNSENT_BYTES
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from vpnws.client.connect.resolve import Address
+    from vpnws.client.connect.race import Address
     from vpnws.client.waiting import Waiter
 
 DEAD_AFTER_MS: Final = int(DEAD_AFTER_S * 1000)

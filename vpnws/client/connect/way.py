@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vpnws.client.carry.stream import StreamSocket
-    from vpnws.client.connect.resolve import Address
+    from vpnws.client.connect.race import Address
     from vpnws.client.waiting import Waiter
 
 PROXY_CA: Final = "--proxy-ca"
