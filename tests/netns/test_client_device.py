@@ -225,7 +225,7 @@ def test_what_a_user_may_not_do_root_is_told_to_do(
         client = bed.parts.enter_context(
             Client(
                 bed.namespace,
-                *(*options, TAP, bed.url),
+                *("--quiet", *options, TAP, bed.url),
                 wrapper=[*as_seen_by_users(tmp_path), *AS_NOBODY.split()],
             )
         )

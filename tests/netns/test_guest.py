@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.netns
 
-MAC = "52:54:00:aa:bb:cc"
+MAC, OTHER_MAC = "52:54:00:aa:bb:cc", "52:54:00:aa:bb:dd"
 GUEST = "10.8.0.77"
 PORT = 8088
 FILE_BYTES = 1_000_000
@@ -103,6 +103,12 @@ def test_a_guest_reaches_a_station_and_is_reached(vpn: Vpn, place: Path, tmp_pat
         guest.wait_for_log(hashlib.md5(content).hexdigest(), within_s=FAR_S)
     client.wait_for_log(f"the guest at qemu:{path} is gone; waiting for the next")
     assert ping(station, GUEST, count=1).received == 0
+    with QemuGuest(
+        other, path, mac=OTHER_MAC, address=GUEST, station=vpn.address(0), port=PORT
+    ) as next_guest:
+        next_guest.wait_for_log(REACHED, within_s=FAR_S)
+        client.wait_until_connected(3)
+        assert f"as qemu:{path} {OTHER_MAC}" in client.log_text()
     assert client.stop() == Exit.STOPPED
     assert "Traceback" not in client.log_text()
     assert not path.exists()

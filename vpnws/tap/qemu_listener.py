@@ -15,6 +15,9 @@ MAX_PATH_BYTES: Final = 107
 """A longer path of a unix socket is refused (unix(7))."""
 MAX_WAITING: Final = 1
 """Guests that wait until we look; QEMU tries again when there is no room."""
+MAX_UNREAD_BYTES: Final = 1 << 20
+"""The socket holds so much that the guest has not read yet, if the system allows it; further frames
+are dropped and counted."""
 
 
 class QemuListener:
@@ -49,6 +52,8 @@ class QemuListener:
             # Nobody is there (any more), or there are too many descriptors: a later look tells.
             return None
         guest.setblocking(False)
+        # The system may allow less; macOS would begin with 8 KiB, less than one long frame.
+        guest.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAX_UNREAD_BYTES)
         return guest
 
     def close(self) -> None:
