@@ -260,6 +260,16 @@ class TestReconnecting:
 
 
 class TestStrangers:
+    def test_another_server_that_refuses_what_one_has_granted_is_not_heard(self) -> None:
+        there = bound()
+        there.start()
+        there.run(1.0)
+        xid = there.asked()[-1].message.xid
+        nak = _offer(xid, NO_IP, OWN, {Option.SERVER_ID: bytes((10, 9, 0, 1))}, Kind.NAK)
+        there.deliver(wrap(nak, Way.TO_CLIENT, Ends(OTHER, bytes((10, 9, 0, 1)))))
+        assert there.changes == [Change.KEPT]
+        assert there.address == "10.8.0.2/24"
+
     def test_answers_to_somebody_else_mean_nothing(self) -> None:
         there = link()
         there.server = None

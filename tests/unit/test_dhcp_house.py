@@ -127,6 +127,14 @@ class TestAPlainStation:
             assert nak is not None
             assert nak.kind == Kind.NAK
 
+    def test_has_what_the_web_server_gives_it_and_nobody_else_has(self, tmp_path: Path) -> None:
+        with make(tmp_path, "10.8.0.10-10.8.0.11/24") as house:
+            station = join(house, VPNWS_CLIENT_ADDRESS="10.8.0.10/24")
+            others = [join(house, number) for number in (2, 3)]
+            assert offered(others[0], 2) == "10.8.0.11"
+            assert ask(others[1], Kind.DISCOVER, 3) is None
+            assert offered(station) == "10.8.0.10"
+
     def test_that_gives_its_address_up_makes_room_at_once(self, tmp_path: Path) -> None:
         with make(tmp_path, "10.8.0.10-10.8.0.10/24") as house:
             station, other = join(house), join(house, 2)

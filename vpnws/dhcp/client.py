@@ -67,6 +67,8 @@ class State(StrEnum):
     REBINDING = "rebinding"
 
 
+_ASKING: Final = (State.REQUESTING, State.REBOOTING, State.RENEWING, State.REBINDING)
+"""Where a refusal counts: one that comes after an acknowledgement is of another server."""
 _HOLDING: Final = (State.REBOOTING, State.BOUND, State.RENEWING, State.REBINDING)
 
 
@@ -157,7 +159,7 @@ class Client:
             return self._request(grant, now)
         if message.kind == Kind.ACK and grant is not None:
             return self._acknowledged(grant, now)
-        if message.kind == Kind.NAK and self.state not in (State.SELECTING, State.CHECKING):
+        if message.kind == Kind.NAK and self.state in _ASKING:
             return self._lose(Change.REFUSED, now)
         return Step()
 

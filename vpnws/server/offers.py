@@ -31,16 +31,16 @@ class Offers:
         session, now = link.session, self._node.loop.now()
         for fault in session.offer_faults:
             self._faults.note(fault)
-        if session.subprotocol != SUBPROTOCOL:
-            return
         offer = session.offer
         leasing = self._node.leasing
-        if leasing is not None and offer.address:
+        is_plain = session.subprotocol != SUBPROTOCOL
+        # A plain station with a MAC gets it by DHCP, if at all.
+        if leasing is not None and offer.address and not (is_plain and not session.announced_mac):
             self._note_given(link, leasing)
-        elif leasing is not None and not session.wants_bridge:
+        elif leasing is not None and not is_plain and not session.wants_bridge:
             # Behind a bridge are others, who ask for addresses of their own.
             offer = self._with_leases(link, leasing, now)
-        if offer != Offer():
+        if not is_plain and offer != Offer():
             link.tell(offer, now)
 
     def _with_leases(self, link: Link, leasing: StationLeases, now: float) -> Offer:
