@@ -64,7 +64,7 @@ class ManualLoop:
 
     def unix_s(self) -> float:
         """Return a time of day that moves with the test's clock."""
-        return START_UNIX_S + self.world.now_s
+        return START_UNIX_S + self.world.now_s + self.world.set_ahead_s
 
     def make_signal(self) -> ManualSignal:
         """Return a signal that is not set."""

@@ -75,6 +75,8 @@ class World:
     """What the loops of several processes have in common: the clock and the order of events."""
 
     now_s: float = 1000.0
+    set_ahead_s: float = 0.0
+    """By how much somebody has set the time of day."""
     shuffler: random.Random | None = None
     """If there is one, it chooses the order of what is ready at the same time."""
     watchers: list[ManualWatcher] = field(default_factory=list)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from hypothesis import settings
@@ -21,9 +22,11 @@ from vpnws.lease.plan import Plan
 from vpnws.lease.pool import parse_pools
 from vpnws.lease.table import LEFT, MemoryTable
 from vpnws.lease.who import Who
+from vpnws.server.peers.leases import LeaseFile
 
 if TYPE_CHECKING:
     from vpnws.lease.pool import Address
+    from vpnws.lease.table import Table
 
 LEASE_S = 600
 POOLS = parse_pools("10.8.0.0/29 fd00::/125 blue:10.9.0.9-10.9.0.11/24")
@@ -59,13 +62,16 @@ class LeaseModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now_s = 1.8e9
-        self.table = MemoryTable()
+        self.table = self.make_table()
         self.leases = Leases(self.table, Plan(POOLS, FIXED, [("default", OWN)]), LEASE_S)
         self.here: dict[Holder, Port] = {}
         self.numbers = iter(range(1, 10**6))
         self.has_stepped_back = False
         self.promised: dict[tuple[str, Address], tuple[bytes, float]] = {}
         """Addresses of who has left: whose each is, and until when, while the clock went on."""
+
+    def make_table(self) -> Table:
+        return MemoryTable()
 
     @rule(target=ports, slot=st.integers(0, 1), network=NETWORKS, who=HOSTS)
     def join(self, slot: int, network: str, who: Who) -> Port:
@@ -173,6 +179,26 @@ def host_of(port: Port) -> tuple[bytes, bytes]:
     return port.who.key(), port.who.mac
 
 
+class FileModel(LeaseModel):
+    """The same with the table in a file, which a restart closes and opens."""
+
+    def make_table(self) -> Table:
+        self.folder = TemporaryDirectory()
+        return LeaseFile(f"{self.folder.name}/leases.db", "server", lambda: 0.0, lambda: None)
+
+    @rule()
+    def open_again(self) -> None:
+        assert isinstance(self.table, LeaseFile)
+        self.table.close()
+
+    def teardown(self) -> None:
+        assert isinstance(self.table, LeaseFile)
+        self.table.close()
+        self.folder.cleanup()
+
+
+TestFileModel = FileModel.TestCase
+TestFileModel.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
 TestLeaseModel = LeaseModel.TestCase
 TestLeaseModel.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 

@@ -326,3 +326,15 @@ def test_the_file_is_where_the_server_may_write(
 def test_a_server_without_a_socket_has_to_be_told_where_its_file_is() -> None:
     with pytest.raises(ConfigError, match="set vpnws-leases to a path"):
         path_of(read_settings({"vpnws-pool": "10.8.0.0/24"}), {})
+
+
+def test_who_sets_the_clock_while_the_server_runs_frees_no_address(tmp_path: Path) -> None:
+    with make(tmp_path, "10.8.0.0/32") as house:
+        assert address_of(join(house, 1))
+        house.stations[0].hang_up()
+        house.loop.advance(LOOK_S)
+        house.loop.world.set_ahead_s = 1e6
+        assert join(house, 2).offers()[0].address == ()
+        house.loop.world.set_ahead_s = -1e6
+        house.loop.advance(LEASE_S)
+        assert address_of(join(house, 3))
