@@ -24,11 +24,12 @@ from vpnws.client.connect.secure import explain
 from vpnws.client.connect.servers import Servers
 from vpnws.client.program.exits import ends_first_attempt
 from vpnws.client.waiting import StopRequest, Waiter
-from vpnws.errors import ConnectError, NetworkChangedError, RefusedError, TlsError
+from vpnws.errors import ConfigError, ConnectError, NetworkChangedError, RefusedError, TlsError
 from vpnws.https.tls import TlsSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from vpnws.client.carry.stream import TlsStream
     from vpnws.client.connect.race import Address
@@ -206,6 +207,20 @@ def test_an_https_proxy_of_an_unknown_authority_is_told(
         error = failure(settings_for("wss://h/", proxy=through(fake, "https")), waiter)
     assert isinstance(error, TlsError)
     assert "use --proxy-ca FILE for a private authority" in str(error)
+
+
+def test_the_authorities_of_a_proxy_are_read_before_privileges_are_given_up(
+    waiter: Waiter, authority: CertificateAuthority, context: ssl.SSLContext, tmp_path: Path
+) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_bytes(authority.crt.read_bytes())
+    with EchoServer() as server, HttpProxy(context=context) as fake:
+        proxy = dataclasses.replace(through(fake, "https"), authority=file)
+        dialer = Dialer(settings_for(f"ws://127.0.0.1:{server.port}/", proxy=proxy), None, waiter)
+        file.unlink()
+        dialer.connect(MAC).close()
+    with pytest.raises(ConfigError, match=f"--proxy-ca {file} cannot be read"):
+        Dialer(settings_for("ws://h/", proxy=proxy), None, waiter)
 
 
 def test_an_interceptor_behind_a_proxy_is_named(waiter: Waiter, context: ssl.SSLContext) -> None:

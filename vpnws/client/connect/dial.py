@@ -42,7 +42,7 @@ class Dialer:
         self._settings = settings
         self._context = context if settings.url.secure else None
         self._waiter = waiter
-        self._ways = ways or Ways(settings.addresses, waiter)
+        self._ways = ways or Ways(settings.addresses, [settings.url], waiter)
 
     def connect(self, mac: bytes) -> Connection:
         """Return a WebSocket, which may already have received messages.

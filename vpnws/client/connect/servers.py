@@ -46,7 +46,7 @@ class Servers:
         `dialing` is called with a server before it is tried.
         """
         self._dialing = dialing
-        self._ways = Ways(settings.addresses, waiter)
+        self._ways = Ways(settings.addresses, (settings.url, *settings.others), waiter)
         self._is_final = is_final
         self._dialers = [
             (alone.url, Dialer(alone, context, waiter, self._ways))

@@ -20,7 +20,7 @@ from vpnws.errors import ConnectError, NetworkChangedError, RefusedError
 from vpnws.https import tls
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from vpnws.client.carry.stream import StreamSocket
     from vpnws.client.connect.race import Address
@@ -35,9 +35,18 @@ MAX_TARGETS: Final = 2
 class Ways:
     """Opens the connections of one station; knows the addresses of its servers and proxies."""
 
-    def __init__(self, own: Sequence[str], waiter: Waiter) -> None:
-        """`own` are this station's addresses in the VPN, through which nothing can be reached."""
+    def __init__(self, own: Sequence[str], urls: Iterable[ServerUrl], waiter: Waiter) -> None:
+        """`own` are this station's addresses in the VPN, through which nothing can be reached.
+
+        `urls` are the servers. Raises ConfigError if the authorities of a proxy cannot be read.
+        """
         self._own = own
+        # Later the program may no longer be allowed to read the file.
+        self._contexts = {
+            url.proxy: _context(url.proxy)
+            for url in urls
+            if url.proxy is not None and url.proxy.scheme is ProxyScheme.HTTPS
+        }
         self._waiter = waiter
         self._resolver = Resolver(waiter)
         # Addresses that took a connection and then failed us; at most those that are known.
@@ -104,7 +113,7 @@ class Ways:
         try:
             if proxy.scheme is ProxyScheme.HTTPS:
                 return self._through_tls(
-                    TlsStream(sock, _context(proxy), proxy.host), tunnel, proxy
+                    TlsStream(sock, self._contexts[proxy], proxy.host), tunnel, proxy
                 )
             open_tunnel(Stream(sock), tunnel, proxy, self._waiter)
         except BaseException:
