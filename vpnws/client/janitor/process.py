@@ -93,11 +93,19 @@ class JanitorProcess:
         poller.register(self._socket, select.POLLIN)
         while True:
             if poller.poll(_LOOK_EVERY_MS if self._scripts.is_busy else None):
-                data = self._socket.recv(MAX_MESSAGE_BYTES)
+                data = self._receive()
                 if not data:
                     return
                 self._answer(data)
             self._scripts.step()
+
+    def _receive(self) -> bytes:
+        """Return the next request, nothing once the client is gone."""
+        try:
+            return self._socket.recv(MAX_MESSAGE_BYTES)
+        except ConnectionResetError:
+            # It was killed before it had read all answers (unix(7)).
+            return b""
 
     def _answer(self, data: bytes) -> None:
         number = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _strptime  # type: ignore[import-not-found]  # noqa: F401 - reads dates of certificates
 import ctypes
 import encodings.idna  # noqa: F401 - looking up a name imports it, from files that may be closed then
 import os
