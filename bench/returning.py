@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 STATIONS: Final = 1000
-OUTAGES_S: Final = (2.0, 20.0, 60.0, 300.0)
+OUTAGES_S: Final = (2.0, 20.0, 300.0, 1200.0)
 """How long the server is away: a reload, a restart, a reboot, a fault."""
 CONNECTED_S: Final = 3600.0
 """How long the stations had been connected before."""

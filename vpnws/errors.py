@@ -14,6 +14,7 @@ VpnwsError
  +-- JanitorError       the client's janitor is gone, or cannot start
  +-- ConnectError       the client or vpnws-ctl cannot reach its server
  |    +-- RefusedError         the server answered, and said no (401, 403, ...)
+ |    +-- NotSwitchError       what answers does not speak as a web server does
  |    +-- ClosedError          the server closed the connection, and said why with a close code
  |    +-- TlsError             the server's certificate or the TLS handshake failed
  |    +-- NetworkChangedError  this machine's network is another one now: connect anew at once
@@ -95,6 +96,10 @@ class RefusedError(ConnectError):
         super().__init__(sentence)
         self.status = status
         self.retry_after_s = retry_after_s
+
+
+class NotSwitchError(ConnectError):
+    """What answers at the URL does not speak HTTP or WebSocket: asking again does not help."""
 
 
 class ClosedError(ConnectError):

@@ -16,6 +16,7 @@ from vpnws.client.settings import ClientSettings
 from vpnws.errors import (
     ConfigError,
     ConnectError,
+    NotSwitchError,
     RefusedError,
     TapBusyError,
     TapError,
@@ -340,6 +341,7 @@ def test_a_signal_while_the_program_is_loaded_ends_it_quietly(number: signal.Sig
         (ConnectError("x"), 8),
         (RefusedError(503, "x"), 8),
         (RefusedError(404, "x"), 9),
+        (NotSwitchError("x"), 9),
         (VpnwsError("x"), 1),
     ],
 )
@@ -357,6 +359,7 @@ def test_each_error_has_its_exit_code(error: VpnwsError, code: int) -> None:
         *((RefusedError(status, "x"), False) for status in (408, 425, 429)),
         *((RefusedError(status, "x"), False) for status in (500, 502, 503, 504, 511)),
         (TlsError("x"), True),
+        (NotSwitchError("x"), True),
         (ConnectError("x"), False),
     ],
 )

@@ -12,7 +12,7 @@ from websockets.uri import WebSocketURI
 
 from vpnws.client.connect.asked import NOT_WEBSOCKET, Asked
 from vpnws.client.connect.refusal import body_bytes, refusal
-from vpnws.errors import ConnectError, RefusedError
+from vpnws.errors import NotSwitchError, RefusedError
 from vpnws.text import one_line
 from vpnws.wire.ethernet import format_mac
 from vpnws.wire.records import SUBPROTOCOL
@@ -56,16 +56,16 @@ class Upgrade:
     def feed(self, data: bytes | memoryview) -> bool:
         """Take received bytes; return whether the connection is a WebSocket now.
 
-        Raises RefusedError once a refusal is complete, ConnectError if the answer is neither.
+        Raises RefusedError once a refusal is complete, NotSwitchError if the answer is neither.
         """
         self._received += data
         head, end, rest = bytes(self._received).partition(_END_OF_HEAD)
         if head.startswith(_TLS_ALERT):
-            raise ConnectError("that port speaks TLS: use wss:// instead of ws://")
+            raise NotSwitchError("that port speaks TLS: use wss:// instead of ws://")
         if not b"HTTP/1.".startswith(head[:7]):
-            raise ConnectError("what answers there is not a web server: check host and port")
+            raise NotSwitchError("what answers there is not a web server: check host and port")
         if len(head) > MAX_HEAD_BYTES:
-            raise ConnectError(f"the answer's head is longer than {MAX_HEAD_BYTES} bytes")
+            raise NotSwitchError(f"the answer's head is longer than {MAX_HEAD_BYTES} bytes")
         if not end:
             return False
         head += end
@@ -99,7 +99,7 @@ class Upgrade:
     def _check_response(self, head: bytes) -> None:
         self._protocol.receive_data(head)
         if self._protocol.handshake_exc is not None:
-            raise ConnectError(
+            raise NotSwitchError(
                 "the answer does not complete a WebSocket handshake:"
                 f" {one_line(str(self._protocol.handshake_exc))}; {NOT_WEBSOCKET}"
             )
@@ -125,7 +125,7 @@ def _asked(settings: ClientSettings) -> Asked:
 def _status_of(head: bytes) -> int:
     line = _STATUS_LINE.match(head)
     if line is None:
-        raise ConnectError("the answer has no proper HTTP status line: check host and port")
+        raise NotSwitchError("the answer has no proper HTTP status line: check host and port")
     return int(line[1])
 
 

@@ -16,6 +16,7 @@ from vpnws.errors import (
     ClosedError,
     ConnectError,
     NetworkChangedError,
+    NotSwitchError,
     RefusedError,
     TlsError,
 )
@@ -38,8 +39,9 @@ further time, up to MAX_RETRY_AFTER_S."""
 AWAY_CAP_S: Final = 5.0
 """The longest wait while the server is away, for the first LONG_AWAY_S. So all stations are back
 within about this time after the server."""
-LONG_AWAY_S: Final = 120.0
-"""A server that has been away for longer is asked less often, up to CAP_S."""
+LONG_AWAY_S: Final = 600.0
+"""A server that has been away for longer is asked less often, up to CAP_S. Machines and their
+hypervisors restart in less."""
 CAP_S: Final = 30.0
 """The longest wait for a server that has been away for long."""
 REFUSED_CAP_S: Final = 60.0
@@ -77,7 +79,8 @@ def trouble_of(error: ConnectError) -> Trouble:
         return _trouble_of_code(error.code)
     if isinstance(error, RefusedError):
         return Trouble.AWAY if error.status in AWAY_STATUSES else Trouble.REFUSED
-    return Trouble.REFUSED if isinstance(error, TlsError) else Trouble.AWAY
+    lasts = isinstance(error, TlsError | NotSwitchError)
+    return Trouble.REFUSED if lasts else Trouble.AWAY
 
 
 def _trouble_of_code(code: int) -> Trouble:

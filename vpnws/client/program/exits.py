@@ -10,6 +10,7 @@ from vpnws.errors import (
     ConfigError,
     ConnectError,
     JanitorError,
+    NotSwitchError,
     RefusedError,
     TapBusyError,
     TapError,
@@ -87,11 +88,13 @@ def is_login_refused(error: VpnwsError) -> bool:
 
 
 def is_no_switch(error: VpnwsError) -> bool:
-    """Return whether a web server answered in a way that no switch at that URL would.
+    """Return whether what answered did so in a way that no switch at that URL would.
 
-    A web page (2xx), a pointer elsewhere (3xx) or a 4xx: the URL or the web server has to be
-    changed. A 5xx passes most often, and so it is asked again.
+    It does not speak HTTP, or answers with a web page (2xx), a pointer elsewhere (3xx) or a 4xx:
+    the URL or the web server has to be changed. A 5xx passes most often, and so it is asked again.
     """
+    if isinstance(error, NotSwitchError):
+        return True
     if not isinstance(error, RefusedError) or is_login_refused(error):
         return False
     lasts = error.status < 500 or error.status in LASTING_5XX
