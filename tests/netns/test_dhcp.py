@@ -120,7 +120,7 @@ def test_a_lease_is_renewed_and_given_up_and_the_switch_hears_it(here: Path) -> 
 
 def test_the_client_keeps_its_lease_and_gives_it_up_whoever_asks(here: Path) -> None:
     """With and without offload: a checksum that is left to hardware comes in both ways."""
-    ways: list[list[str]] = [[], ["--no-offload"]]
+    ways: list[list[str]] = [[], ["--no-offload", "--default-route"]]
     ways += [["--dhcp-client", name] for name in ("udhcpc", "dhclient")]
     with RouterSite(len(ways)) as site:
         site.wait_for_uplink()
@@ -137,7 +137,11 @@ def test_the_client_keeps_its_lease_and_gives_it_up_whoever_asks(here: Path) -> 
             wait_for(lambda: all(map(addressed, stations)), 5, "all addresses")
             for station in stations:
                 station.run(f"ping -c 1 -W 2 {BRIDGE_ADDRESS}")
-            # dnsmasq tells a router and a name server, and neither counts.
+            # dnsmasq tells a router and a name server. Only who wants the router takes it.
+            taken = [
+                f"via {BRIDGE_ADDRESS}" in each.ip("route show 0.0.0.0/1") for each in stations
+            ]
+            assert taken == [False, True, False, False]
             assert [station.ip("route show default") for station in stations] == before
             assert Path("/etc/resolv.conf").read_bytes() == resolvers
             acknowledged = server.log_text().count("DHCPACK")
