@@ -105,6 +105,18 @@ class TestLeases:
             house.loop.advance(LOOK_S)
             assert address_of(join(house, 9)) == freed
 
+    def test_no_station_that_has_gone_already_gets_one(self, tmp_path: Path) -> None:
+        with make(tmp_path) as house:
+            station, process = join(house), house.processes[1]
+            (link,) = process.node.links.values()
+            station.hang_up()
+            house.loop.advance(LOOK_S)
+            offers, leasing = process.application._offers, process.node.leasing
+            assert offers is not None
+            assert leasing is not None
+            offers.greet(link)
+            assert [row.port for row in leasing.leases.rows(None, 9)] == [0]
+
     def test_no_plain_station_and_no_bridge_gets_any(self, tmp_path: Path) -> None:
         with make(tmp_path) as house:
             plain = house.connect(

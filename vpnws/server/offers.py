@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from vpnws.control.events import Event
 from vpnws.lease.answer import Lease, Refusal
 from vpnws.server.once import Once
+from vpnws.server.port.state import LinkState
 from vpnws.wire.offer import Offer
 from vpnws.wire.records import SUBPROTOCOL
 
@@ -31,6 +32,9 @@ class Offers:
         session, now = link.session, self._node.loop.now()
         for fault in session.offer_faults:
             self._faults.note(fault)
+        if link.state is not LinkState.OPEN:
+            # It went in the moment since it was attached: nobody would take a lease back.
+            return
         offer = session.offer
         leasing = self._node.leasing
         is_plain = session.subprotocol != SUBPROTOCOL
