@@ -34,6 +34,21 @@ printf '[Service]\\nExecStartPost=ip address add 10.8.0.1/24 dev %%i\\n' \
     > /etc/systemd/system/vpnws-tap@vpn0.service.d/address.conf
 systemctl daemon-reload
 """ + "\n".join([*told("systemctl enable vpnws-tap@"), ""])
+WITH_POOL = """
+sed -i '/vpnws-http/a set-placeholder = vpnws-pool=10.8.0.0/24' /etc/vpnws/vpnws.ini
+cat > /tmp/join.py <<'END'
+from pathlib import Path
+from tests.support.uwsgi_client import UwsgiClient
+client = UwsgiClient(Path("/run/vpnws/vpnws.sock"))
+client.ask({
+    "REMOTE_USER": "alice",
+    "HTTP_X_VPN_WS_MAC": "02:00:00:00:00:0a",
+    "HTTP_SEC_WEBSOCKET_PROTOCOL": "vpnws.offload.1",
+})
+print("alice has", client.read_message().decode(), flush=True)
+END
+"""
+JOIN = "PYTHONPATH=/opt/vpnws .venv/bin/python /tmp/join.py"
 LOG = "cat /var/log/vpnws-test.log"
 DAEMON_RELOAD = "systemctl daemon-reload"
 MAIN_PID = "$(systemctl show -p MainPID --value vpnws.service)"
@@ -106,13 +121,17 @@ def test_the_service_runs_without_a_capability_and_only_nginx_reaches_its_socket
 def test_the_tap_is_made_by_its_own_unit_and_outlives_the_switch() -> None:
     said = run_in_systemd(
         INSTALL
+        + WITH_POOL
         + WITH_TAP
         + f"""
         for i in $(seq 20); do
             grep -q 'uplink vpn0 up' /var/log/vpnws-test.log || sleep 0.5
         done
         ip -d link show vpn0; ip address show vpn0
+        {JOIN}
         systemctl restart vpnws.service
+        {JOIN}
+        stat -c '%a %U %n' /var/lib/vpnws /var/lib/vpnws/*
         systemctl stop vpnws.service
         ip address show vpn0 | grep 10.8.0.1/24 && echo it stays
         {LOG}
@@ -132,6 +151,11 @@ def test_the_tap_is_made_by_its_own_unit_and_outlives_the_switch() -> None:
     ):
         assert sentence in said, f"{sentence!r} is not in:\n{said}"
     assert " ERROR " not in said
+    leased = [line for line in said.splitlines() if line.startswith("alice has ")]
+    assert len(leased) == 2
+    assert leased[0] == leased[1]
+    assert '{"address": ["10.8.0.' in leased[0]
+    assert "700 vpnws /var/lib/vpnws\n600 vpnws /var/lib/vpnws/vpnws.leases.db\n" in said
 
 
 def test_by_hand_it_runs_in_the_place_that_the_page_asks_for() -> None:
