@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
@@ -23,6 +24,9 @@ from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.errors import ConnectError, TapError
 from vpnws.tap.memory import MemoryTap
 from vpnws.wire.records import NOTHING_TO_DO
+
+if TYPE_CHECKING:
+    from vpnws.wire.offer import Offer
 
 WAIT_S = 5.0
 MTU = 1500
@@ -80,7 +84,10 @@ class Bed:
         self.skipped_s = 0.0
         self.waiter = Waiter(self.stop, lambda: time.monotonic() + self.skipped_s)
         self.watch = DeviceWatch(self.tap, self.tap.events)
-        self.pump = Pump(self.tap, self.connection, self.waiter, self.counters, self.watch)
+        self.told: list[Offer] = []
+        """What the server has said in texts."""
+        parts = self.tap, self.connection, self.waiter, self.counters, self.watch
+        self.pump = Pump(*parts, told=self.told.append)
         self.error: Exception | None = None
         self._thread = threading.Thread(target=self._run)
 

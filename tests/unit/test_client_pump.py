@@ -36,6 +36,7 @@ from vpnws.errors import ConnectError, NetworkChangedError, TapError
 from vpnws.sizes import TURN_BYTES
 from vpnws.tap.contract import DELETED_ERROR, FRAME_ERRORS
 from vpnws.tap.memory import MAX_QUEUE_FRAMES, MemoryTap
+from vpnws.wire.offer import Offer
 from vpnws.wire.records import NOTHING_TO_DO
 
 
@@ -95,6 +96,18 @@ def test_bytes_that_came_early_are_not_lost() -> None:
         assert bed.received() == frame(1)
         bed.far.socket.sendall(whole[-7:])
         assert bed.received() == frame(2)
+    finally:
+        bed.close()
+
+
+def test_a_text_that_came_early_is_heard_at_once() -> None:
+    protocol = ServerProtocol(state=State.OPEN)
+    protocol.send_text(b'{"address": ["10.8.0.5/24"]}')
+    bed = Bed(early=b"".join(protocol.data_to_send()), has_offload=True)
+    try:
+        bed.start()
+        wait_for(lambda: bed.told, WAIT_S, "the text to be heard")
+        assert bed.told == [Offer(address=("10.8.0.5/24",))]
     finally:
         bed.close()
 

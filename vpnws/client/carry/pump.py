@@ -113,6 +113,8 @@ class Pump:
         if self._announced:
             self._carrier.send(self._announced)
         self._carrier.deliver(self._connection.take_early())
+        # An offer may come together with the answer to the upgrade.
+        self._texts.take(self._connection.take_texts())
         if self._connection.is_over:
             self._finish()
         now = self._waiter.now()
