@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -109,6 +110,15 @@ def test_a_client_that_is_killed_leaves_nothing(site: RoamingSite) -> None:
     janitor = janitor_of(client)
     kill(client.pids()[0])
     wait_for_end(janitor)
+    assert site.state() == before
+
+
+def test_a_device_that_is_deleted_takes_nothing_along_that_stays(site: RoamingSite) -> None:
+    before = site.state()
+    client = start(site)
+    site.laptop.ip(f"link delete {TAP}")
+    assert client.wait_for_end() == Exit.TAP
+    assert f"the TAP device {TAP} was deleted" in client.log_text()
     assert site.state() == before
 
 
@@ -247,6 +257,11 @@ def test_broadcasts_leave_through_the_vpn_where_that_is_asked_for(bed: ProgramBe
         client = bed.connect("--address", "10.8.0.2/24", "--broadcast")
         for address in ("255.255.255.255", "239.1.2.3"):
             wait_for(partial(leaves_by_tap, bed, address), WAIT_S, address)
+            with on_the_tap(bed.namespace) as sock, bed.namespace.call(datagram_socket) as game:
+                game.sendto(b"who plays?", (address, 27015))
+                while not (frame := sock.recv(2048)).endswith(b"who plays?"):
+                    pass
+                assert frame[0] & 1
         assert client.stop() == Exit.STOPPED
         assert "proto 118" not in bed.namespace.ip("route")
     finally:
@@ -268,6 +283,12 @@ def test_a_router_in_the_vpn_becomes_the_way_out_only_if_asked(
             wait_for(lambda: rx_packets(bed) > 0, WAIT_S, "the advertisement")
             assert "default" not in bed.namespace.ip("-6 route")
     assert client.stop() == Exit.STOPPED
+
+
+def datagram_socket() -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    return made
 
 
 def leaves_by_tap(bed: ProgramBed, address: str) -> bool:

@@ -53,6 +53,7 @@ class Bed:
             self.janitor,  # type: ignore[arg-type]
             self.waiter,
             lambda: [RESOLVER],
+            lambda _: [4, 6],
         )
 
     def begin(self) -> Bed:
@@ -249,6 +250,15 @@ class TestOffers:
         assert "--default-route waits" in caplog.text
         bed.network.apply("dhcp", Offer(routes=("0.0.0.0/0 via 10.8.0.1",)))
         assert bed.janitor.wanted[-2:] == ALL_ROUTES
+
+    def test_what_leaves_beside_the_vpn_all_the_same_is_named(
+        self, bed: Bed, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        bed.network.connected(LINK)
+        bed.now += GATEWAY_S
+        bed.waiter.aside.serve(bed.now)
+        assert "--default-route is for IPv4 only" in caplog.text
+        assert "IPv6 still leaves beside the VPN" in caplog.text
 
     def test_broadcasts_leave_through_the_device_where_asked(self) -> None:
         settings = ClientSettings("tap0", URL, network=NetworkSettings(broadcast=True))

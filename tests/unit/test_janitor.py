@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -248,6 +249,14 @@ class TestAfterKill:
             journal.read(bed.place)
         (line,) = [each for each in undo_left(bed.machine, bed.directory) if TAP in each]
         assert "cannot be read" in line
+
+    def test_a_journal_of_another_user_is_not_followed(
+        self, bed: Bed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+        (line,) = [each for each in undo_left(bed.machine, bed.directory) if TAP in each]
+        assert "it is another user's" in line
+        assert (SERVER, "192.168.5.1") in bed.routes()
 
     def test_a_namespace_that_is_gone_has_left_files_only(self, bed: Bed) -> None:
         bed.place.path.rename(bed.place.path.with_name(f"{TAP}.1-1.journal"))

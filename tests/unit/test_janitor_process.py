@@ -62,7 +62,7 @@ class Bed:
         self.before = self.system.state()
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket = near
-        powers = Powers("tap0", KINDS, up, down, directory / "run")
+        powers = Powers("tap0", KINDS, up, down, directory=directory / "run")
         self._process = JanitorProcess(far, powers, self.system.machine(directory))
         self._far = far
         self.thread = threading.Thread(target=self._run)
@@ -303,8 +303,14 @@ def test_the_process_that_is_forked_ends_with_its_client(tmp_path: Path) -> None
     note = tmp_path / "note"
     down = (sys.executable, "-c", SHOW, str(note))
     read, write = os.pipe()
-    janitor = start(Powers("tap0", KINDS, (), down, tmp_path / "run"))
-    janitor.send(Call(is_up=True, variables={}))
+    own, replaced = tmp_path / "own.sock", tmp_path / "replaced.sock"
+    for file in (own, replaced):
+        file.touch()
+    janitor = start(Powers("tap0", KINDS, (), down, (own, replaced), tmp_path / "run"))
+    # Once this is answered it knows the files.
+    assert janitor.ask(Call(is_up=True, variables={}), WAIT_S) is not None
+    replaced.rename(tmp_path / "before")
+    replaced.touch()
     # It keeps nothing open that is the client's, a TAP above all.
     os.close(write)
     assert os.read(read, 1) == b""
@@ -312,3 +318,6 @@ def test_the_process_that_is_forked_ends_with_its_client(tmp_path: Path) -> None
     assert janitor.close() == []
     assert note.read_text() == f"{KILLED}\n"
     assert list((tmp_path / "run").iterdir()) == []
+    assert not own.exists()
+    # The next client's file is not ours.
+    assert replaced.exists()

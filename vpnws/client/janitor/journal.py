@@ -146,7 +146,7 @@ def read(place: Place) -> list[Deed]:
     Raises JournalError if it is none.
     """
     try:
-        with place.path.open() as file:
+        with open(place.path, opener=_open_own) as file:
             entries = json.loads(file.read(MAX_JOURNAL_BYTES))["deeds"]
         return [_read_deed(entry) for entry in entries]
     except FileNotFoundError:
@@ -164,6 +164,18 @@ def _read_deed(entry: dict[str, Any]) -> Deed:
 
 def _tuple_of(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
+
+
+def _open_own(path: str, flags: int) -> int:
+    """Open a file of our own user: what another one has written there is not to be undone by us.
+
+    Raises PermissionError for any other.
+    """
+    fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW)
+    if os.fstat(fd).st_uid != os.geteuid():
+        os.close(fd)
+        raise PermissionError(errno.EPERM, "it is another user's")
+    return fd
 
 
 def _open_private(path: str, flags: int) -> int:

@@ -48,6 +48,8 @@ class Powers:
     """The names of the changes that it may ask for."""
     up: tuple[str, ...] = ()
     down: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+    """Files of the client that it may not remove itself once it has no privileges."""
     directory: Path = field(default=DIRECTORY)
     """Where the journal is kept."""
 
@@ -63,6 +65,7 @@ class JanitorProcess:
         self._place = Place.of(powers.directory, powers.tap)
         self._lock: Lock | None = None
         self._trouble = ""
+        self._files = {path: _number(path) for path in powers.files}
         self._ledger = Ledger(machine, powers.tap, self._write)
         self._scripts = Scripts(powers.up, powers.down, time.monotonic, self._say)
 
@@ -72,6 +75,10 @@ class JanitorProcess:
         try:
             self._serve()
         finally:
+            for path, number in self._files.items():
+                # The next client may have put its own there already.
+                if number and _number(path) == number:
+                    path.unlink(missing_ok=True)
             self._scripts.finish()
             for sentence in self._ledger.undo_all():
                 self._say(sentence)
@@ -159,3 +166,11 @@ class JanitorProcess:
         except OSError:
             return False
         return True
+
+
+def _number(path: Path) -> int:
+    """Return what tells a file from another one of its name, 0 if there is none."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0

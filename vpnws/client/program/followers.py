@@ -8,6 +8,7 @@ from vpnws.client.dhcp.maker import DhcpMaker
 from vpnws.client.janitor.start import start
 from vpnws.client.life import Follower, Followers
 from vpnws.client.service import start as service
+from vpnws.client.service.status_socket import StatusSocket
 from vpnws.client.stay.follower import Staying
 from vpnws.client.system.network import Network
 from vpnws.client.system.offers import Offers
@@ -18,6 +19,8 @@ from vpnws.tap.addresses import addresses_of
 from vpnws.tap.linux import exists
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vpnws.client.carry.counters import Counters
     from vpnws.client.settings import ClientSettings
     from vpnws.client.waiting import Waiter
@@ -36,16 +39,19 @@ def make_followers(
     """
     told = service.start(tap, waiter, counters)
     try:
-        return Followers((*told, *_make_working(settings, tap, waiter)))
+        files = tuple(each.path for each in told if isinstance(each, StatusSocket))
+        return Followers((*told, *_make_working(settings, tap, waiter, files)))
     except VpnwsError as error:
         Followers(told).ended(str(error))
         raise
 
 
-def _make_working(settings: ClientSettings, tap: Tap, waiter: Waiter) -> list[Follower]:
-    """Return those who change this machine's network."""
+def _make_working(
+    settings: ClientSettings, tap: Tap, waiter: Waiter, files: tuple[Path, ...]
+) -> list[Follower]:
+    """Return those who change this machine's network; `files` are removed at the end."""
     dhcp = DhcpMaker(settings, tap.name, waiter) if settings.network.dhcp else None
-    network = _make_network(settings, tap, waiter)
+    network = _make_network(settings, tap, waiter, files)
     followers: list[Follower] = [network, _make_offers(settings, tap, waiter, network)]
     followers.append(Staying(tap, waiter))
     if dhcp is not None:
@@ -65,10 +71,12 @@ def _addresses_of(device: str) -> list[bytes] | None:
     return addresses_of(device) if exists(device) else None
 
 
-def _make_network(settings: ClientSettings, tap: Tap, waiter: Waiter) -> Network:
+def _make_network(
+    settings: ClientSettings, tap: Tap, waiter: Waiter, files: tuple[Path, ...]
+) -> Network:
     """Start the janitor, and have it give the device its addresses."""
     try:
-        janitor = start(powers_of(settings, tap.name))
+        janitor = start(powers_of(settings, tap.name, files))
     except OSError as error:
         raise JanitorError(f"cannot start the janitor: {error.strerror}") from error
     network = Network(settings, tap.name, janitor, waiter)

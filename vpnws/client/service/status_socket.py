@@ -41,7 +41,8 @@ class StatusSocket(Follower):
         """Listen at `path`, and remove what killed clients left beside it. Raises OSError."""
         path.parent.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
         remove_stale(path.parent, STALE_TIMEOUT_S)
-        self._path = path
+        self.path = path
+        """Where it listens."""
         self._view = view
         self._aside = aside
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -57,9 +58,9 @@ class StatusSocket(Follower):
         """Stop listening, and remove the socket's file."""
         self._aside.unwatch(self._socket.fileno())
         self._socket.close()
-        # Without privileges the file stays; the next client, and `status`, find that it is stale.
+        # Without privileges it is the janitor who does that.
         with suppress(OSError):
-            self._path.unlink()
+            self.path.unlink()
 
     def _serve(self) -> None:
         """Answer those who have connected."""
@@ -76,11 +77,11 @@ class StatusSocket(Follower):
                 reader.send(self._view().encode())
 
     def _listen(self) -> None:
-        self._path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
         # Nobody else may connect before the mode is set.
         before = os.umask(0o777 & ~MODE)
         try:
-            self._socket.bind(str(self._path))
+            self._socket.bind(str(self.path))
         finally:
             os.umask(before)
         self._socket.listen(BACKLOG)

@@ -11,7 +11,7 @@ from vpnws.client.janitor.messages import Call, KeepPins, PinOne, Want
 from vpnws.client.life import Follower
 from vpnws.client.system.interface import as_tap_error
 from vpnws.client.system.resolvers import name_servers
-from vpnws.client.system.wanted import Wanted
+from vpnws.client.system.wanted import Wanted, versions_beside
 from vpnws.errors import TapError
 from vpnws.text import one_line
 from vpnws.wire.ethernet import format_mac
@@ -46,8 +46,13 @@ class Network(Follower):
         janitor: Janitor,
         waiter: Waiter,
         servers: Callable[[], list[str]] = name_servers,
+        versions_beside: Callable[[str], list[int]] = versions_beside,
     ) -> None:
-        """`tap` is the device; `servers` returns the name servers that the machine asks now."""
+        """`tap` is the device; `servers` returns the name servers that the machine asks now.
+
+        `versions_beside` returns the IP versions whose default route is not the device's.
+        """
+        self._versions_beside = versions_beside
         self._settings = settings
         self._tap = tap
         self._janitor = janitor
@@ -100,7 +105,7 @@ class Network(Follower):
         self._send(KeepPins((link.server_address,)))
         self._tell()
         now, aside = self._waiter.now(), self._waiter.aside
-        if self._wanted.lacks_gateway:
+        if self._settings.network.default_route:
             aside.alarm(now + GATEWAY_S, self._look_for_gateway)
         if self.addresses or self._settings.bridge:
             self._call_up("connected")
@@ -145,13 +150,23 @@ class Network(Follower):
         return Want(tuple(self._wanted.changes(is_connected=self._link is not None)))
 
     def _look_for_gateway(self, now: float) -> None:
-        """Say what --default-route still waits for."""
+        """Say what --default-route still waits for, or what it leaves out."""
         del now
-        if self._link is not None and self._wanted.lacks_gateway:
+        if self._link is None:
+            return
+        if self._wanted.lacks_gateway:
             self._say(
                 "--default-route waits, because no gateway is known, or no address to reach it"
                 " from: name it (--gateway 10.8.0.1), or have the server offer it"
             )
+            return
+        for version in self._versions_beside(self._tap):
+            if not self._wanted.has_halves(version):
+                self._say(
+                    f"--default-route is for IPv{6 if version == 4 else 4} only, because no gateway"
+                    f" for IPv{version} is known: IPv{version} still leaves beside the VPN; name a"
+                    " gateway for it too (--gateway), or turn it off"
+                )
 
     def _come_up_anyway(self, now: float) -> None:
         del now

@@ -8,11 +8,13 @@ from vpnws.client.janitor.changes import Address, Mtu, NameServers, Route, Switc
 from vpnws.client.janitor.process import Powers
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vpnws.client.settings import ClientSettings
 
 
-def powers_of(settings: ClientSettings, tap: str) -> Powers:
-    """Return what a janitor for the device `tap` may do.
+def powers_of(settings: ClientSettings, tap: str, files: tuple[Path, ...] = ()) -> Powers:
+    """Return what a janitor for the device `tap` may do; at the end it removes `files`.
 
     Whoever takes over the client, by a fault in it, can make it ask for no more than that.
     """
@@ -24,4 +26,4 @@ def powers_of(settings: ClientSettings, tap: str) -> Powers:
     if network.dns or "dns" in network.accept:
         kinds.add(NameServers)
     names = frozenset(kind.__name__ for kind in kinds)
-    return Powers(tap, names, network.up, network.down)
+    return Powers(tap, names, network.up, network.down, files)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from vpnws.client.janitor.changes import Address, Mtu, NameServers, Route, Switch
+from vpnws.tap.ways import default_routes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,8 +64,12 @@ class Wanted:
     @property
     def lacks_gateway(self) -> bool:
         """Whether --default-route waits for a gateway, or for an address to reach it from."""
-        halves = {each.destination for each in self.routes} & {HALVES[4][0], HALVES[6][0]}
-        return self.settings.network.default_route and not halves
+        has_halves = self.has_halves(4) or self.has_halves(6)
+        return self.settings.network.default_route and not has_halves
+
+    def has_halves(self, version: int) -> bool:
+        """Return whether everything of this IP version leads through the VPN."""
+        return HALVES[version][0] in {each.destination for each in self.routes}
 
     def before_connecting(self) -> list[Change]:
         """Return what does not need a connection: it must be so before a frame comes in."""
@@ -107,6 +112,11 @@ class Wanted:
 
     def _has_address(self, version: int) -> bool:
         return any(ipaddress.ip_interface(each).version == version for each in self.addresses)
+
+
+def versions_beside(tap: str) -> list[int]:
+    """Return the IP versions for which this machine has a default route that is not `tap`'s."""
+    return [each.version for each in default_routes() if each.device != tap]
 
 
 def is_default(route: str) -> bool:
