@@ -46,6 +46,10 @@ ROOMS: Final = {
     "vpnws.client.program": (
         "The program: command line, settings, exit codes, and the life of one station."
     ),
+    "vpnws.client.doctor": (
+        "The client's doctor: walks from the server's name to the first frame, and says where it"
+        " ends."
+    ),
     "vpnws.client.connect": "From a URL to a WebSocket: look up, dial, proxy, TLS, upgrade.",
     "vpnws.client.carry": "Carries frames between the TAP and one connection.",
     "vpnws.client.dhcp": (
@@ -117,6 +121,7 @@ LAYERS: Final = (
     ("vpnws.ctl.commands",),
     ("vpnws.ctl.show", "vpnws.ctl.reach"),
     ("vpnws.ctl",),
+    ("vpnws.client.doctor",),
     (
         "vpnws.client.connect",
         "vpnws.client.system",

@@ -73,9 +73,9 @@ class _Decoder(Generic[Unmasked]):
         "_accept_text",
         "_max_message_bytes",
         "ending",
-        "has_pong",
         "others",
         "ping",
+        "pongs",
         "state",
         "texts",
     )
@@ -97,7 +97,7 @@ class _Decoder(Generic[Unmasked]):
         self._accept_text = accept_text
         self.state = state if state is not None else ReceiveState()
         self.ping: bytes | None = None
-        self.has_pong = False  # Whether the peer has ever sent a pong.
+        self.pongs = 0  # How many pongs the peer has sent.
         self.texts: list[str] = []
         self.ending: Ending | None = None
         self.others = 0  # Fragments and control frames; the caller that counts them resets it.
@@ -189,7 +189,7 @@ class _Decoder(Generic[Unmasked]):
         elif opcode == CLOSE:
             self._end(read_close(bytes(content)))
         elif opcode == PONG:
-            self.has_pong = True
+            self.pongs += 1
         else:
             self._take_fragment(first, bytes(content), messages)
 

@@ -74,7 +74,12 @@ class Connection:
     @property
     def answers_pings(self) -> bool:
         """Whether the server is known to answer pings: it has said so, or done so."""
-        return self._answers_pings or self._decoder.has_pong
+        return self._answers_pings or self._decoder.pongs > 0
+
+    @property
+    def pongs(self) -> int:
+        """How many pings the server has answered."""
+        return self._decoder.pongs
 
     @property
     def has_unsent(self) -> bool:

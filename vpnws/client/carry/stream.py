@@ -161,6 +161,11 @@ class TlsStream(Stream):
         """The server's certificate in DER form, verified or not; empty if it showed none."""
         return self._tls.getpeercert(binary_form=True) or b""
 
+    @property
+    def version(self) -> str:
+        """The version of TLS, such as TLSv1.3, once the handshake is complete."""
+        return self._tls.version() or ""
+
     def handshake(self) -> bool:
         """Continue the handshake; return whether it is complete.
 

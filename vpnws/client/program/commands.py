@@ -43,6 +43,11 @@ COMMANDS: Final[tuple[Command, ...]] = (
         "show how the running clients of this machine are",
         "vpnws.client.program.command_status",
     ),
+    Command(
+        "doctor",
+        "walk from the server's name to the first frame, and say where it ends",
+        "vpnws.client.program.command_doctor",
+    ),
     Command("clean", "undo what killed clients have left", "vpnws.client.program.clean"),
     Command(
         "completion",

@@ -64,7 +64,7 @@ signals:
 """
 
 
-class _Parser(Parser):
+class ClientParser(Parser):
     """A parser that shows no password when it repeats a wrong argument."""
 
     def error(self, message: str) -> NoReturn:
@@ -76,7 +76,7 @@ def make_parser() -> Parser:
     """Return the parser; `read` turns what it returns into settings."""
     codes = "\n".join(f"  {code.value}  {meaning}" for code, meaning in MEANINGS.items())
     commands = "\n".join(f"  {each.name:<10}  {each.summary}" for each in COMMANDS)
-    parser = _Parser(
+    parser = ClientParser(
         prog=PROGRAM,
         usage="%(prog)s [options] TAP URL [URL ...]\n       %(prog)s COMMAND ...",
         description=_DESCRIPTION,
