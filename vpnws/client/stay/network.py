@@ -10,6 +10,7 @@ connection, and a flood of changes costs a few questions a second.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from vpnws.client.stay.surroundings import (
@@ -89,16 +90,21 @@ class NetworkWatch:
         """Look what has become of the network. Raises NetworkChangedError."""
         self._events.drain()
         self._aside.watch(self._events.fd, self._gather)
-        then, now = self._then, self._now()
-        self._then = self._kept(then, now)
+        now = self._now()
         if self._is_connected:
-            self._judge_connection(then, now, now_s)
-        elif may_connect_now(then, now):
+            self._judge_connection(now, now_s)
+            return
+        then, self._then = self._then, now
+        if may_connect_now(then, now):
             self._change("the network has changed", now_s)
 
-    def _judge_connection(self, then: Surroundings, now: Surroundings, now_s: float) -> None:
+    def _judge_connection(self, now: Surroundings, now_s: float) -> None:
+        then = self._then
         if why := connection_is_stale(then, now):
+            self._then = now
             self._change(why, now_s)
+        # All else stays as it was when the connection was made: a way that is gone may come back.
+        self._then = replace(then, has_cable=now.has_cable)
         if cable_is_back(then, now):
             # What was sent meanwhile may make TCP wait for long: a ping will tell.
             log.info("the cable is back: asking the server whether the connection is alive")
@@ -107,12 +113,6 @@ class NetworkWatch:
     def _change(self, why: str, now_s: float) -> None:
         self._earliest_s = now_s + APART_S
         raise NetworkChangedError(why)
-
-    def _kept(self, then: Surroundings, now: Surroundings) -> Surroundings:
-        """Return what the next look is compared with: a way that is gone may come back."""
-        if self._is_connected and now.way is None:
-            return Surroundings(then.way, then.defaults, now.has_cable, now.has_source)
-        return now
 
     def _now(self) -> Surroundings:
         return self._look(self._server, self._source, self._tap_name())

@@ -50,13 +50,14 @@ def connection_is_stale(then: Surroundings, now: Surroundings) -> str:
     """Return why a connection that was made `then` is of no use `now`, empty if it may be.
 
     A way that is gone is no reason: it may come back, and the connection outlives that. A way into
-    the VPN itself is none, and counts as gone.
+    the VPN itself is none, and counts as gone. Neither is another address to send from while the
+    old one is there: IPv6 changes it every day (RFC 8981), and leaves connections the old one.
     """
     if not now.has_source and then.way is not None:
         return f"this machine has lost the address {_text(then.way.source)}"
     if then.way is None:
         return ""
-    if now.way is not None and now.way != then.way:
+    if now.way is not None and _hop(now.way) != _hop(then.way):
         return f"the way to the server has changed: {_way_text(then.way, now.way)}"
     return _other_router(then, now, then.way)
 
@@ -92,11 +93,14 @@ def _other_router(then: Surroundings, now: Surroundings, way: Way) -> str:
     )
 
 
+def _hop(way: Way) -> tuple[int, bytes]:
+    """Return where a packet goes first."""
+    return way.index, way.gateway
+
+
 def _way_text(then: Way, now: Way) -> str:
     if now.device != then.device:
         return f"by {now.device} instead of {then.device}"
-    if now.source != then.source:
-        return f"from {_text(now.source)} instead of {_text(then.source)}"
     return f"by another router on {now.device}"
 
 
