@@ -2,6 +2,7 @@
 # make test   every test; as root also those with real TAPs in network namespaces
 # make lint   ruff and mypy --strict
 # make demo   two stations in namespaces reach each other through nginx, TLS and the switch (root)
+# make man    write the manual pages into build/man
 # make tables  write the tables of the documentation that the code can tell
 # make bench  CPU time per frame, stage by stage
 # make compare  vpnws beside OpenVPN, tinc and the bare bridge (root, a quarter of an hour; COMPARE=--quick: minutes)
@@ -14,7 +15,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check
 READY := $(VENV)/ready
 READY_DEV := $(VENV)/ready-dev
 
-.PHONY: help run test lint demo tables bench compare clean
+.PHONY: help run test lint demo man tables bench compare clean
 
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
@@ -34,6 +35,11 @@ lint: $(READY_DEV)
 demo: $(READY)
 	tests/install-tools.sh demo
 	$(BIN)/python -m tests.demo
+
+man: $(READY)
+	mkdir -p build/man/man1
+	$(BIN)/vpnws-client man > build/man/man1/vpnws-client.1
+	$(BIN)/vpnws-ctl man > build/man/man1/vpnws-ctl.1
 
 tables: $(READY)
 	$(BIN)/python -m tests.support.tables

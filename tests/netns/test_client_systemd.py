@@ -74,7 +74,9 @@ def test_the_unit_from_a_server_that_is_away_to_the_end() -> None:
         echo "== connected"; show StatusText
         ip -o address show tap0 | grep -o '10.8.0.2/24'; ip route show 192.0.2.0/24
         echo "== status"; $client status tap0 --json
-        echo "== rights"; grep -E '^(CapBnd|NoNewPrivs|Seccomp):' /proc/$pid/status
+        echo "== rights"; grep -E '^(Uid|CapEff|NoNewPrivs):' /proc/$pid/status
+        id -u nobody
+        echo "== doctor"; $client doctor --json --config office | grep -v '"skipped"'
 
         # A client that hangs.
         sed -i 's/WatchdogSec=60/WatchdogSec=2/' /etc/systemd/system/vpnws-client@.service
@@ -115,7 +117,16 @@ def test_the_unit_from_a_server_that_is_away_to_the_end() -> None:
     assert "10.8.0.2" in status["addresses"]
     assert status["rtt_s"] > 0
     assert status["sent_bytes_per_s"] >= 0
-    assert "NoNewPrivs:\t1" in part(said, "rights")
+    user, capabilities, privileges, nobody = part(said, "rights")
+    assert user.split() == ["Uid:", *[nobody] * 4]
+    assert capabilities == f"CapEff:\t{0:016x}"
+    assert privileges == "NoNewPrivs:\t1"
+    # The frames that the doctor hears are those of the client that runs.
+    steps = {each["step"]: each for each in map(json.loads, part(said, "doctor"))}
+    assert {each["state"] for each in steps.values()} == {"ok", "note"}
+    assert "tap0 is in use" in steps.pop("device")["says"]
+    assert {each["state"] for each in steps.values()} == {"ok"}
+    assert {"TCP", "upgrade", "offload", "ping", "full size", "frames"} <= set(steps)
     part(said, "alive for longer than the watchdog")
     for place, restarts in (("after the watchdog", "1"), ("after kill -9", "2")):
         found, route = part(said, place)
