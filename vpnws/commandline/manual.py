@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 _HEADING: Final = re.compile(r"^(\w[^\n]*):\n", re.MULTILINE)
 """How a part of an epilog begins: a line that is not indented and ends in a colon."""
+_TITLES: Final = {"positional arguments": "arguments", "exit codes": "exit status"}
+"""What a page calls a part of the help (man-pages(7))."""
+_COMMANDS: Final = "commands"
+"""The part of the epilog that lists the commands, which the page then describes."""
 _TERM: Final = re.compile(r"  (\S+)  +(\S.*)")
 """A line of a list such as that of the exit codes: the term, and what it means."""
 _INDENT: Final = "      "
@@ -38,7 +42,7 @@ def manual(parser: Parser, summary: str, version: str, see_also: Sequence[str] =
         *_paragraphs((parser.description or "").splitlines()),
         *_options(parser, ".SH"),
         *_commands(parser),
-        *_epilog(parser.epilog or "", ".SH"),
+        *_epilog(parser, ".SH"),
     ]
     if see_also:
         lines += [".SH SEE ALSO", ",\n".join(_reference(name) for name in see_also)]
@@ -69,6 +73,7 @@ def _options(parser: Parser, heading: str) -> Iterator[str]:
 
 
 def _title(title: str, heading: str) -> str:
+    title = _TITLES.get(title, title)
     return escape(title.upper() if heading == ".SH" else title.capitalize())
 
 
@@ -83,6 +88,7 @@ def _described(action: argparse.Action) -> Iterator[str]:
 def _commands(parser: Parser) -> Iterator[str]:
     if parser.commands:
         yield ".SH COMMANDS"
+        yield from _body(dict(_parts(parser)).get(_COMMANDS, []))
     for name, command in parser.commands.items():
         yield f".SS {escape(name)}"
         yield from _paragraphs((command.description or "").splitlines())
@@ -90,15 +96,22 @@ def _commands(parser: Parser) -> Iterator[str]:
         for action in (each for _, actions in command.groups for each in actions):
             if not common & {*action.option_strings}:
                 yield from _described(action)
-        yield from _epilog(command.epilog or "", "")
+        yield from _epilog(command, "")
 
 
-def _epilog(text: str, heading: str) -> Iterator[str]:
+def _epilog(parser: Parser, heading: str) -> Iterator[str]:
     """Yield the parts of an epilog, each with its heading; without one, as further paragraphs."""
-    _, *found = _HEADING.split(text)
+    for title, body in _parts(parser):
+        if title != _COMMANDS:
+            yield f"{heading} {_title(title, heading)}" if heading else f".PP\n{escape(title)}:"
+            yield from _body(body)
+
+
+def _parts(parser: Parser) -> Iterator[tuple[str, list[str]]]:
+    """Yield the title of each part of an epilog, and its lines."""
+    _, *found = _HEADING.split(parser.epilog or "")
     for title, body in zip(found[::2], found[1::2], strict=True):
-        yield f"{heading} {_title(title, heading)}" if heading else f".PP\n{escape(title)}:"
-        yield from _body(body.splitlines())
+        yield title, body.splitlines()
 
 
 def _body(lines: Sequence[str]) -> Iterator[str]:

@@ -51,8 +51,9 @@ examples:
   vpnws-client --config office
       take device, URL and options from /etc/vpnws/office.toml
 
-commands (each has a --help; a device of such a name comes after --):
+commands:
 {commands}
+  Each has a --help. A device that has the name of a command comes after --.
 
 exit codes:
 {exit_codes}
