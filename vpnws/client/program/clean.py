@@ -9,6 +9,7 @@ from vpnws.client.janitor.journal import DIRECTORY
 from vpnws.client.janitor.left import undo_left, undo_left_of_gone
 from vpnws.client.janitor.machine import Machine
 from vpnws.client.program.exits import Exit
+from vpnws.client.service.places import SYSTEM, remove_stale
 from vpnws.commandline.parser import Parser, formatter
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str]) -> int:
         return Exit.TAP_PERMISSION
     try:
         lines = undo_left(Machine(), DIRECTORY) + undo_left_of_gone(Machine(), DIRECTORY)
+        remove_stale(SYSTEM)
     except OSError as error:
         print(f"vpnws-client: cannot undo what clients have left: {error}")
         return Exit.JANITOR

@@ -14,6 +14,8 @@ NAME: Final = "vpnws-client"
 SYSTEM: Final = Path("/run", NAME)
 """The directory of the clients that root started."""
 SUFFIX: Final = ".sock"
+STALE_TIMEOUT_S: Final = 0.2
+"""A client that does not take a connection for this long is left alone: it is not gone."""
 MAX_SOCKETS: Final = 256
 """So many sockets are looked at in a directory; further ones are not."""
 
@@ -54,11 +56,11 @@ def connect(path: Path, timeout_s: float) -> socket.socket:
     return sock
 
 
-def remove_stale(place: Path, timeout_s: float) -> None:
+def remove_stale(place: Path) -> None:
     """Remove sockets on which nobody listens any more."""
     for path in sockets(place):
         try:
-            connect(path, timeout_s).close()
+            connect(path, STALE_TIMEOUT_S).close()
         except ConnectionRefusedError:
             path.unlink(missing_ok=True)
         except OSError:

@@ -25,8 +25,6 @@ MAX_ACCEPTS: Final = 4
 """So many are answered at a time; frames have their turn, then the next ones."""
 BACKLOG: Final = 8
 """So many may wait to be answered; for more, connect(2) fails with EAGAIN or waits."""
-STALE_TIMEOUT_S: Final = 0.2
-"""Another client that does not take a connection for this long is left alone: it is not gone."""
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +38,7 @@ class StatusSocket(Follower):
     def __init__(self, path: Path, view: Callable[[], StatusView], aside: Aside) -> None:
         """Listen at `path`, and remove what killed clients left beside it. Raises OSError."""
         path.parent.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
-        remove_stale(path.parent, STALE_TIMEOUT_S)
+        remove_stale(path.parent)
         self.path = path
         """Where it listens."""
         self._view = view
