@@ -21,6 +21,7 @@ from tests.support.sources import (
     name_of,
     sentence_of,
 )
+from vpnws.client.program.commands import COMMANDS
 from vpnws.client.program.exits import MEANINGS
 from vpnws.client.program.parser import make_parser
 from vpnws.config import Settings, placeholder_names
@@ -132,6 +133,13 @@ def client_options() -> str:
     return table(("option", "what it does"), rows)
 
 
+def client_commands() -> str:
+    """Return the commands of the client."""
+    return table(
+        ("command", "what it does"), [(f"`{each.name}`", each.summary) for each in COMMANDS]
+    )
+
+
 def exit_codes() -> str:
     """Return the exit codes of the client."""
     rows = [(str(code.value), meaning) for code, meaning in MEANINGS.items()]
@@ -216,6 +224,7 @@ TABLES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "fields of events": ("docs/events.md", event_fields),
     "metrics": ("docs/metrics.md", metrics),
     "options of the client": ("docs/client.md", client_options),
+    "commands of the client": ("docs/client.md", client_commands),
     "exit codes of the client": ("docs/client.md", exit_codes),
     "commands of vpnws-ctl": ("docs/ctl.md", ctl_commands),
     "options of vpnws-ctl": ("docs/ctl.md", ctl_options),

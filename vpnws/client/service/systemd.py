@@ -75,7 +75,7 @@ class SystemdFollower(Follower):
     """Tells the manager how a station's life goes."""
 
     def __init__(self, manager: Manager, aside: Aside, now: Callable[[], float]) -> None:
-        """Borrow `manager`; the watchdog hears from us through `aside`, so from the loop itself.
+        """Take over `manager`; the watchdog hears from us through `aside`, so from the loop itself.
 
         A loop that hangs serves no alarm, and is killed.
         """
@@ -101,6 +101,7 @@ class SystemdFollower(Follower):
     def ended(self, reason: str) -> None:
         """Say that the service stops, and why."""
         self._manager.tell("STOPPING=1", _status(reason))
+        self._manager.close()
 
     def _be_alive(self, now: float) -> None:
         self._manager.tell("WATCHDOG=1")
