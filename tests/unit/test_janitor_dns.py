@@ -172,15 +172,26 @@ class TestServices:
         assert deed.undo(bed.machine) == ""
         assert bed.system.commands == []
 
-    def test_resolvconf_gets_a_record(self, bed: Bed) -> None:
+    @pytest.mark.parametrize(
+        ("has_order", "record"), [(False, "tap0.vpnws"), (True, "tun.tap0.vpnws")]
+    )
+    def test_resolvconf_gets_a_record(
+        self,
+        bed: Bed,
+        has_order: bool,
+        record: str,
+    ) -> None:
+        if has_order:
+            (bed.directory / "resolvconf").mkdir()
+            (bed.directory / "resolvconf/interface-order").touch()
         bed.system.programs |= {"resolvconf"}
         deed = dns.plan(bed.machine, "tap0", SERVERS)
         assert isinstance(deed, ResolvconfDeed)
         deed.do(bed.machine)
         assert deed.undo(bed.machine) == ""
         assert bed.system.commands == [
-            ("resolvconf", "-a", "tap0.vpnws"),
-            ("resolvconf", "-d", "tap0.vpnws"),
+            ("resolvconf", "-a", record, "-m", "0", "-x"),
+            ("resolvconf", "-d", record),
         ]
         assert bed.system.texts[0] == "nameserver 10.8.0.1\nnameserver fd08::1\n"
         assert bed.file.read_text() == BEFORE
@@ -190,7 +201,7 @@ class TestServices:
         deed = (
             ResolvedDeed("tap0", bed.machine.index_of("tap0"), SERVERS)
             if program == "resolvectl"
-            else ResolvconfDeed("tap0", SERVERS)
+            else ResolvconfDeed("tap0.vpnws", SERVERS)
         )
         bed.system.programs |= {program}
         bed.system.fails[program] = "Failed to connect to bus"
@@ -202,7 +213,7 @@ class TestServices:
         place = Place(bed.directory / "tap0.1-1.journal")
         deeds: list[Deed] = [
             ResolvedDeed("tap0", 2, SERVERS),
-            ResolvconfDeed("tap0", SERVERS),
+            ResolvconfDeed("tap0.vpnws", SERVERS),
             bed.plan(),
         ]
         journal.write(place, deeds)

@@ -44,22 +44,29 @@ class ResolvedDeed:
 class ResolvconfDeed:
     """Name servers in a record of our own at resolvconf, Debian's or openresolv."""
 
-    device: str
+    record: str
     servers: tuple[str, ...]
+
+    @classmethod
+    def plan(cls, machine: Machine, device: str, servers: tuple[str, ...]) -> ResolvconfDeed:
+        """Return the record of `device`, with a name that comes first.
+
+        Debian's sorts records by the patterns in a file, which has one for tun*; openresolv goes by
+        the metric, and by -x asks no others.
+        """
+        order = machine.resolv_conf.with_name("resolvconf") / "interface-order"
+        return cls(f"{'tun.' if order.exists() else ''}{device}.{_RECORD}", servers)
 
     def do(self, machine: Machine) -> None:
         """Hand in the record; it replaces one of that name."""
         text = "".join(f"nameserver {each}\n" for each in self.servers)
-        machine.change("set name servers", "resolvconf", "-a", self._record, text=text)
+        words = ("resolvconf", "-a", self.record, "-m", "0", "-x")
+        machine.change("set name servers", *words, text=text)
 
     def undo(self, machine: Machine) -> str:
         """Withdraw the record."""
-        outcome = machine.runner.run("resolvconf", "-d", self._record)
+        outcome = machine.runner.run("resolvconf", "-d", self.record)
         return f"the name servers {self.servers} stay: {outcome.error}" if outcome.status else ""
-
-    @property
-    def _record(self) -> str:
-        return f"{self.device}.{_RECORD}"
 
 
 def plan(machine: Machine, tap: str, servers: tuple[str, ...]) -> Deed:
@@ -68,5 +75,5 @@ def plan(machine: Machine, tap: str, servers: tuple[str, ...]) -> Deed:
     if _RESOLVED in str(machine.resolv_conf.resolve()) and runner.has("resolvectl"):
         return ResolvedDeed(tap, machine.index_of(tap), servers)
     if runner.has("resolvconf"):
-        return ResolvconfDeed(tap, servers)
+        return ResolvconfDeed.plan(machine, tap, servers)
     return ResolvConfDeed.plan(machine, servers)
