@@ -6,6 +6,7 @@ set -eu
 
 tools='build-essential python3-dev python3-venv libssl-dev libcrypt-dev iproute2'
 guest=''
+resolvers=''
 case "${1:-all}" in
     run) ;;
     demo) tools="$tools nginx-light iperf3 iputils-ping openssl" ;;
@@ -14,6 +15,7 @@ case "${1:-all}" in
         tools="$tools dnsmasq-base nftables iptables busybox systemd openvpn tinc strace curl procps"
         tools="$tools tshark prometheus zsh fish chromium mandoc qemu-system-x86 isc-dhcp-client lxc"
         guest=/var/cache/vpnws-tests/guest
+        resolvers=/var/cache/vpnws-tests/resolvers
         tools="$tools squid dante-server"
         ;;
 esac
@@ -30,7 +32,9 @@ done
 # The kernel of a virtual machine: Debian's for clouds, unpacked and not installed.
 [ -z "$guest" ] || [ ! -e "$guest/vmlinuz" ] || guest=''
 [ "$(dpkg --print-architecture)" = amd64 ] || guest=''
-[ -n "$missing$guest" ] || exit 0
+# What has charge of name servers is unpacked too: installed, it would take charge of this machine's.
+[ -z "$resolvers" ] || [ ! -e "$resolvers/all" ] || resolvers=''
+[ -n "$missing$guest$resolvers" ] || exit 0
 
 if [ "$(id -u)" != 0 ]; then
     echo "install-tools: not root, so go on without:$missing${guest:+ a kernel for virtual machines}" >&2
@@ -85,6 +89,19 @@ if [ -n "$guest" ]; then
     cp boot/vmlinuz-* "$guest/vmlinuz"
     cd /
     rm -rf "$unpacked"
+fi
+
+if [ -n "$resolvers" ]; then
+    mkdir -p "$resolvers"
+    cd "$resolvers"
+    for package in openresolv resolvconf systemd-resolved; do
+        echo "install-tools: $package, unpacked"
+        quietly apt-get -q -o APT::Sandbox::User=root download "$package"
+        quietly dpkg-deb -x "$package"_*.deb "$package"
+        rm -f "$package"_*.deb
+    done
+    touch all
+    cd /
 fi
 
 # A policy of the machine's own may have let nginx start: end that one, and no other.
