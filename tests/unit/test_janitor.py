@@ -146,6 +146,12 @@ class TestWanted:
         assert len(bed.ledger.want(many)) == 2
         assert len(bed.routes()) == MAX_CHANGES
 
+    def test_what_cannot_be_undone_is_said(self, bed: Bed) -> None:
+        bed.ledger.want((NameServers(("10.8.0.1",)),))
+        bed.machine.resolv_conf.write_text("nameserver 9.9.9.9\n")
+        (failure,) = bed.ledger.want(())
+        assert "was changed meanwhile" in str(failure)
+
 
 class TestPins:
     def test_the_server_is_reached_by_the_way_of_before(self, bed: Bed) -> None:

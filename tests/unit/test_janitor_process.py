@@ -56,9 +56,17 @@ SHOW = "import os, sys; open(sys.argv[1], 'a').write(os.environ['VPNWS_REASON'] 
 class Bed:
     """A janitor on a fake machine, in a thread; the test is its client."""
 
-    def __init__(self, directory: Path, *, up: tuple[str, ...] = (), down: tuple[str, ...] = ()):
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        up: tuple[str, ...] = (),
+        down: tuple[str, ...] = (),
+        has: str = "",
+    ) -> None:
         self.directory = directory
         self.system = FakeSystem.home()
+        self.system.addresses["tap0"] += [has] if has else []
         self.before = self.system.state()
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket = near
@@ -158,6 +166,18 @@ class TestServing:
         assert said.startswith("no journal can be kept (")
         assert bed.end() == []
         assert bed.system.state() == bed.before
+
+    def test_what_the_one_before_has_left_is_undone_first(self, tmp_path: Path) -> None:
+        first = Bed(tmp_path)
+        first.ask(Want((OWN,)))
+        left = Place.of(tmp_path / "run", "tap0").path.read_text()
+        first.end()
+        (tmp_path / "run").mkdir(exist_ok=True)
+        Place.of(tmp_path / "run", "tap0").path.write_text(left)
+        second = Bed(tmp_path, has="10.8.0.2/24")
+        second.ask(Want(()))
+        assert second.system.addresses["tap0"] == []
+        second.end()
 
     def test_it_waits_for_the_one_before(self, tmp_path: Path) -> None:
         (tmp_path / "run").mkdir()

@@ -33,7 +33,7 @@ class Ledger:
         """In the order in which they were made; None for what was so before."""
 
     def want(self, changes: Sequence[Change]) -> list[ChangeError]:
-        """Have these changes and no others, but for pins; return what could not be.
+        """Have these changes and no others, but for pins; return what could not be, or be undone.
 
         What was lost meanwhile, as routes are when the device was set down, is made again.
         """
@@ -41,7 +41,8 @@ class Ledger:
         failures = [self._refused(each) for each in changes[MAX_CHANGES:]]
         for change in reversed(tuple(self._made)):
             if change not in wanted and not isinstance(change, Pin):
-                self._undo(change)
+                said = self._undo(change)
+                failures += [ChangeError(said)] if said else []
         # A device in another network namespace is out of reach, and not lost.
         if self._machine.index_of(self._tap):
             failures += self._have(tuple(wanted))

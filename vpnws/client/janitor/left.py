@@ -17,13 +17,17 @@ if TYPE_CHECKING:
     from vpnws.client.janitor.machine import Machine
 
 
-def undo_left(machine: Machine, directory: Path) -> list[str]:
+def undo_left(machine: Machine, directory: Path, held: Place | None = None) -> list[str]:
     """Undo what the journals of our network namespace say that no living process keeps.
 
-    Return a line for each device. Raises OSError without permission to do so.
+    `held` is one whose lock we hold ourselves. Return a line for each device. Raises OSError
+    without permission to do so.
     """
     lines, kept_files = [], set()
     for place in places(directory):
+        if place == held:
+            lines += _undo(machine, place)
+            continue
         lock = Lock.take(place) if place.network == own_network() else None
         if lock is None:
             kept_files |= {each.path for each in _files(place)}

@@ -24,7 +24,7 @@ from vpnws.client.janitor.messages import (
     decode_request,
     encode_answer,
 )
-from vpnws.client.janitor.scripts import Scripts
+from vpnws.client.janitor.scripts import SCRIPT_S, Scripts
 
 if TYPE_CHECKING:
     import socket
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
     from vpnws.client.janitor.deeds import Deed
 
-LOCK_S: Final = 10.0
-"""How long a janitor waits for the one before it, of the same device, to have undone everything."""
+LOCK_S: Final = 2 * SCRIPT_S + 5.0
+"""How long a janitor waits for the one before it, of the same device, to have undone everything. If
+it takes longer, this one keeps no journal."""
 _LOOK_EVERY_MS: Final = 50
 log = logging.getLogger(__name__)
 
@@ -89,9 +90,12 @@ class JanitorProcess:
         """Take over from a janitor before us, and undo what was left by those that were killed."""
         try:
             self._powers.directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-            for line in undo_left(self._machine, self._powers.directory):
-                log.info("%s", line)
             self._lock = Lock.take(self._place, LOCK_S)
+            if self._lock is None:
+                self._trouble = f"{self._place.lock}: the janitor before has not ended"
+                return
+            for line in undo_left(self._machine, self._powers.directory, self._place):
+                log.info("%s", line)
         except OSError as error:
             self._trouble = f"{self._powers.directory}: {error.strerror}"
 

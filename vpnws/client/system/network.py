@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import select
 from typing import TYPE_CHECKING, Final
 
 from vpnws.client.janitor.changes import Address
 from vpnws.client.janitor.messages import Call, KeepPins, PinOne, Want
+from vpnws.client.janitor.process import LOCK_S
 from vpnws.client.life import Follower
 from vpnws.client.system.interface import as_tap_error
 from vpnws.client.system.resolvers import name_servers
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 ADDRESS_S: Final = 2.0
 """A station without an address runs the command of --exec this long after it is connected."""
+BEGIN_S: Final = LOCK_S + 5.0
+"""A janitor that cannot begin in this time ends the program."""
 GATEWAY_S: Final = 10.0
 """A station with --default-route that has no gateway so long after it is connected says so."""
 MAX_SAID: Final = 64
@@ -72,15 +76,13 @@ class Network(Follower):
     def begin(self) -> None:
         """Give the device what it needs before it is connected.
 
-        Raises TapError or TapPermissionError if an address cannot be given.
+        Raises TapError or TapPermissionError if an address cannot be given, Stopped when told to
+        stop.
         """
+        for failure in self._ask_patiently(Want(tuple(map(Address, self.addresses)))).failures:
+            raise as_tap_error(failure)
         self._waiter.aside.watch(self._janitor.fd, self._serve)
         self._waiter.before_connect = self._pin
-        answer = self._janitor.ask(Want(tuple(map(Address, self.addresses))))
-        if answer is None:
-            raise TapError(f"cannot set up {self._tap}: this system does not answer in time")
-        for failure in answer.failures:
-            raise as_tap_error(failure)
         # Without this the station is of use all the same.
         self._ask(Want(tuple(self._wanted.before_connecting())))
 
@@ -196,6 +198,27 @@ class Network(Follower):
 
     def _send(self, request: Request) -> None:
         self._janitor.send(request)
+
+    def _ask_patiently(self, request: Request) -> Answer:
+        """Return the answer to the first request, before which a janitor may have to be waited for.
+
+        That is the one of a client that was killed, which still undoes what it has done.
+        """
+        number = self._janitor.send(request)
+        until_s = self._waiter.now() + BEGIN_S
+        while True:
+            answer = self._janitor.read()
+            if answer is not None and answer.number == number:
+                return answer
+            if answer is not None:
+                self._hear(answer)
+                continue
+            try:
+                self._waiter.wait(self._janitor.fd, select.POLLIN, until_s)
+            except TimeoutError as error:
+                raise TapError(
+                    f"cannot set up {self._tap}: this system does not answer in time"
+                ) from error
 
     def _ask(self, request: Request) -> None:
         """Send a request and wait for its answer, for a bounded time."""
