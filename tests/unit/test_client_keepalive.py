@@ -16,6 +16,7 @@ from vpnws.client.carry.keepalive import (
     Due,
     Keepalive,
 )
+from vpnws.client.round_trip import RoundTrip
 
 PROXY_CUTS_AFTER_S = 50.0
 FLICKER_S = 0.001
@@ -200,3 +201,14 @@ def test_a_server_that_has_answered_once_must_go_on_doing_so(sent: int) -> None:
     keepalive.answered()
     seen = events(keepalive, DEAD_AFTER_S, sent=sent)
     assert [due for _, due in seen] == [Due.PING, Due.GIVE_UP]
+
+
+def test_a_round_trip_ends_with_the_pong_and_not_with_other_bytes() -> None:
+    trip = RoundTrip()
+    assert (trip.is_open, trip.latest_s) == (False, None)
+    trip.begin(10.0, pongs=3)
+    trip.heard(10.1, pongs=3)
+    # A ping beside it does not make it shorter.
+    trip.begin(10.2, pongs=3)
+    trip.heard(10.5, pongs=4)
+    assert (trip.is_open, trip.latest_s) == (False, 0.5)

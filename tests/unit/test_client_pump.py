@@ -294,6 +294,8 @@ def test_a_pong_keeps_the_connection(bed: Bed) -> None:
     bed.far.frames(1)
     bed.far.flush()
     wait_for(lambda: bed.connection.received_bytes, WAIT_S, "the pong to arrive")
+    trip = bed.connection.round_trip
+    wait_for(lambda: trip.latest_s is not None, WAIT_S, "the round trip to be known")
     bed.skipped_s = DEAD_AFTER_S + 1
     bed.far.send(frame(3))
     assert bed.received() == frame(3)

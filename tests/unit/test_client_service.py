@@ -206,7 +206,10 @@ class TestReport:
     ) -> None:
         near, far = tcp
         report = Report(Counters(), lambda: "lo", clock)
-        report.connected(link(near.fileno()))
+        made = link(near.fileno())
+        report.connected(made)
+        assert report.view().ping_s is None
+        made.round_trip.latest_s = 0.02
         near.sendall(bytes(3000))
         assert len(far.recv(3000, socket.MSG_WAITALL)) == 3000
         far.sendall(bytes(500))
@@ -217,6 +220,7 @@ class TestReport:
         assert view.received_bytes == 500
         assert view.rtt_s is not None
         assert 0 < view.rtt_s < 1
+        assert view.ping_s == 0.02
         assert view.addresses[0] == "127.0.0.1"
         # The descriptor is borrowed: it is still open.
         near.sendall(b"x")

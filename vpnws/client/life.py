@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from vpnws.client.round_trip import RoundTrip
 from vpnws.errors import VpnwsError
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Link:
     known_addresses: tuple[str, ...] = ()
     """Every IP address that the next connections may go to, as far as names were looked up: what
     a default route through the VPN must leave alone."""
+    round_trip: RoundTrip = field(default_factory=RoundTrip)
+    """How long the server takes to answer pings; it changes while the connection lives."""
 
 
 class Follower:

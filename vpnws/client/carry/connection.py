@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from vpnws.client.carry.masking import MaskKeys, encode_masked_room
+from vpnws.client.round_trip import RoundTrip
 from vpnws.poller import READ, WRITE
 from vpnws.wire.decoder import BorrowingDecoder
 from vpnws.wire.websocket import BINARY, CLOSE, PING, PONG, close_payload, encode_masked
@@ -43,6 +44,8 @@ class Connection:
         self._answers_pings = answers_pings or has_offload
         self.received_bytes = 0
         """Bytes read so far; the server is alive while this grows."""
+        self.round_trip = RoundTrip()
+        """How long the server takes to answer pings; whoever sends them keeps it."""
         self.failure = ""
         """Why the stream can no longer be used; empty while it can."""
         self.has_pending = stream.has_pending

@@ -67,6 +67,7 @@ class Pump:
         self._carrier = carrier_class(tap, connection, counters, watch.max_frame_bytes)
         self._tap_fd = tap.fd
         self._connection = connection
+        self._round_trip = connection.round_trip
         self._waiter = waiter
         self._counters = counters
         self._texts = Texts(told)
@@ -193,6 +194,8 @@ class Pump:
             self._carrier.deliver(messages)
         if connection.received_bytes != before:
             self._keepalive.received(now)
+        if self._round_trip.is_open:
+            self._round_trip.heard(now, connection.pongs)
         if connection.has_unsent:
             connection.flush()
         connection.answer_ping()
@@ -213,6 +216,7 @@ class Pump:
         self._wake_at_s = min(self._keepalive.next_at_s(), self._aside.next_at_s())
         self._look_at_s = min(now + LOOK_EVERY_S, self._wake_at_s)
         if due is Due.PING:
+            self._round_trip.begin(now, connection.pongs)
             connection.ping()
         elif due is Due.GIVE_UP:
             # Nobody would answer: there is nothing to wait for.

@@ -115,13 +115,20 @@ def _details(seen: Seen) -> Iterator[tuple[str, str]]:
     if seen.sent_bytes_per_s is not None and seen.received_bytes_per_s is not None:
         sent, received = bit_rate(seen.sent_bytes_per_s), bit_rate(seen.received_bytes_per_s)
         yield "rate", f"{sent} sent, {received} received"
-    yield "round trip", "" if view.rtt_s is None else f"{view.rtt_s * 1000:.1f} ms"
+    yield "round trip", ", ".join(_round_trips(view))
     yield "frames", f"{view.frames_sent:,} sent, {view.frames_received:,} received"
     yield "dropped", ", ".join(f"{count:,} {why}" for why, count in view.drops.items())
     yield "reconnects", str(view.reconnects or "")
     if view.last_error:
         yield "last error", f"{duration(view.last_error_age_s or 0)} ago: {view.last_error}"
     yield "running", f"{duration(view.uptime_s)}, process {view.pid}, version {view.version}"
+
+
+def _round_trips(view: StatusView) -> Iterator[str]:
+    if view.rtt_s is not None:
+        yield f"{view.rtt_s * 1000:.1f} ms (TCP)"
+    if view.ping_s is not None:
+        yield f"{view.ping_s * 1000:.1f} ms (ping)"
 
 
 def _as_json(seen: Seen) -> str:

@@ -149,6 +149,7 @@ class Station:
             mac=self._watch.state.mac,
             has_offload=reached.connection.has_offload,
             fd=reached.connection.fd,
+            round_trip=reached.connection.round_trip,
         )
 
     def _pump(self, connection: Connection) -> Pump:

@@ -53,6 +53,8 @@ class StatusView:
     last_error_age_s: float | None = None
     rtt_s: float | None = None
     """The round-trip time of the TCP connection."""
+    ping_s: float | None = None
+    """That of the newest ping, to the switch itself; a connection with traffic needs none."""
     sent_bytes: int | None = None
     """Bytes of this connection, encrypted as they are; TCP of the other end has them."""
     received_bytes: int | None = None
@@ -139,6 +141,7 @@ class Report(Follower):
             last_error=self._error,
             last_error_age_s=now - self._failed_at_s if self._error else None,
             rtt_s=connection.rtt_s if connection else None,
+            ping_s=link.round_trip.latest_s if link else None,
             sent_bytes=connection.sent_bytes if connection else None,
             received_bytes=connection.received_bytes if connection else None,
             frames_sent=self._counters.frames_sent,
