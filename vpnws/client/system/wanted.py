@@ -20,6 +20,10 @@ HALVES: Final = {4: ("0.0.0.0/1", "128.0.0.0/1"), 6: ("::/1", "8000::/1")}
 """Two routes that together are better than any default route, which stays as it is."""
 BROADCASTS: Final = ("255.255.255.255/32", "224.0.0.0/4")
 """What leaves through the device with --broadcast."""
+MIN_PRIVATE_BITS: Final = {4: 8, 6: 32}
+"""An offered address of a private network that is larger is left out: the shortest prefixes."""
+MIN_PUBLIC_BITS: Final = {4: 16, 6: 48}
+"""The same for public networks."""
 _ROUTER_METRIC: Final = 512
 """Below 1024, the metric of a default route that a router advertisement brings elsewhere."""
 
@@ -35,8 +39,13 @@ class Wanted:
     @property
     def addresses(self) -> tuple[str, ...]:
         """The addresses of the device, those of the options first."""
-        offered = (cidr for offer in self.offers.values() for cidr in offer.address)
+        offered = filter(is_modest, self._offered_addresses())
         return tuple(dict.fromkeys((*self.settings.addresses, *offered)))
+
+    @property
+    def too_large(self) -> list[str]:
+        """The addresses that are left out, because their networks would take in too much."""
+        return [each for each in self._offered_addresses() if not is_modest(each)]
 
     @property
     def gateways(self) -> dict[int, str]:
@@ -86,8 +95,9 @@ class Wanted:
     def covers(self, address: str) -> bool:
         """Return whether packets to `address` would leave through the device."""
         target = ipaddress.ip_address(address)
-        networks = (ipaddress.ip_network(each.destination) for each in self.routes)
-        return any(target in network for network in networks)
+        routed = (ipaddress.ip_network(each.destination) for each in self.routes)
+        near = (ipaddress.ip_interface(each).network for each in self._offered_addresses())
+        return any(target in network for network in (*routed, *near))
 
     def _switches(self) -> Sequence[Switch]:
         """Return what keeps a router in the VPN from becoming this machine's way out unasked."""
@@ -103,6 +113,9 @@ class Wanted:
         offered = (server for offer in self.offers.values() for server in offer.dns)
         return self.settings.network.dns or tuple(dict.fromkeys(offered))
 
+    def _offered_addresses(self) -> list[str]:
+        return [cidr for offer in self.offers.values() for cidr in offer.address]
+
     def _offered_routes(self) -> list[tuple[str, str]]:
         routes = (route for offer in self.offers.values() for route in offer.routes)
         return [
@@ -117,6 +130,16 @@ class Wanted:
 def versions_beside(tap: str) -> list[int]:
     """Return the IP versions for which this machine has a default route that is not `tap`'s."""
     return [each.version for each in default_routes() if each.device != tap]
+
+
+def is_modest(cidr: str) -> bool:
+    """Return whether an offered address takes in no more than a VPN needs.
+
+    The kernel leads its whole network to the device: with 10.8.0.2/0, that is everything.
+    """
+    network = ipaddress.ip_interface(cidr).network
+    least = MIN_PRIVATE_BITS if network.is_private else MIN_PUBLIC_BITS
+    return network.prefixlen >= least[network.version]
 
 
 def is_default(route: str) -> bool:
