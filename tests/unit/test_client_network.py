@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,8 @@ from vpnws.client.janitor.machine import ChangeError
 from vpnws.client.janitor.messages import Call, KeepPins, PinOne, Want
 from vpnws.client.life import Link
 from vpnws.client.settings import ClientSettings, NetworkSettings
+from vpnws.client.system.caution import Caution
+from vpnws.client.system.near import Near
 from vpnws.client.system.network import ADDRESS_S, GATEWAY_S, Network
 from vpnws.client.system.powers import powers_of
 from vpnws.client.system.resolvers import name_servers
@@ -36,6 +39,7 @@ GUARDS = (Switch("accept_ra_defrtr", 0), Switch("accept_ra_rt_info_max_plen", 0)
 ALL = NetworkSettings(default_route=True, gateways=("10.8.0.1",), dns=("10.8.0.1",))
 ALL_ROUTES = tuple(Route(half, "10.8.0.1") for half in HALVES[4])
 RESOLVER = "192.0.2.53"
+NEAR = [Near(IPv4Network("192.168.1.0/24"), "eth0")]
 
 
 class Bed:
@@ -54,6 +58,7 @@ class Bed:
             self.waiter,
             lambda: [RESOLVER],
             lambda _: [4, 6],
+            Caution(settings, "tap0", lambda _: NEAR),
         )
 
     def begin(self) -> Bed:
@@ -217,6 +222,24 @@ class TestOffers:
         asked = len(bed.janitor.asked)
         bed.network.apply("server", replace(offer, notice="welcome"))
         assert len(bed.janitor.asked) == asked
+
+    def test_what_would_take_over_the_machine_is_left_out_and_said(
+        self, beds: list[Bed], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        beds.append(bed := Bed(NetworkSettings(accept=("address", "mtu"))))
+        bed.begin().network.connected(LINK)
+        for source in ("server", "dhcp"):
+            bed.network.apply(source, Offer(address=("192.168.1.1/24", "203.0.113.9/24")))
+            assert bed.network.addresses == ()
+        assert "192.168.1.0/24 is reached through eth0" in caplog.text
+        bed.network.apply("server", Offer(address=("203.0.113.9/24",)))
+        assert f"{SERVER} is reached without the VPN" in caplog.text
+
+    def test_a_subnet_that_the_server_is_in_is_pinned_too(self, beds: list[Bed]) -> None:
+        beds.append(bed := Bed(NetworkSettings(), "203.0.113.9/24"))
+        bed.begin().waiter.before_connect(SERVER)
+        bed.network.connected(LINK)
+        assert bed.janitor.pinned == [SERVER, SERVER]
 
     def test_two_sources_add_up(self, beds: list[Bed]) -> None:
         beds.append(bed := Bed(NetworkSettings(), "10.8.0.2/24"))

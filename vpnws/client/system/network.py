@@ -11,6 +11,7 @@ from vpnws.client.janitor.changes import Address
 from vpnws.client.janitor.messages import Call, KeepPins, PinOne, Want
 from vpnws.client.janitor.process import LOCK_S
 from vpnws.client.life import Follower
+from vpnws.client.system.caution import Caution
 from vpnws.client.system.interface import as_tap_error
 from vpnws.client.system.resolvers import name_servers
 from vpnws.client.system.wanted import Wanted, versions_beside
@@ -51,10 +52,12 @@ class Network(Follower):
         waiter: Waiter,
         servers: Callable[[], list[str]] = name_servers,
         versions_beside: Callable[[str], list[int]] = versions_beside,
+        caution: Caution | None = None,
     ) -> None:
         """`tap` is the device; `servers` returns the name servers that the machine asks now.
 
-        `versions_beside` returns the IP versions whose default route is not the device's.
+        `versions_beside` returns the IP versions whose default route is not the device's; `caution`
+        decides what of offers is harmless. By default both are as this machine is.
         """
         self._versions_beside = versions_beside
         self._settings = settings
@@ -62,6 +65,7 @@ class Network(Follower):
         self._janitor = janitor
         self._waiter = waiter
         self._servers = servers
+        self._caution = caution or Caution(settings, tap)
         self._wanted = Wanted(settings)
         self._link: Link | None = None
         self._was: Link | None = None
@@ -90,9 +94,11 @@ class Network(Follower):
         """Have what `source` offers now instead of what it has offered before.
 
         `source` is "server" or "dhcp". A default route in the offer is a gateway for
-        --default-route, and nothing without that option. It does not wait for the changes.
+        --default-route, and nothing without that option. What would take over more of this machine
+        than the user accepts is left out (see Caution). It does not wait for the changes.
         """
-        wanted = Wanted(self._settings, {**self._wanted.offers, source: offer})
+        taken = self._caution.sift(offer, self._in_use(), self._say)
+        wanted = Wanted(self._settings, {**self._wanted.offers, source: taken})
         before = self._wanted
         is_same = wanted.changes(is_connected=True) == before.changes(is_connected=True)
         if is_same and wanted.too_large == before.too_large:
@@ -141,16 +147,27 @@ class Network(Follower):
             for sentence in self._janitor.close():
                 self._say(sentence)
 
+    def _in_use(self) -> list[str]:
+        """Return addresses that must be reached without the VPN.
+
+        A private name server may be in the VPN, or is in a network that is near.
+        """
+        own = [] if self._link is None else [self._link.server_address.partition("%")[0]]
+        return own + [each for each in self._servers() if ipaddress.ip_address(each).is_global]
+
+    def _would_swallow(self, address: str) -> bool:
+        return self._wanted.covers(address) or self._wanted.is_beside(address)
+
     def _pin(self, address: str) -> None:
         """Pin an address that is about to be connected to, if the device would swallow it."""
         host = ipaddress.ip_address(address.partition("%")[0])
-        if not (host.is_loopback or host.is_link_local) and self._wanted.covers(str(host)):
+        if not (host.is_loopback or host.is_link_local) and self._would_swallow(str(host)):
             self._ask(PinOne(str(host)))
 
     def _tell(self) -> None:
         """Tell the janitor what is wanted; first what keeps the connection alive."""
         link = self._link
-        if link is not None and self._wanted.covers(link.server_address):
+        if link is not None and self._would_swallow(link.server_address):
             self._send(PinOne(link.server_address))
         self._send(self._want())
 

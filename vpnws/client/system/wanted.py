@@ -99,6 +99,11 @@ class Wanted:
         near = (ipaddress.ip_interface(each).network for each in self._offered_addresses())
         return any(target in network for network in (*routed, *near))
 
+    def is_beside(self, address: str) -> bool:
+        """Return whether an address is in the subnet of one that the device has."""
+        target = ipaddress.ip_address(address)
+        return any(target in ipaddress.ip_interface(each).network for each in self.addresses)
+
     def _switches(self) -> Sequence[Switch]:
         """Return what keeps a router in the VPN from becoming this machine's way out unasked."""
         if self.settings.bridge:
