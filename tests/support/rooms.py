@@ -89,7 +89,7 @@ ROOMS: Final = {
         "What the client and vpnws-ctl share to speak with a web server: TLS, user and password."
     ),
     "vpnws.commandline": (
-        "What the command lines of both programs share: parser, completion in shells, manual pages."
+        "What the command lines of both programs share: parser, completion, manual pages, units."
     ),
     "vpnws.wire": "The wire formats, as pure functions and state machines over bytes.",
     "vpnws.lease": ("Addresses for stations: the pools, who leases which address, and until when."),

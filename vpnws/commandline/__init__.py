@@ -1,1 +1,1 @@
-"""What the command lines of both programs share: parser, completion in shells, manual pages."""
+"""What the command lines of both programs share: parser, completion, manual pages, units."""

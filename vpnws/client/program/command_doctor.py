@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from contextlib import closing
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from vpnws.client.settings import ClientSettings
     from vpnws.commandline.parser import Parser
 
+INTERRUPTED: Final = 128 + signal.SIGINT
+"""What shells expect of a program that Ctrl-C has ended."""
 TAP: Final = "vpndr%d"
 """The device that is made for a moment."""
 _DESCRIPTION: Final = """\
@@ -90,7 +93,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"{PROGRAM}: {error}\n")
         return exit_code(error)
     except Stopped:
-        return Exit.STOPPED
+        return INTERRUPTED
 
 
 def _examine(settings: ClientSettings, waiter: Waiter, options: argparse.Namespace) -> int:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from vpnws.commandline.completion import COMPLETE
+from vpnws.commandline.streams import abandon
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vpnws.commandline.parser import Parser
+
+
+UNPRINTED: Final = 1
+"""The exit code of a command whose output could not be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +34,17 @@ class Command:
 
     def run(self, arguments: Sequence[str]) -> int:
         """Run it with the `arguments` after its name; return the exit code."""
-        code: int = import_module(self.module).main(arguments)
+        try:
+            code: int = import_module(self.module).main(arguments)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read the pipe (head, less) has had enough.
+            abandon(sys.stdout)
+            return 0
+        except OSError as error:
+            abandon(sys.stdout)
+            sys.stderr.write(f"vpnws-client: cannot print: {error.strerror or error}\n")
+            return UNPRINTED
         return code
 
     def parser(self) -> Parser:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TextIO, TypeVar
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TextIO, TypeVar
 import msgspec
 from rich.console import Console
 
+from vpnws.commandline.streams import abandon
 from vpnws.ctl.show.table import make_table
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ class Output:
 
     def abandon(self) -> None:
         """Print nothing more: the reader of the pipe has gone."""
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), self.out.fileno())
+        abandon(self.out)
 
 
 def safe_json(data: bytes) -> str:
