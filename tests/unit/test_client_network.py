@@ -260,31 +260,6 @@ class TestOffers:
             settings = ClientSettings("tap0", URL, network=network)
             assert Wanted(settings, {"server": offer}).routes == routes
 
-    @pytest.mark.parametrize(
-        "cidr",
-        ["10.8.0.2/0", "10.8.0.2/7", "8.8.8.8/8", "192.168.1.1/1", "2001:db8::2/3", "fd08::2/8"],
-    )
-    def test_an_address_does_not_take_in_the_world(
-        self, beds: list[Bed], caplog: pytest.LogCaptureFixture, cidr: str
-    ) -> None:
-        beds.append(bed := Bed(NetworkSettings()))
-        bed.begin().network.connected(LINK)
-        bed.network.apply("server", Offer(address=(cidr, "10.8.0.5/24")))
-        assert bed.network.addresses == ("10.8.0.5/24",)
-        assert f"the address {cidr} that is offered is left out" in caplog.text
-
-    @pytest.mark.parametrize("cidr", ["10.8.0.2/8", "8.8.8.8/16", "fd08::2/64", "2001:db8::2/64"])
-    def test_a_network_as_vpns_have_it_is_taken(self, beds: list[Bed], cidr: str) -> None:
-        beds.append(bed := Bed(NetworkSettings()))
-        bed.begin().network.apply("dhcp", Offer(address=(cidr,)))
-        assert bed.network.addresses == (cidr,)
-
-    def test_an_address_near_the_server_has_that_pinned(self, beds: list[Bed]) -> None:
-        beds.append(bed := Bed(NetworkSettings()))
-        bed.begin().network.connected(LINK)
-        bed.network.apply("server", Offer(address=("203.0.113.77/24",)))
-        assert bed.janitor.pinned == [SERVER]
-
     def test_the_gateway_of_the_options_counts_most(self) -> None:
         settings = ClientSettings("tap0", URL, addresses=("10.8.0.2/24",), network=ALL)
         offer = Offer(routes=("0.0.0.0/0 via 10.8.0.9",))

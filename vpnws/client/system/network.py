@@ -100,15 +100,9 @@ class Network(Follower):
         taken = self._caution.sift(offer, self._in_use(), self._say)
         wanted = Wanted(self._settings, {**self._wanted.offers, source: taken})
         before = self._wanted
-        is_same = wanted.changes(is_connected=True) == before.changes(is_connected=True)
-        if is_same and wanted.too_large == before.too_large:
+        if wanted.changes(is_connected=True) == before.changes(is_connected=True):
             return
         self._wanted = wanted
-        for cidr in wanted.too_large:
-            self._say(
-                f"the address {cidr} that is offered is left out: its network would take in far"
-                " more than a VPN needs; give it with --address if it is right"
-            )
         self._tell()
         if self._link is not None and wanted.addresses != before.addresses:
             self._call_up("the addresses have changed" if before.addresses else "connected")

@@ -20,10 +20,6 @@ HALVES: Final = {4: ("0.0.0.0/1", "128.0.0.0/1"), 6: ("::/1", "8000::/1")}
 """Two routes that together are better than any default route, which stays as it is."""
 BROADCASTS: Final = ("255.255.255.255/32", "224.0.0.0/4")
 """What leaves through the device with --broadcast."""
-MIN_PRIVATE_BITS: Final = {4: 8, 6: 32}
-"""An offered address of a private network that is larger is left out: the shortest prefixes."""
-MIN_PUBLIC_BITS: Final = {4: 16, 6: 48}
-"""The same for public networks."""
 _ROUTER_METRIC: Final = 512
 """Below 1024, the metric of a default route that a router advertisement brings elsewhere."""
 
@@ -39,13 +35,8 @@ class Wanted:
     @property
     def addresses(self) -> tuple[str, ...]:
         """The addresses of the device, those of the options first."""
-        offered = filter(is_modest, self._offered_addresses())
+        offered = (cidr for offer in self.offers.values() for cidr in offer.address)
         return tuple(dict.fromkeys((*self.settings.addresses, *offered)))
-
-    @property
-    def too_large(self) -> list[str]:
-        """The addresses that are left out, because their networks would take in too much."""
-        return [each for each in self._offered_addresses() if not is_modest(each)]
 
     @property
     def gateways(self) -> dict[int, str]:
@@ -95,9 +86,8 @@ class Wanted:
     def covers(self, address: str) -> bool:
         """Return whether packets to `address` would leave through the device."""
         target = ipaddress.ip_address(address)
-        routed = (ipaddress.ip_network(each.destination) for each in self.routes)
-        near = (ipaddress.ip_interface(each).network for each in self._offered_addresses())
-        return any(target in network for network in (*routed, *near))
+        networks = (ipaddress.ip_network(each.destination) for each in self.routes)
+        return any(target in network for network in networks)
 
     def is_beside(self, address: str) -> bool:
         """Return whether an address is in the subnet of one that the device has."""
@@ -118,9 +108,6 @@ class Wanted:
         offered = (server for offer in self.offers.values() for server in offer.dns)
         return self.settings.network.dns or tuple(dict.fromkeys(offered))
 
-    def _offered_addresses(self) -> list[str]:
-        return [cidr for offer in self.offers.values() for cidr in offer.address]
-
     def _offered_routes(self) -> list[tuple[str, str]]:
         routes = (route for offer in self.offers.values() for route in offer.routes)
         return [
@@ -135,16 +122,6 @@ class Wanted:
 def versions_beside(tap: str) -> list[int]:
     """Return the IP versions for which this machine has a default route that is not `tap`'s."""
     return [each.version for each in default_routes() if each.device != tap]
-
-
-def is_modest(cidr: str) -> bool:
-    """Return whether an offered address takes in no more than a VPN needs.
-
-    The kernel leads its whole network to the device: with 10.8.0.2/0, that is everything.
-    """
-    network = ipaddress.ip_interface(cidr).network
-    least = MIN_PRIVATE_BITS if network.is_private else MIN_PUBLIC_BITS
-    return network.prefixlen >= least[network.version]
 
 
 def is_default(route: str) -> bool:
