@@ -14,6 +14,10 @@ from vpnws.config_reader import read_settings
 from vpnws.dhcp.server import MAC
 from vpnws.errors import ConfigError
 from vpnws.lease.leases import DECLINED_S, MAX_DECLINED
+from vpnws.server.dhcp import QUESTIONS_PER_S
+from vpnws.server.leasing import MAX_NEW
+from vpnws.switch.drop import Drop
+from vpnws.switch.known import REPLACE_IDLE_S
 from vpnws.wire.dhcp import BOOTREQUEST, NO_IP, Kind, Message, Option, Way
 from vpnws.wire.dhcp_frame import ALL, Ends, unwrap, wrap
 from vpnws.wire.dhcp_routes import routes_of
@@ -158,10 +162,53 @@ class TestAPlainStation:
             station, other = join(house), join(house, 2)
             for _ in range(MAX_DECLINED + 20):
                 ask(station, Kind.DECLINE, ip=offered(station))
+                # No more questions are answered, and no more new addresses given.
+                house.loop.advance(LEASE_S / (1 + MAX_NEW) + 1.0)
             leases = house.processes[1].node.leasing
             assert leases is not None
             assert len(leases.leases.rows(None, 100)) == MAX_DECLINED
             assert offered(other, 2)
+
+
+class TestAHostileStation:
+    def test_cannot_use_a_pool_up_with_ever_new_macs(self, tmp_path: Path) -> None:
+        with make(tmp_path) as house:
+            thief, got = house.connect(1), set()
+            for number in range(100, 130):
+                answer = ask(thief, Kind.DISCOVER, number)
+                got |= {answer.yiaddr} if answer is not None else set()
+                # Its port learns another MAC only then, since its limit is one.
+                house.loop.advance(REPLACE_IDLE_S)
+            per_lease_time = 1 + MAX_NEW
+            passed_s = 30 * REPLACE_IDLE_S
+            assert len(got) <= per_lease_time * (1 + passed_s / LEASE_S)
+            journal = house.processes[1].node.journal
+            assert any("for ever new MACs" in event.text for event in journal.after(0))
+            offered(join(house, 1))
+
+    def test_is_answered_so_many_questions_in_a_second_and_others_theirs(
+        self, tmp_path: Path
+    ) -> None:
+        with make(tmp_path) as house:
+            station, other = join(house, 1), join(house, 2)
+            answers = [ask(station, Kind.DISCOVER) for _ in range(50)]
+            assert sum(each is not None for each in answers) == 1 + QUESTIONS_PER_S
+            port = next(iter(house.processes[1].node.links.values())).port
+            assert port.drops[Drop.STORM] == 50 - (1 + QUESTIONS_PER_S)
+            offered(other, 2)
+            house.loop.advance(1.0)
+            offered(station)
+
+    def test_cannot_give_up_what_others_have(self, tmp_path: Path) -> None:
+        with make(tmp_path, "10.8.0.2-10.8.0.2/24") as house:
+            owner, thief = (join(house, number, REMOTE_USER="alice") for number in (1, 2))
+            address = offered(owner)
+            ask(thief, Kind.RELEASE, 2, address)
+            ask(thief, Kind.DECLINE, 2, address)
+            assert ask(thief, Kind.DISCOVER, 2) is None
+            answer = ask(owner, Kind.REQUEST, 1, address)
+            assert answer is not None
+            assert answer.kind == Kind.ACK
 
 
 class TestWhoHears:

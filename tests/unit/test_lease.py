@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,11 +11,14 @@ from vpnws.errors import ConfigError
 from vpnws.lease import choice
 from vpnws.lease.answer import Holder, Lease, Refusal
 from vpnws.lease.fixed import read_fixed
-from vpnws.lease.leases import Leases
+from vpnws.lease.leases import FULL_S, Leases
 from vpnws.lease.plan import Plan
 from vpnws.lease.pool import parse_pools
 from vpnws.lease.table import MemoryTable
 from vpnws.lease.who import NOBODY, Who
+
+if TYPE_CHECKING:
+    from vpnws.lease.pool import Address
 
 LEASE_S = 600
 
@@ -31,6 +35,16 @@ def given(answer: Lease | Refusal) -> Lease:
 def refused(answer: Lease | Refusal) -> str:
     assert isinstance(answer, Refusal), answer
     return answer.sentence
+
+
+class CountingTable(MemoryTable):
+    """A table that counts how often all of a pool was looked through."""
+
+    searches = 0
+
+    def taken(self, network: str, version: int) -> set[Address]:
+        self.searches += 1
+        return super().taken(network, version)
 
 
 class TestPools:
@@ -187,11 +201,33 @@ class TestLeases:
     def test_released_ones_are_free_at_once_but_only_by_whom_they_belong_to(self) -> None:
         leases = self.make("10.8.0.0/32")
         lease = given(leases.lease("default", host(1), Holder(0, 1), 0.0))
-        assert leases.release("default", lease.address, host(2).key()) is None
-        row = leases.release("default", lease.address, host(1).key())
-        assert row is not None
-        assert leases.release("default", lease.address, host(1).key()) is None
+        for who, holder in ((host(2), Holder(0, 1)), (host(1), Holder(0, 2))):
+            assert leases.release("default", lease.address, who, holder) is None
+        assert leases.release("default", lease.address, host(1), Holder(0, 1)) is not None
+        assert leases.release("default", lease.address, host(1), Holder(0, 1)) is None
         given(leases.lease("default", host(2), Holder(0, 2), 0.0))
+
+    def test_no_other_host_of_the_name_gives_one_up(self) -> None:
+        leases = self.make()
+        lease = given(leases.lease("default", host(1, "alice"), Holder(0, 1), 0.0))
+        other = host(2, "alice"), Holder(0, 2)
+        assert leases.release("default", lease.address, *other) is None
+        leases.decline("default", lease.address, *other, 0.0)
+        leases.decline("default", lease.address, host(1, "alice"), Holder(0, 2), 0.0)
+        assert [row.key for row in leases.held_by(Holder(0, 1))] == [host(1, "alice").key()]
+
+    def test_a_full_pool_is_not_searched_again_and_again(self) -> None:
+        table = CountingTable()
+        leases = Leases(table, Plan(parse_pools("10.8.0.0/29 blue:10.9.0.0/29")), LEASE_S)
+        for number in range(1, 7):
+            given(leases.lease("default", host(number), Holder(0, number), 0.0))
+        for number in range(7, 30):
+            refused(leases.lease("default", host(number), Holder(0, 7), 1.0))
+        assert table.searches == 1
+        given(leases.lease("blue", host(7), Holder(0, 7), 1.0))
+        given(leases.lease("default", host(1), Holder(0, 8), 1.0))
+        refused(leases.lease("default", host(7), Holder(0, 7), 1.0 + FULL_S))
+        assert table.searches == 2
 
     def test_an_operator_frees_only_what_no_port_holds(self) -> None:
         leases = self.make("10.8.0.0/32")

@@ -43,4 +43,10 @@ class Refusal:
     sentence: str
 
 
+class Full(Refusal):
+    """No address, because the whole pool was searched and none is free."""
+
+    __slots__ = ()
+
+
 Answer: TypeAlias = "Lease | Refusal"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from vpnws.lease.answer import Refusal
+from vpnws.lease.answer import Full, Refusal
 from vpnws.lease.table import LEFT, MAX_LEASES, MAX_LEASES_OF_ONE, Row
 
 if TYPE_CHECKING:
@@ -53,8 +53,12 @@ class Choice:
                 return row.address
         return None
 
-    def choose(self) -> Address | Refusal:
-        """Return the address to give, whose row may be another's that has ended."""
+    def choose(self, *, is_searched: bool = False) -> Address | Refusal:
+        """Return the address to give, whose row may be another's that has ended.
+
+        `is_searched` says that the pool was searched lately and is full: then only those addresses
+        are looked at that this host comes to first.
+        """
         if self.is_strict:
             wanted = self.wanted
             if wanted is not None and self._can_take(wanted):
@@ -63,7 +67,8 @@ class Choice:
         for address in self._candidates():
             if self._can_take(address):
                 return self._with_room(address)
-        return self._of_those_that_ended() or self._never_given() or self._none_left()
+        found = None if is_searched else self._of_those_that_ended() or self._never_given()
+        return found or self._none_left()
 
     def given_up(self, address: Address) -> list[Row]:
         """Return the rows that this port no longer holds once it has `address`."""
@@ -154,7 +159,7 @@ class Choice:
         return None
 
     def _none_left(self) -> Refusal:
-        return Refusal(
+        return Full(
             f"all addresses of {self.pool} are leased: the operator can make vpnws-pool larger, or"
-            " vpnws-lease-s shorter"
+            " vpnws-lease-time shorter"
         )

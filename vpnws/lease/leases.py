@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import LeaseError
-from vpnws.lease.answer import Lease, Refusal
+from vpnws.lease.answer import Full, Lease, Refusal
 from vpnws.lease.choice import Choice
 from vpnws.lease.table import LEFT, MAX_LEASES, Row
 from vpnws.lease.who import NOBODY
@@ -32,6 +32,9 @@ DECLINED_S: Final = 600.0
 MAX_DECLINED: Final = 16
 """Such addresses of a network. A further one is simply free, so that a station that declines all
 that it is given cannot use up a pool."""
+FULL_S: Final = 0.5
+"""A pool that had no free address is not searched again for so long: that reads all of it, and
+somebody may ask again and again. Who has had an address gets it all the same."""
 
 
 class Leases:
@@ -40,7 +43,9 @@ class Leases:
     def __init__(self, table: Table, plan: Plan, lease_s: int) -> None:
         """`lease_s` is how long an address is kept for a station that has left."""
         self._table = table
-        self._lease_s = lease_s
+        self.lease_s = lease_s
+        self._full_until_s: dict[tuple[str, int], float] = {}
+        """By network and version; there are no more of them than pools."""
         self.plan = plan
 
     def begin(self, now_s: float) -> int:
@@ -49,7 +54,7 @@ class Leases:
         Rows that the plan no longer has are removed, and none lasts longer than the time for one
         who has just left. Returns how many leases there are. Raises LeaseError.
         """
-        ends_s = now_s + self._lease_s
+        ends_s = now_s + self.lease_s
         with self._table.change():
             for row in self._table.rows(None, MAX_LEASES + 1):
                 if not self.plan.is_known(row.network, row.address):
@@ -113,14 +118,15 @@ class Leases:
         with self._table.change():
             return self._let_go(self._table.held(slot), now_s)
 
-    def release(self, network: str, address: Address, key: bytes) -> Row | None:
-        """Free an address of whom `key` is at once, and return what it was; None if it is not.
+    def release(self, network: str, address: Address, who: Who, holder: Holder) -> Row | None:
+        """Free an address that the host `who` gives up at the port `holder`; return what it was.
 
-        Raises LeaseError.
+        None if it is another's: another host of the same name cannot free it, nor can whoever uses
+        the host's MAC at another port. Raises LeaseError.
         """
         with self._table.change():
             row = self._table.at(network, address)
-            if row is None or row.key != key:
+            if row is None or not _is_theirs(row, who, holder):
                 return None
             self._table.remove(row)
             return row
@@ -136,7 +142,9 @@ class Leases:
                 self._table.remove(row)
             return row
 
-    def decline(self, network: str, address: Address, who: Who, now_s: float) -> None:
+    def decline(
+        self, network: str, address: Address, who: Who, holder: Holder, now_s: float
+    ) -> None:
         """Give to nobody for DECLINED_S what somebody else uses, as its lessee `who` has noticed.
 
         Of MAX_DECLINED addresses of a network at once; a further one is free again at once. Raises
@@ -144,7 +152,7 @@ class Leases:
         """
         with self._table.change():
             row = self._table.at(network, address)
-            if row is None or (row.key, row.mac) != (who.key(), who.mac):
+            if row is None or row.mac != who.mac or not _is_theirs(row, who, holder):
                 return
             if len(self._table.of(network, address.version, DECLINED)) >= MAX_DECLINED:
                 self._table.remove(row)
@@ -196,7 +204,10 @@ class Leases:
             return Refusal(str(error))
 
     def _give(self, choice: Choice, pool: Pool) -> Answer:
-        found = choice.choose()
+        place = (pool.network, pool.version)
+        found = choice.choose(is_searched=choice.now_s < self._full_until_s.get(place, 0.0))
+        if isinstance(found, Full):
+            self._full_until_s[place] = choice.now_s + FULL_S
         if isinstance(found, Refusal):
             return found
         holder, now_s = choice.holder, choice.now_s
@@ -210,13 +221,13 @@ class Leases:
             holder.slot,
             holder.port,
             now_s,
-            now_s + self._lease_s,
+            now_s + self.lease_s,
         )
         self._table.put(row)
         return self._lease_of(pool, found, now_s)
 
     def _lease_of(self, pool: Pool, address: Address, now_s: float) -> Lease:
-        return Lease(address, pool.subnet.prefixlen, self._lease_s, now_s + self._lease_s)
+        return Lease(address, pool.subnet.prefixlen, self.lease_s, now_s + self.lease_s)
 
     def _let_go(self, rows: Sequence[Row], now_s: float) -> int:
         for row in rows:
@@ -224,4 +235,10 @@ class Leases:
         return len(rows)
 
     def _left(self, row: Row, now_s: float) -> Row:
-        return replace(row, port=LEFT, since_s=now_s, until_s=now_s + self._lease_s)
+        return replace(row, port=LEFT, since_s=now_s, until_s=now_s + self.lease_s)
+
+
+def _is_theirs(row: Row, who: Who, holder: Holder) -> bool:
+    """Return whether a row is of the host `who`, and no port but `holder` has it."""
+    is_host = row.key == who.key() and row.mac in (b"", who.mac)
+    return is_host and (row.port == LEFT or (row.slot, row.port) == holder[:2])

@@ -9,6 +9,7 @@ from vpnws.errors import LeaseError
 from vpnws.lease.answer import Holder, Lease, Refusal
 from vpnws.lease.who import Who
 from vpnws.server.once import Once
+from vpnws.switch.guard.bucket import TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,14 @@ true of its own ports."""
 MAX_WRITTEN: Final = 100
 """Ports whose leases one look writes down, because they have gone, or because the file was lost;
 further ones follow with the next looks."""
+MAX_NEW: Final = 7
+"""Addresses that a port gets in one lease time beyond as many as it may hold at once. Without this
+bound a station that takes ever new MACs uses up a pool: each address is kept for the MAC that had
+it."""
+_TOO_MANY_NEW: Final = (
+    "a station has asked by DHCP for ever new MACs, more than its port may get addresses for in"
+    " vpnws-lease-time: it may be using up the pool (vpnws-ctl leases)"
+)
 
 
 class StationLeases:
@@ -47,6 +56,8 @@ class StationLeases:
         self._journal = journal
         self._held: dict[int, dict[tuple[int, bytes], tuple[str, Who, Lease]]] = {}
         """By the port's id, version of IP and MAC."""
+        self._new: dict[int, TokenBucket] = {}
+        """What each port may still get for further MACs, in lease times."""
         self._gone: list[Holder] = []
         """Ports that have gone and that the table still has."""
         self._lost: list[int] = []
@@ -65,6 +76,8 @@ class StationLeases:
         self, link: Link, mac: bytes, version: int = 4, wanted: Address | None = None
     ) -> Answer:
         """Give the host `mac` at a station's port an address: see `Leases.lease`."""
+        if not self._may_lease(link, (version, mac)):
+            return Refusal(_TOO_MANY_NEW)
         who, network, holder = who_at(link, mac), link.session.network, self.holder_of(link.port)
         answer = self.leases.lease(
             network, who, holder, self.now_s(), version=version, wanted=wanted
@@ -82,6 +95,8 @@ class StationLeases:
 
         That it cannot have it is not told to the operator: hosts ask for what they had elsewhere.
         """
+        if not self._may_lease(link, (address.version, mac)):
+            return Refusal(_TOO_MANY_NEW)
         who, network, holder = who_at(link, mac), link.session.network, self.holder_of(link.port)
         answer = self.leases.renew(network, who, holder, self.now_s(), address)
         return self._keep(link, who, answer) if isinstance(answer, Lease) else answer
@@ -91,7 +106,7 @@ class StationLeases:
         who = who_at(link, mac)
         held = self._held.get(link.port.id, {})
         try:
-            row = self.leases.release(link.session.network, address, who.key())
+            row = self.leases.release(link.session.network, address, who, self.holder_of(link.port))
         except LeaseError as error:
             self._refused.note(str(error))
             return
@@ -110,7 +125,8 @@ class StationLeases:
         """Give to nobody for a time what the host `mac` says that a stranger uses."""
         who = who_at(link, mac)
         try:
-            self.leases.decline(link.session.network, address, who, self.now_s())
+            holder = self.holder_of(link.port)
+            self.leases.decline(link.session.network, address, who, holder, self.now_s())
         except LeaseError as error:
             self._refused.note(str(error))
             return
@@ -121,6 +137,7 @@ class StationLeases:
 
         Many may go at once, and the frames of those who stay do not wait for that.
         """
+        self._new.pop(link.port.id, None)
         if self._held.pop(link.port.id, None) is not None:
             self._gone.append(self.holder_of(link.port))
 
@@ -135,6 +152,20 @@ class StationLeases:
         # It must not open the file again: the next server may have begun with it.
         self._ticker.close()
         self._table.close()
+
+    def _may_lease(self, link: Link, place: tuple[int, bytes]) -> bool:
+        """Return whether a port may get an address for a host; one it has counts as none."""
+        port = link.port
+        if place in self._held.get(port.id, {}):
+            return True
+        # A bucket's tokens come in a second: here that is a lease time.
+        now = self.now_s() / self.leases.lease_s
+        if port.id not in self._new:
+            self._new[port.id] = TokenBucket(port.station_limit + MAX_NEW, now)
+        is_allowed = self._new[port.id].take(1, 1, now)
+        if not is_allowed:
+            self._refused.note(_TOO_MANY_NEW)
+        return is_allowed
 
     def _keep(self, link: Link, who: Who, answer: Answer) -> Answer:
         if isinstance(answer, Refusal):
