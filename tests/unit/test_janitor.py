@@ -249,8 +249,17 @@ class TestAfterKill:
         assert bed.machine.resolv_conf.read_text() == "nameserver 9.9.9.9\n"
         assert bed.system.routes[-1]["gateway"] == "192.168.5.99"
 
-    def test_a_journal_that_is_none_is_named(self, bed: Bed) -> None:
-        bed.place.path.write_text("{")
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *("{", "[]", '{"deeds": 5}', '{"deeds": ["x"]}', '{"deeds": ' + 100_000 * "["),
+            '{"deeds": [{"deed": "RouteDeed", "destination": 5, "device": 7}]}',
+            '{"deeds": [{"deed": "ResolvConfDeed", "path": 5, "servers": [], "was_there": true}]}',
+        ],
+        ids=lambda text: text[:40],
+    )
+    def test_a_journal_that_is_none_is_named(self, bed: Bed, text: str) -> None:
+        bed.place.path.write_text(text)
         with pytest.raises(JournalError):
             journal.read(bed.place)
         (line,) = [each for each in undo_left(bed.machine, bed.directory) if TAP in each]
@@ -336,6 +345,10 @@ class TestWhatIsAskedFor:
             {"kind": "Switch", "name": "../../kernel/core_pattern", "value": 1},
             {"kind": "NameServers", "servers": []},
             {"kind": "NameServers", "servers": ["10.8.0.1\nnameserver 6.6.6.6"]},
+            {"kind": "NameServers", "servers": ["fe80::1%eth0\nnameserver 6.6.6.6"]},
+            {"kind": "NameServers", "servers": [5]},
+            {"kind": "Address", "cidr": "fe80::1%a b/64"},
+            {"kind": "Route", "destination": "fd08::/64", "gateway": "fe80::1%a\nb"},
             {"kind": "Pin", "address": "fe80::1%eth0"},
             {"kind": "Pin", "address": "ff02::1"},
         ],

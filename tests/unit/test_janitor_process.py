@@ -147,6 +147,7 @@ class TestServing:
             b'[1, "Want", 5]',
             b'[1, "PinOne", "x"]',
             b"[" * 9999,
+            b'[Infinity, "KeepPins", []]',
         ],
         ids=str,
     )

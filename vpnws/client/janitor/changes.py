@@ -22,6 +22,7 @@ class Address:
 
     def __post_init__(self) -> None:
         """Raise ValueError if that is none."""
+        _check_words(self.cidr)
         object.__setattr__(self, "cidr", ipaddress.ip_interface(self.cidr).with_prefixlen)
 
 
@@ -34,6 +35,7 @@ class Route:
 
     def __post_init__(self) -> None:
         """Raise ValueError if those are none, or one is of IPv4 and one of IPv6."""
+        _check_words(self.destination, self.gateway)
         network = ipaddress.ip_network(self.destination)
         if self.gateway and ipaddress.ip_address(self.gateway).version != network.version:
             raise ValueError(f"{self.gateway} is no gateway to {self.destination}")
@@ -87,6 +89,7 @@ class NameServers:
 
     def __post_init__(self) -> None:
         """Raise ValueError if one is no address, or there is none."""
+        _check_words(*self.servers)
         servers = tuple(str(ipaddress.ip_address(each)) for each in self.servers[:MAX_SERVERS])
         if not servers:
             raise ValueError("no name server")
@@ -97,7 +100,7 @@ Change: TypeAlias = "Address | Route | Pin | Mtu | Switch | NameServers"
 _KINDS: Final[dict[str, type[Change]]] = {
     each.__name__: each for each in (Address, Route, Pin, Mtu, Switch, NameServers)
 }
-_TYPES: Final[dict[str, type]] = {"str": str, "int": int, "tuple[str, ...]": tuple}
+_TYPES: Final[dict[str, type]] = {"str": str, "int": int, "bool": bool, "tuple[str, ...]": tuple}
 
 
 def tell(change: Change) -> dict[str, Any]:
@@ -110,20 +113,25 @@ def read(data: object) -> Change:
     try:
         members = dict(data)  # type: ignore[call-overload]
         kind: type[Any] = _KINDS[members.pop("kind")]
-        made: Change = kind(
-            **{each.name: _plain(members[each.name], each) for each in fields(kind)}
-        )
+        made: Change = kind(**{each.name: plain(members[each.name], each) for each in fields(kind)})
     except (TypeError, LookupError, AttributeError) as error:
         raise ValueError(f"no change: {error}") from error
     return made
 
 
-def _plain(value: object, member: Field[Any]) -> object:
+def plain(value: object, member: Field[Any]) -> object:
     """Return a member's value. Raises TypeError if it is of another type than it must be."""
     found = tuple(value) if isinstance(value, list) else value
-    if type(found) is not _TYPES[str(member.type)]:
+    is_text = isinstance(found, tuple) and all(isinstance(each, str) for each in found)
+    if type(found) is not _TYPES[str(member.type)] or (isinstance(found, tuple) and not is_text):
         raise TypeError(f"{member.name} cannot be {value!r:.50}")
     return found
+
+
+def _check_words(*addresses: str) -> None:
+    """Raise ValueError if one is no single word: its zone may be any text, with new lines too."""
+    if any(not each.isprintable() or " " in each for each in addresses):
+        raise ValueError("an address with a zone that is no word")
 
 
 def _check_number(number: int) -> None:

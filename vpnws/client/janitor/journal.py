@@ -13,10 +13,11 @@ import json
 import os
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from vpnws.client.janitor.changes import plain
 from vpnws.client.janitor.deeds import AddressDeed, MtuDeed, RouteDeed, SwitchDeed
 from vpnws.client.janitor.dns import ResolvconfDeed, ResolvedDeed
 from vpnws.client.janitor.namespaces import own_network
@@ -151,19 +152,18 @@ def read(place: Place) -> list[Deed]:
         return [_read_deed(entry) for entry in entries]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise JournalError(f"{place.path} cannot be read: {error}") from error
 
 
 def _read_deed(entry: dict[str, Any]) -> Deed:
+    """Return a deed of a journal. Raises one of several errors if it is none."""
     kind = _KINDS[entry.pop("deed")]
-    members = {name: _tuple_of(value) for name, value in entry.items()}
+    members = {each.name: plain(entry.pop(each.name), each) for each in fields(kind)}
+    if entry:
+        raise LookupError(f"{', '.join(entry)} is unknown")
     made: Deed = kind(**members)
     return made
-
-
-def _tuple_of(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _open_own(path: str, flags: int) -> int:

@@ -82,7 +82,7 @@ def decode_request(data: bytes) -> tuple[int, Request]:
     try:
         number, kind, body = json.loads(data)
         return int(number), _READERS[kind](body)
-    except (TypeError, LookupError, AttributeError, RecursionError) as error:
+    except (TypeError, LookupError, AttributeError, RecursionError, OverflowError) as error:
         raise ValueError(f"no request: {error}") from error
 
 

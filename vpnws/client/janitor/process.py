@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import select
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -76,11 +77,18 @@ class JanitorProcess:
         try:
             self._serve()
         finally:
+            self._end()
+
+    def _end(self) -> None:
+        """Undo everything, whatever becomes of the rest."""
+        try:
             for path, number in self._files.items():
                 # The next client may have put its own there already.
                 if number and _number(path) == number:
-                    path.unlink(missing_ok=True)
+                    with suppress(OSError):
+                        path.unlink()
             self._scripts.finish()
+        finally:
             for sentence in self._ledger.undo_all():
                 self._say(sentence)
             if self._lock is not None:
