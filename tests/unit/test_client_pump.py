@@ -8,6 +8,7 @@ import select
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -286,6 +287,21 @@ def test_who_is_aside_can_have_the_server_asked_at_once(bed: Bed) -> None:
     bed.skipped_s += DOUBT_PATIENCE_S
     bed.tap.host_send(frame(1))
     assert isinstance(bed.ended(), NetworkChangedError)
+
+
+def test_a_ping_waits_behind_what_is_unsent_and_is_not_left_out() -> None:
+    near, far = socket.socketpair()
+    with closing(Connection(Stream(near))) as connection, closing(far):
+        count = 0
+        while not connection.has_unsent:
+            connection.send_frames([frame(count, 1400)])
+            count += 1
+        connection.ping()
+        end = FarEnd(far)
+        while connection.has_unsent:
+            end.protocol.receive_data(far.recv(65536))
+            connection.flush()
+        assert end.frames(count + 1)[-1].opcode is Opcode.PING
 
 
 def test_a_pong_keeps_the_connection(bed: Bed) -> None:

@@ -139,9 +139,8 @@ class Connection:
         self._write(encode_masked_room(room, self._keys.take()))
 
     def ping(self) -> None:
-        """Send a ping, unless bytes are unsent: the ping would only wait behind them."""
-        if not self.has_unsent:
-            self._send(encode_masked(PING, b"", self._keys.take()))
+        """Send a ping, behind what is unsent: a link that is always full is asked too."""
+        self._send(encode_masked(PING, b"", self._keys.take()))
 
     def answer_ping(self) -> None:
         """Answer the newest ping with its payload (RFC 6455 5.5.3), unless bytes are unsent."""
