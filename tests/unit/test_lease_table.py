@@ -144,6 +144,12 @@ class TestFile:
                 open_table(path).count()
             assert b"leases" not in path.read_bytes()
 
+    def test_that_is_a_pipe_keeps_nobody_waiting(self, path: Path) -> None:
+        os.mkfifo(path)
+        assert put_aside_if_broken(str(path)) == ""
+        with pytest.raises(LeaseError, match="is not a table of leases"):
+            open_table(path).count()
+
     def test_that_is_a_link_is_not_followed(self, path: Path) -> None:
         (path.parent / "target").write_bytes(b"")
         path.symlink_to("target")

@@ -19,6 +19,7 @@ from tests.support.frames import EXPERIMENT, ethernet, mac
 from tests.support.tap_contract import FRAMES, FrameContract, polled, read_whole
 from vpnws.errors import TapBusyError, TapError
 from vpnws.tap.qemu import SAME_FOR_ALL, QemuTap
+from vpnws.wire.ethernet import HEADER_BYTES
 from vpnws.wire.qemu_stream import MAX_READ_BYTES, BadLengthError, FrameReader
 from vpnws.wire.records import MAX_FRAME_BYTES
 
@@ -101,7 +102,7 @@ def test_a_frame_may_come_in_pieces_split_anywhere(machine: Machine) -> None:
 
 
 @given(
-    st.lists(st.binary(min_size=1, max_size=3000), max_size=20),
+    st.lists(st.binary(min_size=HEADER_BYTES, max_size=3000), max_size=20),
     st.lists(st.integers(1, 5000), min_size=1),
 )
 def test_any_frames_cut_anyhow_come_out_as_they_were(frames: list[bytes], cuts: list[int]) -> None:
@@ -137,7 +138,7 @@ def test_the_buffer_has_a_bound_and_takes_the_longest_frame() -> None:
         assert bytes(frame) == longest
 
 
-@pytest.mark.parametrize("length", [0, MAX_FRAME_BYTES + 1, 0xFFFF_FFFF])
+@pytest.mark.parametrize("length", [0, 1, 13, MAX_FRAME_BYTES + 1, 0xFFFF_FFFF])
 def test_a_length_that_no_frame_has_is_refused(length: int) -> None:
     reader = FrameReader()
     reader.room()[:4] = length.to_bytes(4, "big")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
+from vpnws.wire.ethernet import HEADER_BYTES
 from vpnws.wire.records import MAX_FRAME_BYTES
 
 LENGTH: Final = Struct(">I")
@@ -44,7 +45,7 @@ class FrameReader:
     def next(self) -> memoryview | None:
         """Return the next frame, None if it is not whole yet; it is valid until `room`.
 
-        Raises BadLengthError for a frame of nothing, and for one longer than a TAP's.
+        Raises BadLengthError for one without a whole header, and for one longer than a TAP's.
         """
         length = self._length()
         if length is None or self._end - self._start - LENGTH_BYTES < length:
@@ -65,6 +66,6 @@ class FrameReader:
         if self._end - self._start < LENGTH_BYTES:
             return None
         (length,) = LENGTH.unpack_from(self._buffer, self._start)
-        if not 0 < length <= MAX_FRAME_BYTES:
+        if not HEADER_BYTES <= length <= MAX_FRAME_BYTES:
             raise BadLengthError(f"a frame of {length} bytes")
         return int(length)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,8 @@ MAX_WAL_PAGES: Final = 4096
 """If the process for hooks does not write the log of changes back, the process that makes it this
 long does, at 4,096 bytes a page."""
 _MAGIC: Final = b"SQLite format 3\0"
+_NO_FILE: Final = b"-"
+_OPEN: Final = os.O_CLOEXEC | os.O_NONBLOCK
 _APPLICATION_AT: Final = slice(68, 72)
 """Where that is in a file's header (https://www.sqlite.org/fileformat.html)."""
 _PRIMARY: Final = 0xFF
@@ -30,7 +33,7 @@ def open_file(path: str) -> sqlite3.Connection:
     sqlite3.Error if it cannot be used.
     """
     # Only this user may read who leases what. SQLite gives its other files the same rights.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | _OPEN, 0o600))
     if _header_of(path) and not _is_database(path):
         raise LeaseError(_not_ours(path))
     connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
@@ -136,8 +139,9 @@ def _is_database(path: str) -> bool:
 
 
 def _header_of(path: str) -> bytes:
-    with Path(path).open("rb") as file:
-        return file.read(100)
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _OPEN)) as file:
+        # A pipe would keep whoever reads it waiting.
+        return file.read(100) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else _NO_FILE
 
 
 def id_of(path: str) -> tuple[int, int]:
