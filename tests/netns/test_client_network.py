@@ -46,6 +46,13 @@ def site() -> Iterator[RoamingSite]:
         yield made
 
 
+@pytest.fixture(autouse=True)
+def ended(site: RoamingSite) -> Iterator[None]:
+    """Leave no client to the next test."""
+    yield
+    site.end_clients()
+
+
 def wait_for_internet(site: RoamingSite) -> None:
     for address in (INTERNET_ADDRESS, INTERNET_ADDRESS_6):
         wait_for(partial(reaches, site, address), RECONNECT_S, f"a way to {address}")
@@ -53,6 +60,10 @@ def wait_for_internet(site: RoamingSite) -> None:
 
 def reaches(site: RoamingSite, address: str) -> bool:
     return ping(site.laptop, address, count=1).received == 1
+
+
+def asks_in_the_vpn(site: RoamingSite) -> bool:
+    return "nameserver 10.8.0.254" in site.laptop.run("cat /etc/resolv.conf").stdout
 
 
 def start(site: RoamingSite, *options: str, url: str = URL) -> Client:
@@ -81,7 +92,7 @@ def test_everything_leads_through_the_vpn_also_after_a_move_and_nothing_is_left(
     script = f"sh -c 'echo $1 $VPNWS_TAP $VPNWS_ADDRESS $VPNWS_REASON $(id -u) >> {note}' sh"
     client = start(site, "--exec", f"{script} up", "--exec-down", f"{script} down")
     assert pinned_by(site) == {"10.99.0.1": "192.168.50.1"}
-    assert "nameserver 10.8.0.254" in site.laptop.run("cat /etc/resolv.conf").stdout
+    wait_for(partial(asks_in_the_vpn, site), WAIT_S, "the name server of the VPN")
     # The main process has no privileges; its TAP and the next connection work without.
     assert users(client.pids()[0]) == {NOBODY}
     assert capabilities(client.pids()[0]) == 0
@@ -159,7 +170,7 @@ def test_the_server_may_give_everything(site: RoamingSite) -> None:
     client.wait_until_connected()
     wait_for(partial(reaches, site, INTERNET_ADDRESS), RECONNECT_S, "a way to the internet")
     assert pinned_by(site) == {"10.99.0.1": "192.168.50.1"}
-    assert "nameserver 10.8.0.254" in site.laptop.run("cat /etc/resolv.conf").stdout
+    wait_for(partial(asks_in_the_vpn, site), WAIT_S, "the name server of the VPN")
     assert "--default-route waits" not in client.log_text()
     kill(client.pids()[0])
     wait_for(lambda: not client.pids(), WAIT_S, "the janitor to end")

@@ -42,6 +42,7 @@ class RoamingSite(RouterSite):
         }
         super().__init__(2, locations=location("given", **given))
         self.laptop = Namespace("laptop")
+        self._clients: list[Client] = []
 
     def prepare(self) -> None:
         """Add the laptop and its two gateways."""
@@ -66,7 +67,13 @@ class RoamingSite(RouterSite):
     def start(self, *options: str, wrapper: Sequence[str] = ()) -> Client:
         """Start the laptop's client, which ends with the `with` block."""
         client = Client(self.laptop, *self.trust(URL), *options, wrapper=wrapper)
+        self._clients.append(client)
         return self.parts.enter_context(client)
+
+    def end_clients(self) -> None:
+        """End the clients that were started."""
+        while self._clients:
+            self._clients.pop().stop()
 
     def clean(self) -> str:
         """Run `vpnws-client clean` in the laptop; return what it says."""

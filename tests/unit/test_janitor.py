@@ -240,6 +240,15 @@ class TestAfterKill:
         assert (SERVER, "192.168.5.1") in bed.routes()
         held.release()
 
+    def test_a_lock_without_a_journal_goes_without_a_word(self, bed: Bed) -> None:
+        bed.ledger.undo_all()
+        gone = bed.place.lock.with_name(f"{TAP}.1-1.lock")
+        for file in (bed.place.lock, gone):
+            file.touch()
+        assert undo_left(bed.machine, bed.directory) == []
+        assert undo_left_of_gone(bed.machine, bed.directory) == []
+        assert bed.state() == bed.before
+
     def test_what_was_changed_since_stays(self, bed: Bed) -> None:
         bed.machine.resolv_conf.write_text("nameserver 9.9.9.9\n")
         bed.system.routes = [each for each in bed.system.routes if each["dst"] != SERVER]

@@ -80,10 +80,12 @@ class Place:
 
 
 def places(directory: Path) -> list[Place]:
-    """Return the places of all journals in a directory."""
+    """Return the places of all journals in a directory, and of locks without one."""
+    found: set[str] = set()
     with suppress(OSError):
-        return [Place(path) for path in sorted(directory.glob(f"*{_SUFFIX}"))]
-    return []
+        for suffix in (_SUFFIX, _LOCK):
+            found |= {path.name.removesuffix(suffix) for path in directory.glob(f"*{suffix}")}
+    return [Place(directory / f"{stem}{_SUFFIX}") for stem in sorted(found)]
 
 
 class Lock:

@@ -60,7 +60,9 @@ def undo_left_of_gone(machine: Machine, directory: Path) -> list[str]:
 
 
 def _undo(machine: Machine, place: Place) -> list[str]:
-    """Undo one journal, whose lock we hold, and remove it."""
+    """Undo one journal, whose lock we hold, and remove it; there may be none."""
+    if not place.path.exists():
+        return []
     try:
         deeds = journal.read(place)
     except JournalError as error:

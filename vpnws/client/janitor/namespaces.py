@@ -10,6 +10,7 @@ from typing import Final
 _SO_NETNS_COOKIE: Final = 71
 _COOKIE_BYTES: Final = 8
 _OWN: Final = Path("/proc/self/ns/net")
+_FIRST: Final = Path("/proc/1/ns/net")
 _PLACES: Final = ("proc/[0-9]*/ns/net", "run/netns/*")
 """Where the namespaces can be seen that processes are in, and those that have a name."""
 
@@ -24,6 +25,15 @@ def own_network() -> str:
     except OSError:
         return "0-0"
     return f"{number}-{_cookie()}"
+
+
+def mark_of_network() -> str:
+    """Return what tells our network namespace from the machine's first one; empty if it is that."""
+    try:
+        own = _OWN.stat().st_ino
+        return "" if own == _FIRST.stat().st_ino else f"-{own}"
+    except OSError:
+        return ""
 
 
 def is_gone(network: str) -> bool:

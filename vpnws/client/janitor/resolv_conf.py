@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vpnws.client.janitor.machine import ChangeError
+from vpnws.client.janitor.namespaces import mark_of_network
 
 if TYPE_CHECKING:
     from vpnws.client.janitor.machine import Machine
@@ -35,6 +36,8 @@ class ResolvConfDeed:
     path: str
     servers: tuple[str, ...]
     was_there: bool
+    kept: str
+    """Where the original is meanwhile."""
 
     @classmethod
     def plan(cls, machine: Machine, servers: tuple[str, ...]) -> ResolvConfDeed:
@@ -46,7 +49,7 @@ class ResolvConfDeed:
                 f" replaced {path}, or did not restore it: look at both, and delete the one that"
                 " is wrong"
             )
-        return cls(str(path), servers, path.is_symlink() or path.exists())
+        return cls(str(path), servers, _is_there(path), str(_kept(path)))
 
     def do(self, machine: Machine) -> None:
         """Keep the original, and put ours in its place."""
@@ -55,8 +58,8 @@ class ResolvConfDeed:
         if _read(path) == self._text():
             return
         try:
-            if self.was_there and not _is_there(_kept(path)):
-                _keep(path)
+            if self.was_there and not _is_there(Path(self.kept)):
+                _keep(path, Path(self.kept))
             _put(path, self._text())
         except OSError as error:
             raise ChangeError(
@@ -67,7 +70,7 @@ class ResolvConfDeed:
     def undo(self, machine: Machine) -> str:
         """Put the original back, unless ours was changed."""
         del machine
-        path, kept = Path(self.path), _kept(Path(self.path))
+        path, kept = Path(self.path), Path(self.kept)
         if self.was_there and not _is_there(kept):
             return ""
         if _read(path) not in (self._text(), _read(kept) if self.was_there else None):
@@ -85,8 +88,7 @@ class ResolvConfDeed:
         return ""
 
     def _text(self) -> str:
-        kept = _kept(Path(self.path))
-        return f"{_MARK}{kept}\n" + "".join(f"nameserver {each}\n" for each in self.servers)
+        return f"{_MARK}{self.kept}\n" + "".join(f"nameserver {each}\n" for each in self.servers)
 
 
 def left_by_power_failure(path: Path) -> ResolvConfDeed | None:
@@ -96,11 +98,15 @@ def left_by_power_failure(path: Path) -> ResolvConfDeed | None:
     if not lines or lines[0] != f"{_MARK}{_kept(path)}":
         return None
     servers = tuple(line.removeprefix("nameserver ") for line in lines[1:])
-    return ResolvConfDeed(str(path), servers, _is_there(_kept(path)))
+    return ResolvConfDeed(str(path), servers, _is_there(_kept(path)), str(_kept(path)))
 
 
 def _kept(path: Path) -> Path:
-    return path.with_name(path.name + KEPT_SUFFIX)
+    """Return where the original at `path` is kept.
+
+    `ip netns exec` gives each network namespace a file of its own at the one path, in one /etc.
+    """
+    return path.with_name(f"{path.name}{KEPT_SUFFIX}{mark_of_network()}")
 
 
 def _is_there(path: Path) -> bool:
@@ -115,9 +121,8 @@ def _read(path: Path) -> str | None:
         return None
 
 
-def _keep(path: Path) -> None:
+def _keep(path: Path, kept: Path) -> None:
     """Give the original a second name. Raises OSError."""
-    kept = _kept(path)
     if path.is_symlink():
         # What it leads to may be written by another program: the link is what is kept.
         kept.symlink_to(path.readlink())
