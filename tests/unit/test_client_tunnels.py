@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpnws.client.connect.http_tunnel import MAX_ANSWER_BYTES, HttpTunnel
+from vpnws.client.connect.exchange import read
+from vpnws.client.connect.http_tunnel import MAX_ANSWER_BYTES, MAX_INTERIM_ANSWERS, HttpTunnel
 from vpnws.client.connect.proxy_url import parse_proxy
 from vpnws.client.connect.socks import SocksTunnel
 from vpnws.client.program.exits import Exit, ends_first_attempt, exit_code
+from vpnws.client.waiting import StopRequest, Waiter
 from vpnws.errors import ConfigError, ConnectError, RefusedError
 
 if TYPE_CHECKING:
@@ -95,6 +98,7 @@ class TestHttp:
             (answer(403), "makes no connection to vpn.example:443 (HTTP 403): whoever runs the"),
             (answer(405), "many proxies allow tunnels to port 443 only"),
             (answer(404), "does it speak CONNECT at all"),
+            ((MAX_INTERIM_ANSWERS + 1) * answer(100), "it answers without an end"),
             (answer(501), "does it speak CONNECT at all"),
             (answer(502), "it cannot reach that server"),
             (answer(504), "that server does not answer it"),
@@ -254,3 +258,24 @@ class TestSocks:
     def test_any_bytes_become_one_sentence_or_wait(self, parts: list[bytes], begins: bool) -> None:
         tunnel = socks("socks5h://a:b@p")
         assert said_of(tunnel, [b"\x05\x02"] * begins + parts).isprintable()
+
+
+class EndlessStream:
+    """A stream whose other end never stops sending."""
+
+    fd = -1
+
+    def read_into(self, buffer: memoryview) -> int:
+        buffer[0] = 0
+        return 1
+
+
+def test_bytes_without_an_end_are_not_read_for_ever() -> None:
+    stop, now = StopRequest(), [0.0]
+    waiter = Waiter(stop, lambda: now[0])
+    buffer = memoryview(bytearray(4))
+    with closing(stop), closing(waiter):
+        assert read(EndlessStream(), buffer, waiter, until_s=1.0) == 1  # type: ignore[arg-type]
+        now[0] = 1.0
+        with pytest.raises(TimeoutError):
+            read(EndlessStream(), buffer, waiter, until_s=1.0)  # type: ignore[arg-type]

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 def read(stream: Stream, buffer: memoryview, waiter: Waiter, until_s: float) -> int:
     """Read the next bytes into `buffer`; return how many there are, 0 at the end.
 
-    Raises TimeoutError at `until_s` on the clock, OSError (ssl.SSLError among them), Stopped.
+    Raises TimeoutError at `until_s` on the clock, also if bytes come without an end, OSError
+    (ssl.SSLError among them), Stopped.
     """
+    if waiter.now() >= until_s:
+        raise TimeoutError("no end in time")
     while (count := stream.read_into(buffer)) is None:
         waiter.wait(stream.fd, select.POLLIN, until_s)
     return count

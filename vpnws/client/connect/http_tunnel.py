@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_BYTES: Final = 16384
 """A proxy's answer with a longer head is refused."""
+MAX_INTERIM_ANSWERS: Final = 8
+"""A proxy that sends more answers before the real one (100 to 199) is refused."""
 PROXY_AUTHENTICATION_REQUIRED: Final = 407
 NETWORK_AUTHENTICATION_REQUIRED: Final = 511
 _END_OF_HEAD: Final = b"\r\n\r\n"
@@ -54,6 +56,7 @@ class HttpTunnel:
         self._target = host_port(host, port)
         self._unsent = _request(proxy, self._target)
         self._received = bytearray()
+        self._interim = 0
         self.is_open = False
         """Whether what comes next is the server's."""
 
@@ -69,7 +72,9 @@ class HttpTunnel:
         self._received += data
         # An interim answer comes before the real one (RFC 9110 15.2).
         while (head := self._take_head()) and (status := self._status_of(head)) < 200:
-            pass
+            self._interim += 1
+            if self._interim > MAX_INTERIM_ANSWERS:
+                raise self._strange("it answers without an end")
         if not head:
             return
         if status >= 300:
