@@ -229,6 +229,16 @@ class TestLeases:
         refused(leases.lease("default", host(7), Holder(0, 7), 1.0 + FULL_S))
         assert table.searches == 2
 
+    def test_a_host_that_has_one_gets_no_other_by_asking_for_it(self) -> None:
+        leases = self.make("10.8.0.0/24")
+        first = given(leases.lease("default", host(1), Holder(0, 1), 0.0)).address
+        for number in range(2, 20):
+            wanted = ip_address(f"10.8.0.{number}")
+            if wanted != first:
+                refused(leases.renew("default", host(1), Holder(0, 1), 1.0, wanted))
+        given(leases.renew("default", host(1), Holder(0, 1), 1.0, first))
+        assert [row.address for row in leases.rows(None, 9)] == [first]
+
     def test_an_operator_frees_only_what_no_port_holds(self) -> None:
         leases = self.make("10.8.0.0/32")
         lease = given(leases.lease("default", host(1), Holder(0, 1), 0.0))

@@ -61,7 +61,7 @@ class Choice:
         """
         if self.is_strict:
             wanted = self.wanted
-            if wanted is not None and self._can_take(wanted):
+            if wanted is not None and self._can_take(wanted) and not self._has_another(wanted):
                 return self._with_room(wanted)
             return Refusal(f"{wanted} is not for this station, or another has it")
         for address in self._candidates():
@@ -94,6 +94,15 @@ class Choice:
         if self.wanted is not None:
             yield self.wanted
         yield from self.pool.head(int.from_bytes(self.key + self.who.mac), MAX_PROBES)
+
+    def _has_another(self, wanted: Address) -> bool:
+        """Return whether this host has another address here, so that it needs no further one.
+
+        It would be given one after the other, and each be kept for it for a time.
+        """
+        here = (*self.holder[:2], self.who.mac)
+        mine = [row.address for row in self._theirs() if (row.slot, row.port, row.mac) == here]
+        return bool(mine) and wanted not in (*mine, *self._fixed())
 
     def _preference(self, row: Row) -> tuple[bool, bool, float]:
         return row.mac != self.who.mac, row.address != self.wanted, -row.until_s

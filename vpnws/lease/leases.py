@@ -95,7 +95,10 @@ class Leases:
     def renew(
         self, network: str, who: Who, holder: Holder, now_s: float, address: Address
     ) -> Answer:
-        """Give the port `holder` just this `address`: it is theirs, or was, or is free."""
+        """Give the port `holder` just this `address`: it is theirs, or was, or is free.
+
+        A free one only for a host that has none.
+        """
         return self._answer(network, who, holder, now_s, address.version, address, is_strict=True)
 
     def leave(self, holder: Holder, now_s: float) -> None:
