@@ -55,6 +55,8 @@ def test_attacks_are_measured_beside_a_round_without_one(
     assert os.sched_getaffinity(0) == affinity
 
 
+# Beside other tests each of its many servers takes its time to start.
+@pytest.mark.timeout(400)
 def test_every_watcher_is_compared_with_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
