@@ -9,6 +9,7 @@ from struct import Struct
 from typing import Final
 
 from vpnws.errors import TapError, TapPermissionError
+from vpnws.wire.headers import TYPE_ARP, TYPE_IPV4
 
 MAX_PACKETS: Final = 64
 """Packets that are taken in one turn; the rest waits for the next, and frames come in between."""
@@ -20,10 +21,21 @@ _ATTACH_FILTER: Final = 26
 _NOT_NOW: Final = (errno.ENETDOWN, errno.ENOBUFS, errno.EAGAIN, errno.ENXIO, errno.ENODEV)
 """The device is down, full or in another network namespace: it may be back for the next frame."""
 _INSTRUCTION: Final = Struct("HBBI")
+FILTER: Final = 26
+"""SO_ATTACH_FILTER (asm-generic/socket.h)."""
+_NOT_NOW: Final = (errno.ENETDOWN, errno.ENOBUFS, errno.EAGAIN, errno.ENXIO, errno.ENODEV)
+"""The device is down, full or in another network namespace: it may be back for the next frame."""
+_INSTRUCTION: Final = Struct("HBBI")
+
+
+def _number(ethertype: bytes) -> int:
+    return int.from_bytes(ethertype, "big")
+
+
 FILTER: Final = (
     (0x28, 0, 0, 12),  # load the type of the frame
-    (0x15, 8, 0, 0x0806),  # ARP: take
-    (0x15, 0, 8, 0x0800),  # not IPv4: leave
+    (0x15, 8, 0, TYPE_ARP),  # take
+    (0x15, 0, 8, TYPE_IPV4),  # anything else: leave
     (0x30, 0, 0, 23),  # load the protocol
     (0x15, 0, 6, 17),  # not UDP: leave
     (0x28, 0, 0, 20),  # load the fragment's offset
