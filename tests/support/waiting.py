@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,3 +29,10 @@ def wait_for(
         if late:
             raise TimeoutError(f"waited {timeout_s:g} s in vain: {what}")
         time.sleep(interval_s)
+
+
+def becomes_readable(fd: int, timeout_s: float = 0.0) -> bool:
+    """Return whether `fd` is readable in time; unlike select.select, for any number of it."""
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    return bool(poller.poll(timeout_s * 1000))

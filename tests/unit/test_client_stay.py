@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import select
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.waiting import becomes_readable
 from vpnws.client.aside import Aside
 from vpnws.client.stay.clock_steps import ClockSteps
 from vpnws.client.stay.network import APART_S, SETTLE_S, NetworkWatch
@@ -287,7 +287,7 @@ class TestTheKernel:
     def test_opens_its_events_without_privileges(self) -> None:
         with closing(open_network_events()) as events:
             events.drain()
-            assert select.select([events.fd], [], [], 0) == ([], [], [])
+            assert not becomes_readable(events.fd)
 
 
 class TestASleep:
@@ -326,4 +326,4 @@ class TestASleep:
 def test_the_kernel_tells_of_no_step_while_the_clock_is_not_set() -> None:
     with closing(ClockSteps()) as steps:
         steps.drain()
-        assert select.select([steps.fd], [], [], 0) == ([], [], [])
+        assert not becomes_readable(steps.fd)

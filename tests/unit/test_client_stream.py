@@ -5,7 +5,6 @@ OpenSSL's own server is the other end of TLS: it updates keys and renegotiates w
 
 from __future__ import annotations
 
-import select
 import socket
 import ssl
 import subprocess
@@ -19,7 +18,7 @@ import pytest
 from tests.support import processes
 from tests.support.ca import CertificateAuthority
 from tests.support.prerequisites import require
-from tests.support.waiting import wait_for
+from tests.support.waiting import becomes_readable, wait_for
 from vpnws.client.carry.stream import RECEIVE_BYTES, Stream, TlsStream
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def trusting(authority: CertificateAuthority) -> ssl.SSLContext:
 
 def shake_hands(stream: TlsStream) -> None:
     while not stream.handshake():
-        assert select.select([stream.fd], [], [], WAIT_S)[0]
+        assert becomes_readable(stream.fd, WAIT_S)
 
 
 def read(stream: Stream, count: int) -> bytes:
@@ -53,7 +52,7 @@ def read(stream: Stream, count: int) -> bytes:
         if length == 0:
             break
         if length is None:
-            select.select([stream.fd], [], [], 0.1)
+            becomes_readable(stream.fd, 0.1)
         got += buffer[: length or 0]
     return got
 
@@ -132,7 +131,7 @@ class TestOverTls:
         with tls_pair(authority) as (stream, server):
             server.sendall(b"0123456789")
             small = memoryview(bytearray(4))
-            select.select([stream.fd], [], [], WAIT_S)
+            becomes_readable(stream.fd, WAIT_S)
             assert [stream.read_into(small), bytes(small)] == [4, b"0123"]
             assert stream.has_pending()
             assert read(stream, 6) == b"456789"

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tests.fakes.guest import FakeGuest, framed
 from tests.support.frames import EXPERIMENT, ethernet, mac
 from tests.support.tap_contract import FRAMES, FrameContract, polled, read_whole
+from tests.support.waiting import becomes_readable
 from vpnws.errors import TapBusyError, TapError
 from vpnws.tap.qemu import SAME_FOR_ALL, QemuTap
 from vpnws.wire.ethernet import HEADER_BYTES
@@ -259,9 +260,9 @@ def test_the_mac_is_the_guests_as_soon_as_it_has_told_it(machine: Machine) -> No
     assert len(taken(machine.tap)) == 2
     # The first frame tells; a guest may be a bridge.
     assert machine.tap.state().mac == mac(0x77)
-    assert select.select([events.fd], [], [], 0)[0]
+    assert becomes_readable(events.fd)
     events.drain()
-    assert not select.select([events.fd], [], [], 0)[0]
+    assert not becomes_readable(events.fd)
     machine.tap.set_mac(mac(0x0C))
     assert machine.tap.mac == mac(0x77)
 

@@ -21,17 +21,6 @@ _ATTACH_FILTER: Final = 26
 _NOT_NOW: Final = (errno.ENETDOWN, errno.ENOBUFS, errno.EAGAIN, errno.ENXIO, errno.ENODEV)
 """The device is down, full or in another network namespace: it may be back for the next frame."""
 _INSTRUCTION: Final = Struct("HBBI")
-FILTER: Final = 26
-"""SO_ATTACH_FILTER (asm-generic/socket.h)."""
-_NOT_NOW: Final = (errno.ENETDOWN, errno.ENOBUFS, errno.EAGAIN, errno.ENXIO, errno.ENODEV)
-"""The device is down, full or in another network namespace: it may be back for the next frame."""
-_INSTRUCTION: Final = Struct("HBBI")
-
-
-def _number(ethertype: bytes) -> int:
-    return int.from_bytes(ethertype, "big")
-
-
 FILTER: Final = (
     (0x28, 0, 0, 12),  # load the type of the frame
     (0x15, 8, 0, TYPE_ARP),  # take
