@@ -135,17 +135,20 @@ def offered(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
     return capsys.readouterr().out.splitlines()
 
 
+@pytest.mark.parametrize("program", ["client", "ctl"])
 @pytest.mark.parametrize(
     ("sink", "code", "said"),
     [
         ("| head -c 1 > /dev/null", 0, ""),
-        ("> /dev/full", 1, "vpnws-client: cannot print: No space left on device\n"),
+        ("> /dev/full", 1, "vpnws-{}: cannot print: No space left on device\n"),
     ],
 )
-def test_output_that_nobody_takes_is_no_traceback(sink: str, code: int, said: str) -> None:
-    line = f"set -o pipefail; {sys.executable} -m vpnws.client man {sink}"
+def test_output_that_nobody_takes_is_no_traceback(
+    program: str, sink: str, code: int, said: str
+) -> None:
+    line = f"set -o pipefail; {sys.executable} -m vpnws.{program} man {sink}"
     done = subprocess.run(["bash", "-c", line], cwd=ROOT, check=False, capture_output=True)
-    assert (done.returncode, done.stderr.decode()) == (code, said)
+    assert (done.returncode, done.stderr.decode()) == (code, said.format(program))
 
 
 class TestCompletionOfTheClient:

@@ -31,7 +31,8 @@ class Exit(IntEnum):
 
 MEANINGS: Final = {
     Exit.DONE: "done, and the answer is complete",
-    Exit.FAILED: "the server answered with an error, or `doctor` found one",
+    Exit.FAILED: "the server answered with an error, `doctor` found one, or the output could not be"
+    " printed",
     Exit.USAGE: "a wrong command, option, URL or file",
     Exit.UNREACHABLE: "the server cannot be reached, or what answers is no vpnws with a control"
     " interface",

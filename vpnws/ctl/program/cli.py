@@ -43,6 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read the pipe (head, less) has had enough.
         output.abandon()
         return Exit.DONE
+    except OSError as error:
+        output.abandon()
+        output.remark(f"cannot print: {error.strerror or error}")
+        return Exit.FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
     return code
