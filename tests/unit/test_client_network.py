@@ -250,6 +250,26 @@ class TestOffers:
         bed.network.apply("dhcp", Offer())
         assert list(bed.network.addresses) == ["10.8.0.2/24", "fd08::5/64"]
 
+    def test_routes_by_a_gateway_wait_for_the_address_that_the_server_gives(
+        self, beds: list[Bed]
+    ) -> None:
+        routes = (("10.9.0.0/16", "10.8.0.1"), ("10.7.0.0/16", ""))
+        beds.append(bed := Bed(NetworkSettings(routes=routes)))
+        bed.begin().network.connected(LINK)
+        assert Route("10.7.0.0/16") in bed.janitor.wanted
+        assert Route(*routes[0]) not in bed.janitor.wanted
+        bed.network.apply("server", Offer(address=("10.8.0.5/24",)))
+        assert Route(*routes[0]) in bed.janitor.wanted
+
+    def test_without_an_address_they_are_tried_a_little_later(self, beds: list[Bed]) -> None:
+        beds.append(bed := Bed(NetworkSettings(routes=(("10.9.0.0/16", "10.8.0.1"),))))
+        bed.begin().network.connected(LINK)
+        bed.now += ADDRESS_S
+        bed.waiter.aside.serve(bed.now)
+        assert Route("10.9.0.0/16", "10.8.0.1") in bed.janitor.wanted
+        bed.network.lost(ConnectError("gone"), 0.5)
+        assert Route("10.9.0.0/16", "10.8.0.1") in bed.janitor.wanted
+
     def test_an_offered_default_route_is_a_gateway_where_one_is_asked_for(self) -> None:
         offer = Offer(address=("10.8.0.5/24",), routes=("0.0.0.0/0 via 10.8.0.9",))
         for is_asked, routes in (

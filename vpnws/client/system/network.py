@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from vpnws.wire.offer import Offer
 
 ADDRESS_S: Final = 2.0
-"""A station without an address runs the command of --exec this long after it is connected."""
+"""So long after it is connected, a station without an address runs the command of --exec.
+
+It adds its routes then too: the device may have an address that nobody has told the client of."""
 BEGIN_S: Final = LOCK_S + 5.0
 """A janitor that cannot begin in this time ends the program."""
 GATEWAY_S: Final = 10.0
@@ -68,6 +70,8 @@ class Network(Follower):
         self._caution = caution or Caution(settings, tap)
         self._wanted = Wanted(settings)
         self._link: Link | None = None
+        self._is_early = True
+        """Whether the server or DHCP may still bring the address that routes need."""
         self._was: Link | None = None
         """The connection that --exec has been run for, and --exec-down not yet."""
         self._said: set[str] = set()
@@ -113,6 +117,8 @@ class Network(Follower):
         self._send(KeepPins((link.server_address,)))
         self._tell()
         now, aside = self._waiter.now(), self._waiter.aside
+        if self._is_early:
+            aside.alarm(now + ADDRESS_S, self._route_anyway)
         if self._settings.network.default_route:
             aside.alarm(now + GATEWAY_S, self._look_for_gateway)
         if self.addresses or self._settings.bridge:
@@ -166,7 +172,15 @@ class Network(Follower):
         self._send(self._want())
 
     def _want(self) -> Want:
-        return Want(tuple(self._wanted.changes(is_connected=self._link is not None)))
+        is_connected = self._link is not None
+        return Want(tuple(self._wanted.changes(is_connected=is_connected, is_early=self._is_early)))
+
+    def _route_anyway(self, now: float) -> None:
+        del now
+        if self._link is not None:
+            self._is_early = False
+            if self._wanted.is_early:
+                self._tell()
 
     def _look_for_gateway(self, now: float) -> None:
         """Say what --default-route still waits for, or what it leaves out."""

@@ -76,10 +76,19 @@ class Wanted:
         mtus = [Mtu(offer.mtu) for offer in self.offers.values() if offer.mtu]
         return [*self._switches(), *mtus[:1], *map(Address, self.addresses)]
 
-    def changes(self, *, is_connected: bool) -> list[Change]:
-        """Return all changes; without a connection, names are looked up as they were before."""
+    @property
+    def is_early(self) -> bool:
+        """Whether a route waits for an address from which its gateway can be reached."""
+        return not all(map(self._is_reachable, self.routes))
+
+    def changes(self, *, is_connected: bool, is_early: bool = False) -> list[Change]:
+        """Return all changes; without a connection, names are looked up as they were before.
+
+        When it is early, routes wait for addresses that the server or DHCP may still bring.
+        """
         broadcasts = BROADCASTS if self.settings.network.broadcast else ()
-        found = [*self.before_connecting(), *self.routes, *map(Route, broadcasts)]
+        routes = [each for each in self.routes if not is_early or self._is_reachable(each)]
+        found = [*self.before_connecting(), *routes, *map(Route, broadcasts)]
         servers = self._name_servers() if is_connected else ()
         return [*found, *([NameServers(servers)] if servers else [])]
 
@@ -114,6 +123,9 @@ class Wanted:
             (network, gateway)
             for network, _, gateway in (each.partition(" via ") for each in routes)
         ]
+
+    def _is_reachable(self, route: Route) -> bool:
+        return not route.gateway or self._has_address(ipaddress.ip_address(route.gateway).version)
 
     def _has_address(self, version: int) -> bool:
         return any(ipaddress.ip_interface(each).version == version for each in self.addresses)
