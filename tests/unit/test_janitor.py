@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.fakes.iproute import FakeSystem
 from vpnws.client.janitor import changes, journal
 from vpnws.client.janitor.changes import Address, Mtu, NameServers, Pin, Route, Switch
-from vpnws.client.janitor.journal import JournalError, Lock, Place
+from vpnws.client.janitor.journal import JournalError, Lock, Place, places
 from vpnws.client.janitor.ledger import MAX_CHANGES, MAX_PINS, Ledger
 from vpnws.client.janitor.left import undo_left, undo_left_of_gone
 
@@ -296,6 +296,17 @@ class TestAfterKill:
             f"{TAP} is of another network namespace: run vpnws-client clean there"
         ]
         assert (SERVER, "192.168.5.1") in bed.routes()
+
+    def test_a_client_that_runs_in_another_namespace_is_not_spoken_of(
+        self, bed: Bed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("vpnws.client.janitor.left.is_gone", lambda _: False)
+        bed.place.path.rename(bed.place.path.with_name(f"{TAP}.1-1.journal"))
+        (place,) = places(bed.directory)
+        held = Lock.take(place)
+        assert held is not None
+        assert undo_left_of_gone(bed.machine, bed.directory) == []
+        held.release()
 
     def test_a_power_failure_has_left_the_file_and_no_journal(self, bed: Bed) -> None:
         bed.place.path.unlink()

@@ -43,19 +43,23 @@ def undo_left(machine: Machine, directory: Path, held: Place | None = None) -> l
 def undo_left_of_gone(machine: Machine, directory: Path) -> list[str]:
     """Undo what is left of network namespaces that are gone: files, and the journals themselves.
 
-    Return a line for each journal that stays. Raises OSError without permission to do so.
+    Return a line for each journal that stays, but for those of clients that run in other network
+    namespaces. Raises OSError without permission to do so.
     """
     lines = []
     for place in places(directory):
-        if place.network == own_network():
+        lock = Lock.take(place)
+        if lock is None and place.network == own_network():
             lines.append(f"{place.tap}: its client runs, so nothing is undone")
-        elif not is_gone(place.network):
+        if lock is None:
+            continue
+        if is_gone(place.network):
+            lines += _undo(machine, place)
+        elif place.network != own_network() and place.path.exists():
             lines.append(
                 f"{place.tap} is of another network namespace: run vpnws-client clean there"
             )
-        elif (lock := Lock.take(place)) is not None:
-            lines += _undo(machine, place)
-            lock.release()
+        lock.release()
     return lines
 
 
