@@ -62,10 +62,13 @@ def prerequisites() -> None:
 def failure(namespace: Namespace, *arguments: str, **settings: str) -> str:
     """Return what a start says that fails."""
     given = {f"vpnws-{name.replace('_', '-')}": value for name, value in settings.items()}
-    with pytest.raises(ServiceError) as error:
-        with tap_server(namespace, *arguments, settings=given):
-            pass
-    return str(error.value)
+    try:
+        with tap_server(namespace, *arguments, settings=given) as server:
+            # What a worker finds may come after the socket is there.
+            server.wait_for_end()
+            return server.log_text()
+    except ServiceError as error:
+        return str(error)
 
 
 @pytest.mark.parametrize("case", OURS)

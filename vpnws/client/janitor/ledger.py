@@ -79,6 +79,11 @@ class Ledger:
         self._write(())
         return [each for each in said if each]
 
+    @property
+    def has_something(self) -> bool:
+        """Whether there is something to undo."""
+        return bool(self._deeds())
+
     def _have(self, changes: Sequence[Change]) -> list[ChangeError]:
         """Make changes, or make sure of those that are made; return what could not be."""
         new: dict[Change, Deed | None] = {}

@@ -67,6 +67,7 @@ class JanitorProcess:
         self._place = Place.of(powers.directory, powers.tap)
         self._lock: Lock | None = None
         self._trouble = ""
+        self._has_said_trouble = False
         self._files = {path: _number(path) for path in powers.files}
         self._ledger = Ledger(machine, powers.tap, self._write)
         self._scripts = Scripts(powers.up, powers.down, time.monotonic, self._say)
@@ -133,6 +134,7 @@ class JanitorProcess:
             failures = self._do(request)
         except ValueError as error:
             failures = [ChangeError(f"a request that makes no sense: {error}")]
+        self._say_trouble()
         self._send(Answer(number, tuple(failures)))
 
     def _do(self, request: Request) -> list[ChangeError]:
@@ -151,20 +153,21 @@ class JanitorProcess:
         return []
 
     def _write(self, deeds: Sequence[Deed]) -> None:
-        """Write the journal; say once if that cannot be."""
+        """Write the journal, if that can be."""
         if self._lock is not None:
             try:
                 journal.write(self._place, deeds)
             except OSError as error:
-                self._trouble = f"{self._place.path}: {error.strerror}"
-            else:
-                return
-        if deeds and self._trouble:
+                self._trouble = self._trouble or f"{self._place.path}: {error.strerror}"
+
+    def _say_trouble(self) -> None:
+        """Say once that there is no journal, if there is something that should be in it."""
+        if self._trouble and not self._has_said_trouble and self._ledger.has_something:
+            self._has_said_trouble = True
             self._say(
                 f"no journal can be kept ({self._trouble}): should this program and its janitor be"
                 " killed both, or the power fail, what they set up stays"
             )
-            self._trouble = ""
 
     def _say(self, sentence: str) -> None:
         """Tell the client; if it is gone, the log."""
