@@ -108,6 +108,7 @@ def test_a_name_means_a_file_of_the_system(file: Path, monkeypatch: pytest.Monke
         ("password_file = 'x'", "there is no option 'password_file' (is password-file meant?)"),
         ("'--mtu' = 1400", "there is no option '--mtu' (is mtu meant?)"),
         ("zzz = 1", "there is no option 'zzz'; the keys are the options' names without --"),
+        ("[client]", "there is no option 'client'; the options stand alone, in no table"),
         ("config = 'other.toml'", "there is no option 'config'; "),
         ("once = 'yes'", "once is true or false, not a text"),
         ("mtu = true", "mtu is a text or a number, not true or false"),

@@ -326,8 +326,8 @@ class TestTls:
             # The test's certificates last for days.
             assert walk.states()["TLS"] == "note"
             assert re.fullmatch(
-                'TLSv1.3, a certificate of "CN=vpnws test CA", valid until [0-9-]{10}: it has to be'
-                " renewed soon",
+                'TLSv1.3, a certificate signed by "CN=vpnws test CA", valid until [0-9-]{10}: it'
+                " has to be renewed soon",
                 walk.says("TLS"),
             )
             unknown = doctor(url(server, "wss"))

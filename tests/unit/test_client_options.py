@@ -260,6 +260,39 @@ def test_what_argparse_prints_shows_no_password(capsys: pytest.CaptureFixture[st
     assert "s3cret" not in printed
 
 
+def test_a_url_alone_lacks_the_device(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["ws://al:s3cret@h/"])
+    printed = capsys.readouterr().err
+    assert "required: TAP; the name of the device comes first, like tap0" in printed
+    assert "s3cret" not in printed
+
+
+@pytest.mark.parametrize("given", ["stats", "doc", "clear"])
+def test_a_misspelt_command_is_asked_about(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    meant = {"stats": "status", "doc": "doctor", "clear": "clean"}[given]
+    with pytest.raises(SystemExit):
+        cli.main([given])
+    assert f"required: URL (is the command {meant} meant?)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["10.8.0.1", URL], "'10.8.0.1' does not begin with ws:// or wss://"),
+        (["al:s3cret@h", URL], "URL cannot be used: it does not begin with ws:// or wss://"),
+        (["--route", "10.9.0.0/16", "via", "10.8.0.1", URL], "--route '10.9.0.0/16 via 10.8.0.1'"),
+    ],
+)
+def test_a_word_that_is_no_url_is_named(
+    words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["tap0", *words]) == Exit.USAGE
+    printed = capsys.readouterr().err
+    assert says in printed
+    assert "s3cret" not in printed
+
+
 @pytest.mark.parametrize(
     ("given", "meant"),
     [
@@ -285,8 +318,9 @@ def test_an_option_that_is_like_none_is_not_guessed(capsys: pytest.CaptureFixtur
         assert "meant" not in capsys.readouterr().err
 
 
-def test_a_bad_device_name_ends_with_the_device_code(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["a-name-that-is-too-long", "ws://h/"]) == Exit.TAP
+def test_a_bad_device_name_is_a_wrong_option(capsys: pytest.CaptureFixture[str]) -> None:
+    # With the code of a device that is in the way, systemd would start it again and again.
+    assert cli.main(["a-name-that-is-too-long", "ws://h/"]) == Exit.USAGE
     assert "cannot name a device" in capsys.readouterr().err
 
 

@@ -60,6 +60,14 @@ def is_device_name(text: str) -> bool:
     return not _NOT_IN_NAMES.intersection(name.replace(b"%d", b"", 1))
 
 
+def no_device_name(text: str) -> str:
+    """Return the sentence that refuses `text` as a name for a network device."""
+    return (
+        f"{text!r} cannot name a device: use 1 to {MAX_NAME_BYTES} bytes, no spaces, no '/' or ':',"
+        " and '%' only in one %d, which the kernel replaces by a number"
+    )
+
+
 def exists(name: str) -> bool:
     """Return whether there is a network device `name` in our namespace."""
     return netdevice.ask(name) is not None
@@ -136,10 +144,7 @@ def open_tap(
     device, TapError for everything else, each with a sentence that says what to do.
     """
     if not is_device_name(name):
-        raise TapError(
-            f"{name!r} cannot name a device: use 1 to {MAX_NAME_BYTES} bytes, no spaces, no '/'"
-            " or ':', and '%' only in one %d, which the kernel replaces by a number"
-        )
+        raise TapError(no_device_name(name))
     check_driver()
     if not create and not exists(name):
         raise TapError(f"there is no TAP device {name}: make it (ip tuntap add {name} mode tap)")

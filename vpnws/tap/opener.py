@@ -14,7 +14,7 @@ from vpnws.tap import bsd, qemu, rtnetlink
 from vpnws.tap.contract import DeviceEvents
 from vpnws.tap.headed import HeadedTap
 from vpnws.tap.inherited import open_inherited
-from vpnws.tap.linux import exists, open_tap
+from vpnws.tap.linux import exists, is_device_name, no_device_name, open_tap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,11 @@ def kind_of(text: str) -> Kind:
         if _INHERITED.fullmatch(text) is None:
             raise ConfigError(f"TAP {text!r} is not fd: and the number of a descriptor, like fd:3")
         return Kind.INHERITED
-    return Kind.BSD if text.startswith("/dev/") else Kind.NAMED
+    if text.startswith("/dev/"):
+        return Kind.BSD
+    if not is_device_name(text):
+        raise ConfigError(no_device_name(text))
+    return Kind.NAMED
 
 
 def open_device(text: str, *, offload: bool = False) -> Opened:

@@ -57,7 +57,9 @@ def _split(text: str) -> SplitResult:
         instead = "wss" if parts.scheme == "https" else "ws"
         raise _url_error(f"the scheme is {parts.scheme}, where {instead} is needed")
     if parts.scheme not in DEFAULT_PORTS or "://" not in text:
-        raise _url_error("it does not begin with ws:// or wss://")
+        # What may be a user and a password is not repeated.
+        shown = "it" if "@" in text else repr(text)
+        raise _url_error(f"{shown} does not begin with ws:// or wss://")
     if parts.fragment or text.endswith("#"):
         raise _url_error("it has a fragment ('#'); write %23 if you mean the character")
     return parts

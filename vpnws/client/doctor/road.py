@@ -154,10 +154,10 @@ def _certified(stream: TlsStream, now_s: float) -> str:
     issuer = issuer_of(stream.certificate_bytes)
     certificate: Mapping[str, Any] = stream.certificate
     if not certificate:
-        raise NoteError(f"the certificate of {issuer or 'nobody'} was not checked (--no-verify)")
+        raise NoteError(f"a certificate signed by {issuer or 'nobody'}, not checked (--no-verify)")
     ends_s = ssl.cert_time_to_seconds(str(certificate["notAfter"]))
     day = time.strftime("%Y-%m-%d", time.gmtime(ends_s))
-    says = f"{stream.version}, a certificate of {issuer}, valid until {day}"
+    says = f"{stream.version}, a certificate signed by {issuer}, valid until {day}"
     if ends_s - now_s < SOON_S:
         raise NoteError(f"{says}: it has to be renewed soon")
     return says

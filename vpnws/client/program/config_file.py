@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from vpnws.client.program.commands import COMMANDS
 from vpnws.commandline.parser import nearest
 from vpnws.errors import ConfigError
 
@@ -77,10 +78,21 @@ def parse(
             options.tap = None
         options = argparse.Namespace(**{**vars(options), **from_file, **given})
         origin = Origin(path, frozenset(_key(dest) for dest in from_file if dest not in given))
-    lacking = [place.metavar for place in parser.places if not getattr(options, place.dest)]
+    lacking = [str(place.metavar) for place in parser.places if not getattr(options, place.dest)]
     if lacking:
-        parser.error(f"the following arguments are required: {', '.join(map(str, lacking))}")
+        parser.error(_lacks(options, lacking))
     return options, origin
+
+
+def _lacks(options: argparse.Namespace, lacking: Sequence[str]) -> str:
+    """Return what is missing, and what was meant by the one word that is there."""
+    sentence = "the following arguments are required: "
+    word = getattr(options, "tap", None) or ""
+    if "://" in word:
+        return f"{sentence}TAP; the name of the device comes first, like tap0"
+    near = nearest(word, [command.name for command in COMMANDS]) if word else []
+    meant = f" (is the command {near[0]} meant?)" if near else ""
+    return f"{sentence}{', '.join(lacking)}{meant}"
 
 
 def path_of(name: str) -> Path:
@@ -100,7 +112,9 @@ def read_file(path: Path, parser: Parser) -> dict[str, Any]:
     for key, value in content.items():
         action = actions.get(key)
         if action is None:
-            raise ConfigError(f"{path}: there is no option {key!r}{_meant(key, actions)}")
+            table = isinstance(value, dict)
+            meant = "; the options stand alone, in no table" if table else _meant(key, actions)
+            raise ConfigError(f"{path}: there is no option {key!r}{meant}")
         try:
             values[action.dest] = _value(action, value)
         except ValueError as error:

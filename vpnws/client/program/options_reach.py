@@ -85,6 +85,11 @@ def read_urls(options: argparse.Namespace, environ: Mapping[str, str]) -> tuple[
     """
     if len(options.url) > MAX_SERVERS:
         raise ConfigError(f"there are {len(options.url)} URLs; at most {MAX_SERVERS} are tried")
+    if "via" in (options.tap, *options.url):
+        raise ConfigError(
+            "a route by a gateway is one word: put it in quotes, like"
+            " --route '10.9.0.0/16 via 10.8.0.1'"
+        )
     urls = [parse_url(text) for text in options.url]
     if options.proxy is None:
         if options.proxy_password_file is not None:
