@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from contextlib import nullcontext
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.live
 
 NOBODY = 65534
+SETTLE_S = 1.0
 URL = "http://127.0.0.1:8080/"
 
 
@@ -113,6 +115,9 @@ def test_make_run_serves_from_nothing(checkout: Path) -> None:
     namespace = Namespace("fresh") if os.geteuid() == 0 else nullcontext()
     with namespace as place, MakeRun(checkout, place) as running:
         assert (checkout / "uwsgi.sock").is_socket()
+        # A Ctrl-C in the very moment in which processes start is not what this is about.
+        running.wait_for_log("serves as process", 2)
+        time.sleep(SETTLE_S)
         running.stop()
         assert not (checkout / "uwsgi.sock").exists()
     assert "CRITICAL" not in running.log_text()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import socket
 import sys
 from contextlib import closing, contextmanager
@@ -18,6 +17,7 @@ from tests.support.prerequisites import require, require_root, require_tap
 from tests.support.tap_contract import TapContract
 from tests.support.transfer import UDP_SEGMENT
 from tests.support.uwsgi import REPOSITORY
+from tests.support.waiting import becomes_readable
 from vpnws.errors import TapBusyError, TapError
 from vpnws.tap.contract import READ_BYTES
 from vpnws.tap.inherited import open_inherited
@@ -299,7 +299,7 @@ def test_events_tell_of_a_change_until_they_are_drained(namespace: Namespace) ->
 
 
 def readable(events: ChangeEvents | NoEvents) -> bool:
-    return bool(select.select([events.fd], [], [], 0)[0])
+    return becomes_readable(events.fd)
 
 
 def test_a_sys_of_another_namespace_is_named() -> None:

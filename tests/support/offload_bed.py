@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import select
 import struct
 
 import pytun
 
 from .assembly import Assembly
 from .netns import Namespace, make_bridge
+from .waiting import becomes_readable
 
 VNET_BYTES = 10
 ALL_OFFLOADS = 0x01 | 0x02 | 0x04 | 0x08 | 0x20 | 0x40
@@ -90,5 +90,5 @@ class OffloadBed(Assembly):
 
 def _read(tap: pytun.TunTapDevice, wait_s: float = 0) -> bytes:
     """Return what can be read, empty when nothing comes in time."""
-    there = select.select([tap.fileno()], [], [], wait_s)[0]
+    there = becomes_readable(tap.fileno(), wait_s)
     return os.read(tap.fileno(), _READ_BYTES) if there else b""

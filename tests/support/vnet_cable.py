@@ -64,8 +64,11 @@ class VnetCable(Assembly):
     def _run(self, *taps: pytun.TunTapDevice) -> None:
         fds = [tap.fileno() for tap in taps]
         other = dict(zip(fds, reversed(fds), strict=True))
+        poller = select.poll()
+        for fd in fds:
+            poller.register(fd, select.POLLIN)
         while not self._stop.is_set():
-            for fd in select.select(fds, [], [], _TURN_S)[0]:
+            for fd, _ in poller.poll(_TURN_S * 1000):
                 message = os.read(fd, _READ_BYTES)
                 record = message[:VNET_BYTES], message[VNET_BYTES:]
                 self.records.append(record)

@@ -262,7 +262,8 @@ class TestWhereItEnds:
         with Leaving() as server:
             walk = doctor(url(server))
         assert walk.code == Exit.CONNECT
-        assert "not you" in walk.says("offer")
+        # On a busy machine it goes away during a later step.
+        assert "not you" in "".join(map(walk.says, walk.steps))
 
     def test_at_a_device_without_the_right_to_make_it(
         self, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
