@@ -174,7 +174,5 @@ def _supported(settings: ClientSettings, tap: Tap) -> ClientSettings:
     if not settings.offload or tap.set_offload(on=True):
         return settings
     if tap.has_vnet:
-        log.warning(
-            "this kernel completes the frames of %s itself: offload is not offered", tap.name
-        )
+        log.warning(_NOT_OFFERED, tap.name)
     return dataclasses.replace(settings, offload=False)
