@@ -10,9 +10,9 @@ import ipaddress
 import socket
 import struct
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from vpnws.tap.routes import usable_routes
 from vpnws.tap.rtnetlink import ask
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ _ATTRIBUTE: Final = struct.Struct("=HH")
 """struct rtattr: length and type."""
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_VIA = 1, 4, 5, 7, 18
 _INDEX: Final = struct.Struct("=I")
-_ROUTES: Final = Path("/proc/thread-self/net")
-_RTF_UP, _RTF_REJECT = 0x1, 0x200
 
 IpAddress: TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
 
@@ -77,8 +75,11 @@ def way_to(address: str) -> Way | None:
 
 def default_routes(without: str = "") -> tuple[DefaultRoute, ...]:
     """Return the best default route of each IP version, but none through the device `without`."""
-    found = [*_default_routes_4(), *_default_routes_6()]
-    usable = [route for route in found if route.device != without]
+    usable = [
+        DefaultRoute(each.network.version, each.metric, each.device, each.gateway)
+        for each in usable_routes(MAX_ROUTES_BYTES)
+        if each.network.prefixlen == 0 and each.device != without
+    ]
     of_each = ([route for route in usable if route.version == version] for version in (4, 6))
     return tuple(min(routes, key=lambda route: route.metric) for routes in of_each if routes)
 
@@ -132,30 +133,3 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
             return
         yield kind, data[_ATTRIBUTE.size : length]
         data = data[(length + 3) & ~3 :]
-
-
-def _default_routes_4() -> Iterator[DefaultRoute]:
-    for line in _lines("route")[1:]:
-        fields = line.split()
-        if len(fields) >= 8 and fields[1] == fields[7] == "00000000" and _is_usable(fields[3]):
-            yield DefaultRoute(4, int(fields[6]), fields[0], fields[2])
-
-
-def _default_routes_6() -> Iterator[DefaultRoute]:
-    for line in _lines("ipv6_route"):
-        fields = line.split()
-        if len(fields) == 10 and fields[:2] == ["0" * 32, "00"] and _is_usable(fields[8]):
-            yield DefaultRoute(6, int(fields[5], 16), fields[9], fields[4])
-
-
-def _is_usable(flags: str) -> bool:
-    return int(flags, 16) & (_RTF_UP | _RTF_REJECT) == _RTF_UP
-
-
-def _lines(name: str) -> list[str]:
-    """Return the lines of one of the kernel's lists, none where it is not to be had."""
-    try:
-        with (_ROUTES / name).open("rb") as file:
-            return file.read(MAX_ROUTES_BYTES).decode("ascii", "replace").splitlines()
-    except OSError:
-        return []
