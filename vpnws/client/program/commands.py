@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from vpnws.commandline.completion import COMPLETE
-from vpnws.commandline.streams import abandon
+from vpnws.commandline.streams import printed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vpnws.commandline.parser import Parser
-
-
-UNPRINTED: Final = 1
-"""The exit code of a command whose output could not be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +29,15 @@ class Command:
 
     def run(self, arguments: Sequence[str]) -> int:
         """Run it with the `arguments` after its name; return the exit code."""
-        try:
-            code: int = import_module(self.module).main(arguments)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # Whoever read the pipe (head, less) has had enough.
-            abandon(sys.stdout)
-            return 0
-        except OSError as error:
-            abandon(sys.stdout)
-            sys.stderr.write(f"vpnws-client: cannot print: {error.strerror or error}\n")
-            return UNPRINTED
-        return code
+        return printed("vpnws-client", lambda: self._module().main(arguments))
 
     def parser(self) -> Parser:
         """Return the command's parser."""
-        parser: Parser = import_module(self.module).make_parser()
+        parser: Parser = self._module().make_parser()
         return parser
+
+    def _module(self) -> Any:
+        return import_module(self.module)
 
 
 COMMANDS: Final[tuple[Command, ...]] = (

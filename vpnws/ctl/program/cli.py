@@ -8,13 +8,14 @@ import sys
 from typing import TYPE_CHECKING, Final, cast
 
 from vpnws.commandline.completion import COMPLETE, candidates
+from vpnws.commandline.streams import printed
 from vpnws.ctl.commands.command import Call
 from vpnws.ctl.exits import Exit, exit_code
 from vpnws.ctl.program.completion import values
 from vpnws.ctl.program.options import make_parser
 from vpnws.ctl.program.way import make_way
 from vpnws.ctl.reach.api import Api
-from vpnws.ctl.show.output import Output
+from vpnws.ctl.show.output import PROGRAM, Output
 from vpnws.errors import AmbiguousError, ConnectError, VpnwsError
 
 if TYPE_CHECKING:
@@ -36,20 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     output = Output()
+    run = _complete if words[:1] == [COMPLETE] else _run
     try:
-        code = _complete(output, words) if words[:1] == [COMPLETE] else _run(output, words)
-        output.flush()
-    except BrokenPipeError:
-        # Whoever read the pipe (head, less) has had enough.
-        output.abandon()
-        return Exit.DONE
-    except OSError as error:
-        output.abandon()
-        output.remark(f"cannot print: {error.strerror or error}")
-        return Exit.FAILED
+        return printed(PROGRAM, lambda: run(output, words))
     except KeyboardInterrupt:
         return INTERRUPTED
-    return code
 
 
 def _run(output: Output, words: list[str]) -> int:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final, TextIO, TypeVar
 import msgspec
 from rich.console import Console
 
-from vpnws.commandline.streams import abandon
 from vpnws.ctl.show.table import make_table
 
 if TYPE_CHECKING:
@@ -82,10 +81,6 @@ class Output:
     def flush(self) -> None:
         """Have everything reach its reader. Raises OSError, BrokenPipeError among them."""
         self.out.flush()
-
-    def abandon(self) -> None:
-        """Print nothing more: the reader of the pipe has gone."""
-        abandon(self.out)
 
 
 def safe_json(data: bytes) -> str:
