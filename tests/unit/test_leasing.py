@@ -299,7 +299,7 @@ class TestClientVars:
 def test_a_sentence_is_said_once_and_then_with_its_count() -> None:
     with House() as house:
         said: list[tuple[str, int]] = []
-        once = Once(house.loop, lambda sentence, count: said.append((sentence, count)))
+        once = Once(house.loop, lambda _, sentence, count: said.append((sentence, count)))
         for _ in range(3):
             once.note("a")
         for number in range(MAX_SENTENCES):

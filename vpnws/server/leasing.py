@@ -215,7 +215,7 @@ class StationLeases:
                     self.leases.renew(network, who, holder, self.now_s(), lease.address)
         del self._lost[:MAX_WRITTEN]
 
-    def _tell_refusal(self, sentence: str, count: int) -> None:
+    def _tell_refusal(self, _kind: str, sentence: str, count: int) -> None:
         again = f" ({count} times)" if count > 1 else ""
         self._journal.note(Event.NO_ADDRESS, f"{sentence}{again}", reason=sentence, count=count)
 

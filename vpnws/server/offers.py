@@ -76,7 +76,7 @@ class Offers:
                     " vpnws-pool, or use vpnws-fixed"
                 )
 
-    def _tell_fault(self, sentence: str, count: int) -> None:
+    def _tell_fault(self, _kind: str, sentence: str, count: int) -> None:
         again = f" ({count} stations)" if count > 1 else ""
         self._node.journal.note(
             Event.CLIENT_VAR, f"{sentence}{again}", reason=sentence, count=count

@@ -1,4 +1,4 @@
-"""Says each sentence once, and then from time to time how often it would have been said again."""
+"""Says a thing of each kind once, and then from time to time how often it would have been said."""
 
 from __future__ import annotations
 
@@ -21,33 +21,54 @@ LOOK_EVERY_S: Final = 10.0
 @dataclass(slots=True)
 class _Said:
     at_s: float
+    sentence: str = ""
     again: int = 0
 
 
 class Once:
-    """Sentences of one kind that one process says."""
+    """What one process says, kind by kind; by default each sentence is a kind of its own."""
 
-    def __init__(self, loop: Loop, say: Callable[[str, int], None]) -> None:
-        """`say` is called with a sentence, and with how often it was true since it was said."""
+    def __init__(
+        self,
+        loop: Loop,
+        say: Callable[[str, str, int], None],
+        *,
+        fold_s: float = FOLD_S,
+        look_every_s: float = LOOK_EVERY_S,
+    ) -> None:
+        """`say` is called with a kind, its latest sentence, and how often that is said by it.
+
+        After something of a kind is said, more of it is only counted for `fold_s`; whether a count
+        is due is looked at every `look_every_s`.
+        """
         self._loop = loop
         self._say = say
+        self._fold_s = fold_s
         self._said: dict[str, _Said] = {}
-        self._ticker = loop.every(LOOK_EVERY_S, self._look)
+        self._ticker = loop.every(look_every_s, self._look)
 
-    def note(self, sentence: str) -> None:
-        """Say `sentence`, or count it."""
-        said = self._said.get(sentence)
+    def note(self, sentence: str, kind: str = "", count: int = 1) -> None:
+        """Say `sentence`, which stands for `count` events, or count it."""
+        kind = kind or sentence
+        said = self._said.get(kind)
         if said is not None:
-            said.again += 1
+            said.again += count
+            said.sentence = sentence
         elif len(self._said) < MAX_SENTENCES:
-            self._said[sentence] = _Said(self._loop.now())
-            self._say(sentence, 1)
+            self._said[kind] = _Said(self._loop.now())
+            self._say(kind, sentence, count)
+
+    def close(self) -> None:
+        """Say the counts so far, and look no more."""
+        self._ticker.close()
+        for kind, said in self._said.items():
+            if said.again:
+                self._say(kind, said.sentence, said.again)
 
     def _look(self) -> None:
         now = self._loop.now()
-        for sentence, said in list(self._said.items()):
-            if now >= said.at_s + FOLD_S:
-                del self._said[sentence]
+        for kind, said in list(self._said.items()):
+            if now - said.at_s >= self._fold_s:
+                del self._said[kind]
                 if said.again:
-                    self._said[sentence] = _Said(now)
-                    self._say(sentence, said.again)
+                    self.note(said.sentence, kind, said.again)
