@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,13 +9,14 @@ import pytest
 from tests.support.dialing import connected, failure, settings_for
 from tests.support.plain_nginx import PlainNginx
 from tests.support.prerequisites import require
-from vpnws.client.waiting import StopRequest, Waiter
+from tests.support.real_waiter import real_waiter
 from vpnws.errors import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.live.server import TwoWorkers
+    from vpnws.client.waiting import Waiter
 
 pytestmark = pytest.mark.live
 
@@ -39,11 +39,8 @@ def nginx(stream: TwoWorkers) -> Iterator[PlainNginx]:
 
 @pytest.fixture
 def waiter() -> Iterator[Waiter]:
-    stop = StopRequest()
-    made = Waiter(stop, time.monotonic)
-    yield made
-    made.close()
-    stop.close()
+    with real_waiter() as made:
+        yield made
 
 
 def test_the_way_itself_is_open(nginx: PlainNginx, waiter: Waiter) -> None:

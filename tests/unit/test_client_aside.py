@@ -3,14 +3,14 @@
 import os
 import select
 import threading
-import time
 from collections.abc import Iterator
 from math import inf
 
 import pytest
 
+from tests.support.real_waiter import real_waiter
 from vpnws.client.aside import Aside
-from vpnws.client.waiting import StopRequest, Waiter
+from vpnws.client.waiting import Waiter
 from vpnws.errors import NetworkChangedError
 
 FAR_S = 60.0
@@ -26,11 +26,8 @@ def aside() -> Iterator[Aside]:
 
 @pytest.fixture
 def waiter() -> Iterator[Waiter]:
-    stop = StopRequest()
-    made = Waiter(stop, time.monotonic)
-    yield made
-    made.close()
-    stop.close()
+    with real_waiter() as made:
+        yield made
 
 
 def readable() -> int:

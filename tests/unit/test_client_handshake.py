@@ -5,7 +5,6 @@ import random
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -27,13 +26,14 @@ from tests.support.dialing import (
 )
 from tests.support.echo_server import EchoServer
 from tests.support.prerequisites import require
+from tests.support.real_waiter import real_waiter
 from vpnws.client.carry.stream import Stream
 from vpnws.client.connect import dial, resolve, secure
 from vpnws.client.connect.dial import Dialer
 from vpnws.client.connect.handshake import MAX_HEAD_BYTES, Upgrade
 from vpnws.client.connect.refusal import MAX_BODY_BYTES
 from vpnws.client.program.exits import Exit, ends_first_attempt, exit_code
-from vpnws.client.waiting import Stopped, StopRequest, Waiter
+from vpnws.client.waiting import Stopped, Waiter
 from vpnws.errors import ConfigError, ConnectError, RefusedError, TlsError
 from vpnws.https import tls
 from vpnws.https.tls import TlsSettings
@@ -46,9 +46,8 @@ Answer = Callable[[bytes], bytes]
 
 @pytest.fixture
 def waiter() -> Iterator[Waiter]:
-    stop = StopRequest()
-    yield Waiter(stop, time.monotonic)
-    stop.close()
+    with real_waiter() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -60,6 +60,15 @@ def test_what_followers_send_last_goes_out_before_the_close(bed: Bed) -> None:
     assert isinstance(bed.ended(), Stopped)
 
 
+def start_and_answer_a_ping(bed: Bed) -> None:
+    """Start the pump when a ping is due, and have the server answer it."""
+    bed.skipped_s = PING_AFTER_S
+    bed.start()
+    assert bed.far.frames(1)[0].opcode is Opcode.PING
+    bed.far.flush()
+    wait_for(lambda: bed.connection.received_bytes, WAIT_S, "the pong to arrive")
+
+
 def test_frames_of_the_tap_become_binary_messages_in_order(bed: Bed) -> None:
     bed.start()
     sent = [frame(number, 60 + 4 * number) for number in range(200)]
@@ -237,11 +246,7 @@ def test_a_server_that_never_answers_is_pinged_and_kept(bed: Bed) -> None:
 
 
 def test_a_server_that_has_answered_once_is_given_up_when_it_is_silent(bed: Bed) -> None:
-    bed.skipped_s = PING_AFTER_S
-    bed.start()
-    assert bed.far.frames(1)[0].opcode is Opcode.PING
-    bed.far.flush()
-    wait_for(lambda: bed.connection.received_bytes, WAIT_S, "the pong to arrive")
+    start_and_answer_a_ping(bed)
     bed.skipped_s = 2 * PING_AFTER_S + 1
     bed.tap.host_send(frame(1))
     assert bed.far.frames(1)[0].opcode is Opcode.BINARY
@@ -254,11 +259,7 @@ def test_a_server_that_has_answered_once_is_given_up_when_it_is_silent(bed: Bed)
 
 
 def test_a_program_that_stood_still_asks_at_once_whether_the_server_is_there(bed: Bed) -> None:
-    bed.skipped_s = PING_AFTER_S
-    bed.start()
-    bed.far.frames(1)
-    bed.far.flush()
-    wait_for(lambda: bed.connection.received_bytes, WAIT_S, "the pong to arrive")
+    start_and_answer_a_ping(bed)
     bed.skipped_s = 100 * DEAD_AFTER_S
     bed.tap.host_send(frame(1))
     opcodes = [bed.far.frames(1)[0].opcode for _ in range(2)]
@@ -269,11 +270,7 @@ def test_a_program_that_stood_still_asks_at_once_whether_the_server_is_there(bed
 
 
 def test_who_is_aside_can_have_the_server_asked_at_once(bed: Bed) -> None:
-    bed.skipped_s = PING_AFTER_S
-    bed.start()
-    bed.far.frames(1)
-    bed.far.flush()
-    wait_for(lambda: bed.connection.received_bytes, WAIT_S, "the pong to arrive")
+    start_and_answer_a_ping(bed)
 
     def doubt(_: float) -> None:
         bed.waiter.aside.has_doubt = True
@@ -305,11 +302,7 @@ def test_a_ping_waits_behind_what_is_unsent_and_is_not_left_out() -> None:
 
 
 def test_a_pong_keeps_the_connection(bed: Bed) -> None:
-    bed.skipped_s = PING_AFTER_S
-    bed.start()
-    bed.far.frames(1)
-    bed.far.flush()
-    wait_for(lambda: bed.connection.received_bytes, WAIT_S, "the pong to arrive")
+    start_and_answer_a_ping(bed)
     trip = bed.connection.round_trip
     wait_for(lambda: trip.latest_s is not None, WAIT_S, "the round trip to be known")
     bed.skipped_s = DEAD_AFTER_S + 1

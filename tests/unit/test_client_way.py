@@ -6,7 +6,6 @@ import dataclasses
 import socket
 import ssl
 import threading
-import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -17,13 +16,13 @@ from tests.support.ca import CertificateAuthority
 from tests.support.dialing import MAC, WAIT_S, connected, failure, next_messages, settings_for
 from tests.support.echo_server import EchoServer
 from tests.support.prerequisites import require
+from tests.support.real_waiter import real_waiter
 from vpnws.client.connect import resolve, tunnel
 from vpnws.client.connect.dial import Dialer
 from vpnws.client.connect.proxy_url import parse_proxy
 from vpnws.client.connect.secure import explain
 from vpnws.client.connect.servers import Servers
 from vpnws.client.program.exits import ends_first_attempt
-from vpnws.client.waiting import StopRequest, Waiter
 from vpnws.errors import ConfigError, ConnectError, NetworkChangedError, RefusedError, TlsError
 from vpnws.https.tls import TlsSettings
 
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from vpnws.client.carry.stream import TlsStream
     from vpnws.client.connect.race import Address
     from vpnws.client.settings import Proxy, ServerUrl
+    from vpnws.client.waiting import Waiter
 
 NAME = "vpn.example"
 """A name that the proxies know, and this machine's name servers do not."""
@@ -43,11 +43,8 @@ LOGIN_IN_URL = "al:p%40%3A%25%C3%A4%E2%82%AC@"
 
 @pytest.fixture
 def waiter() -> Iterator[Waiter]:
-    stop = StopRequest()
-    waiter = Waiter(stop, time.monotonic)
-    yield waiter
-    waiter.close()
-    stop.close()
+    with real_waiter() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,12 @@ from typing import Final
 
 from vpnws.tap.tun_numbers import TUNGETIFF
 
-_SIOCGIFFLAGS: Final = 0x8913
+SIOCGIFFLAGS: Final = 0x8913
 _SIOCGIFMTU: Final = 0x8921
 _SIOCGIFHWADDR: Final = 0x8927
 _SIOCGIFINDEX: Final = 0x8933
-_ASKED: Final = (_SIOCGIFINDEX, _SIOCGIFHWADDR, _SIOCGIFMTU, _SIOCGIFFLAGS)
-_IFF_UP: Final = 1
+_ASKED: Final = (_SIOCGIFINDEX, _SIOCGIFHWADDR, _SIOCGIFMTU, SIOCGIFFLAGS)
+IFF_UP: Final = 1
 _IFF_RUNNING: Final = 0x40
 _NAME_BYTES: Final = 16
 IFREQ: Final = struct.Struct("16s24x")
@@ -53,7 +53,7 @@ def ask(name: str) -> NetDevice | None:
         index=_NUMBER.unpack_from(index, _NAME_BYTES)[0],
         mac=mac[_MAC],
         mtu_bytes=_NUMBER.unpack_from(mtu, _NAME_BYTES)[0],
-        is_up=bool(_FLAGS.unpack_from(flags, _NAME_BYTES)[0] & _IFF_UP),
+        is_up=bool(_FLAGS.unpack_from(flags, _NAME_BYTES)[0] & IFF_UP),
     )
 
 
@@ -61,7 +61,7 @@ def is_running(name: str) -> bool:
     """Return whether the device `name` is up and its cable is in, or what is like a cable."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            flags = fcntl.ioctl(sock, _SIOCGIFFLAGS, _request(name))
+            flags = fcntl.ioctl(sock, SIOCGIFFLAGS, _request(name))
     except OSError:
         return False
     return bool(_FLAGS.unpack_from(flags, _NAME_BYTES)[0] & _IFF_RUNNING)

@@ -9,17 +9,15 @@ import struct
 from typing import TYPE_CHECKING, Final, Protocol
 
 from vpnws.tap.contract import DEVICE
-from vpnws.tap.netdevice import IFREQ, name_in
+from vpnws.tap.netdevice import IFF_UP, IFREQ, SIOCGIFFLAGS, name_in
 from vpnws.tap.tun_numbers import TUNSETIFF, TUNSETPERSIST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SIOCGIFFLAGS: Final = 0x8913
 _SIOCSIFFLAGS: Final = 0x8914
 _SIOCSIFMTU: Final = 0x8922
 _SIOCSIFHWADDR: Final = 0x8924
-_IFF_UP: Final = 1
 _ARPHRD_ETHER: Final = 1
 _FLAGS: Final = struct.Struct("=16sH22x")
 _MTU: Final = struct.Struct("=16si20x")
@@ -67,9 +65,9 @@ class OwnTunDevice:
 
     def up(self) -> None:
         """Set the device up. Raises OSError."""
-        answer = _ask(_SIOCGIFFLAGS, IFREQ.pack(self.name.encode()))
+        answer = _ask(SIOCGIFFLAGS, IFREQ.pack(self.name.encode()))
         _, flags = _FLAGS.unpack(answer)
-        _ask(_SIOCSIFFLAGS, _FLAGS.pack(self.name.encode(), flags | _IFF_UP))
+        _ask(_SIOCSIFFLAGS, _FLAGS.pack(self.name.encode(), flags | IFF_UP))
 
     def set_mac(self, mac: bytes) -> None:
         """Give the device the 6-byte `mac`. Raises OSError."""
