@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 from vpnws.client.carry.counters import Counters
 from vpnws.client.life import telling_the_end
-from vpnws.client.program.commands import find
+from vpnws.client.program.commands import PROGRAM, find
 from vpnws.client.program.config_file import parse
 from vpnws.client.program.exits import Exit, exit_code
 from vpnws.client.program.followers import make_followers
 from vpnws.client.program.options import read
-from vpnws.client.program.parser import PROGRAM, make_parser
+from vpnws.client.program.parser import make_parser
 from vpnws.client.program.station import Station
 from vpnws.client.service.logs import start_log
 from vpnws.client.system import interface

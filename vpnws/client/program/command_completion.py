@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from vpnws.client.program.commands import PROGRAM
 from vpnws.client.program.exits import Exit
-from vpnws.client.program.parser import PROGRAM
 from vpnws.commandline.completion import EXAMPLES, SHELLS, script
 from vpnws.commandline.parser import Parser, formatter
 

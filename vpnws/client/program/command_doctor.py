@@ -14,10 +14,11 @@ from vpnws.client.doctor.device import device_step
 from vpnws.client.doctor.road import Road
 from vpnws.client.doctor.session import Session
 from vpnws.client.doctor.step import Result, State, walk
+from vpnws.client.program.commands import PROGRAM
 from vpnws.client.program.config_file import parse
 from vpnws.client.program.exits import Exit, exit_code
 from vpnws.client.program.options import read
-from vpnws.client.program.parser import PROGRAM, SUBJECTS, ClientParser
+from vpnws.client.program.parser import SUBJECTS, ClientParser
 from vpnws.client.service.logs import start_log
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
 from vpnws.commandline.parser import formatter

@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from vpnws import __version__
+from vpnws.client.program.commands import PROGRAM
 from vpnws.client.program.exits import Exit
-from vpnws.client.program.parser import PROGRAM
 from vpnws.commandline.manual import manual
 from vpnws.commandline.parser import Parser, formatter
 

@@ -9,6 +9,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
+from vpnws.client.program.commands import PROGRAM
 from vpnws.client.program.exits import Exit
 from vpnws.client.service.asking import RATE_S, Seen, Silent, ask_all, rated
 from vpnws.client.service.places import SYSTEM, directory
@@ -38,7 +39,7 @@ exit codes:
 def make_parser() -> Parser:
     """Return the parser of this command."""
     parser = Parser(
-        prog="vpnws-client status",
+        prog=f"{PROGRAM} status",
         description="Show how the running clients of this machine are: connected or not, where to,"
         " the rates of the last second, what went wrong last.",
         epilog=_EXAMPLES,
@@ -141,4 +142,4 @@ def _print(text: str) -> None:
 
 
 def _remark(sentence: str) -> None:
-    sys.stderr.write(f"vpnws-client: {one_line(sentence)}\n")
+    sys.stderr.write(f"{PROGRAM}: {one_line(sentence)}\n")

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from vpnws.commandline.parser import Parser
 
+PROGRAM: Final = "vpnws-client"
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -29,7 +31,7 @@ class Command:
 
     def run(self, arguments: Sequence[str]) -> int:
         """Run it with the `arguments` after its name; return the exit code."""
-        return printed("vpnws-client", lambda: self._module().main(arguments))
+        return printed(PROGRAM, lambda: self._module().main(arguments))
 
     def parser(self) -> Parser:
         """Return the command's parser."""

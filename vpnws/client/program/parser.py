@@ -13,11 +13,10 @@ from vpnws.client.program import (
     options_reach,
     options_running,
 )
-from vpnws.client.program.commands import COMMANDS
+from vpnws.client.program.commands import COMMANDS, PROGRAM
 from vpnws.client.program.exits import MEANINGS
 from vpnws.commandline.parser import Parser, formatter
 
-PROGRAM: Final = "vpnws-client"
 SUBJECTS: Final = (
     options_device,
     options_network,
