@@ -17,7 +17,7 @@ from vpnws.client.program import cli, command_complete
 from vpnws.client.program import command_man as client_man
 from vpnws.client.program.whole import make_whole_parser
 from vpnws.commandline.manual import manual
-from vpnws.commandline.parser import Parser, formatter, help_of, nearest
+from vpnws.commandline.parser import Parser, help_of, nearest
 from vpnws.ctl.program import man as ctl_man
 from vpnws.ctl.program.options import make_parser as make_ctl_parser
 
@@ -94,7 +94,7 @@ class TestEveryManualPage:
 
 
 def made(**more: str) -> Parser:
-    parser = Parser(prog="it", formatter_class=formatter, **more)  # type: ignore[arg-type]
+    parser = Parser(prog="it", **more)
     parser.add_argument("--level", default="3", metavar="N", help="how much (default: %(default)s)")
     parser.add_argument("--secret", help=argparse.SUPPRESS)
     return parser

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -13,18 +13,18 @@ _WIDTH: Final = 94
 _HELP_POSITION: Final = 26
 
 
-def formatter(prog: str) -> argparse.HelpFormatter:
-    """Return what lays out the help of `prog`: as wide on each terminal, paragraphs kept."""
-    return argparse.RawDescriptionHelpFormatter(
-        prog, width=_WIDTH, max_help_position=_HELP_POSITION
-    )
-
-
 class Parser(argparse.ArgumentParser):
-    """The parser of a program, or of one of its commands."""
+    """The parser of a program, or of one of its commands.
+
+    Its help is as wide on each terminal and keeps paragraphs, and an option is written out in full.
+    """
 
     also_commands: Mapping[str, Parser] = {}
     """Parsers of commands which the program itself tells apart, before this parser."""
+
+    def __init__(self, **given: Any) -> None:
+        """`given` is what argparse.ArgumentParser takes."""
+        super().__init__(formatter_class=_formatter, allow_abbrev=False, **given)
 
     def error(self, message: str) -> NoReturn:
         """Print how to use the program and what was wrong; exit with code 2."""
@@ -84,6 +84,12 @@ def nearest(word: str, known: Iterable[str]) -> list[str]:
 def help_of(action: argparse.Action) -> str:
     """Return the sentence of an option or a place, with its default filled in."""
     return (action.help or "") % {**vars(action), "default": action.default}
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(
+        prog, width=_WIDTH, max_help_position=_HELP_POSITION
+    )
 
 
 def _is_choice(action: argparse.Action) -> bool:

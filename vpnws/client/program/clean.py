@@ -11,7 +11,7 @@ from vpnws.client.janitor.machine import Machine
 from vpnws.client.program.commands import PROGRAM
 from vpnws.client.program.exits import Exit
 from vpnws.client.service.places import SYSTEM, remove_stale
-from vpnws.commandline.parser import Parser, formatter
+from vpnws.commandline.parser import Parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +24,6 @@ def make_parser() -> Parser:
         description="Undo what clients that were killed together with their janitors have left on"
         " this machine: routes, addresses, name servers. What a running client keeps is left"
         " alone, and so is what somebody has changed since. Needs root.",
-        formatter_class=formatter,
-        allow_abbrev=False,
     )
 
 

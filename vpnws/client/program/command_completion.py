@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vpnws.client.program.commands import PROGRAM
 from vpnws.client.program.exits import Exit
 from vpnws.commandline.completion import EXAMPLES, SHELLS, script
-from vpnws.commandline.parser import Parser, formatter
+from vpnws.commandline.parser import Parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +20,6 @@ def make_parser() -> Parser:
         prog=f"{PROGRAM} completion",
         description="Print a script that completes options, commands and devices in a shell.",
         epilog=f"examples:\n{EXAMPLES.format(program=PROGRAM)}",
-        formatter_class=formatter,
-        allow_abbrev=False,
     )
     parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help="bash, zsh or fish")
     return parser

@@ -21,7 +21,6 @@ from vpnws.client.program.options import read
 from vpnws.client.program.parser import SUBJECTS, ClientParser
 from vpnws.client.service.logs import start_log
 from vpnws.client.waiting import Stopped, StopRequest, Waiter
-from vpnws.commandline.parser import formatter
 from vpnws.errors import VpnwsError
 from vpnws.https import tls
 from vpnws.text import MAX_SENTENCE_CHARACTERS, one_line
@@ -65,8 +64,6 @@ def make_parser() -> Parser:
         usage="%(prog)s [options] URL [URL ...]",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=formatter,
-        allow_abbrev=False,
     )
     parser.add_argument("url", metavar="URL", nargs="*", help="the server, as for vpnws-client")
     parser.add_argument(

@@ -9,7 +9,7 @@ from vpnws import __version__
 from vpnws.client.program.commands import PROGRAM
 from vpnws.client.program.exits import Exit
 from vpnws.commandline.manual import manual
-from vpnws.commandline.parser import Parser, formatter
+from vpnws.commandline.parser import Parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +31,6 @@ def make_parser() -> Parser:
         prog=f"{PROGRAM} man",
         description="Print the manual page, for man and for /usr/local/share/man/man1.",
         epilog=_EXAMPLES,
-        formatter_class=formatter,
-        allow_abbrev=False,
     )
 
 

@@ -14,7 +14,7 @@ from vpnws.client.program.exits import Exit
 from vpnws.client.service.asking import RATE_S, Seen, Silent, ask_all, rated
 from vpnws.client.service.places import SYSTEM, directory
 from vpnws.client.service.report import CONNECTED, WAITING, StatusView
-from vpnws.commandline.parser import Parser, formatter
+from vpnws.commandline.parser import Parser
 from vpnws.commandline.units import bit_rate, duration
 from vpnws.text import one_line
 
@@ -43,8 +43,6 @@ def make_parser() -> Parser:
         description="Show how the running clients of this machine are: connected or not, where to,"
         " the rates of the last second, what went wrong last.",
         epilog=_EXAMPLES,
-        formatter_class=formatter,
-        allow_abbrev=False,
     )
     parser.add_argument("tap", metavar="TAP", nargs="?", help="only the client of this device")
     parser.add_argument(

@@ -15,7 +15,7 @@ from vpnws.client.program import (
 )
 from vpnws.client.program.commands import COMMANDS, PROGRAM
 from vpnws.client.program.exits import MEANINGS
-from vpnws.commandline.parser import Parser, formatter
+from vpnws.commandline.parser import Parser
 
 SUBJECTS: Final = (
     options_device,
@@ -81,8 +81,6 @@ def make_parser() -> Parser:
         usage="%(prog)s [options] TAP URL [URL ...]\n       %(prog)s COMMAND ...",
         description=_DESCRIPTION,
         epilog=_EXAMPLES.format(commands=commands, exit_codes=codes),
-        formatter_class=formatter,
-        allow_abbrev=False,
     )
     # A file of --config may give both; `config_file.parse` sees to it that they are there.
     parser.add_argument(

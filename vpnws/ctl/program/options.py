@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from vpnws import __version__
-from vpnws.commandline.parser import Parser, formatter
+from vpnws.commandline.parser import Parser
 from vpnws.ctl.commands.all import COMMANDS
 from vpnws.ctl.exits import MEANINGS
 from vpnws.ctl.program.completion import COMPLETION
@@ -94,8 +94,6 @@ def make_parser() -> Parser:
         usage="%(prog)s [options] COMMAND ...",
         description=_DESCRIPTION,
         epilog=_EPILOG.format(program=PROGRAM, variable=VARIABLE, exit_codes=codes),
-        formatter_class=formatter,
-        allow_abbrev=False,
     )
     add_common(parser, suppress=False)
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
@@ -114,8 +112,6 @@ def _add_commands(parser: argparse.ArgumentParser, commands: Iterable[Command]) 
             help=command.summary,
             description=f"{command.summary[0].upper()}{command.summary[1:]}.",
             epilog=f"examples:\n{command.examples}" if command.examples else None,
-            formatter_class=formatter,
-            allow_abbrev=False,
         )
         made.set_defaults(command=command)
         command.options(made)
