@@ -53,7 +53,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         "walk from the server's name to the first frame, and say where it ends",
         "vpnws.client.program.command_doctor",
     ),
-    Command("clean", "undo what killed clients have left", "vpnws.client.program.clean"),
+    Command("clean", "undo what killed clients have left", "vpnws.client.program.command_clean"),
     Command(
         "completion",
         "print a script that completes options in shells",
