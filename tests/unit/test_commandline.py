@@ -151,6 +151,14 @@ def test_output_that_nobody_takes_is_no_traceback(
     assert (done.returncode, done.stderr.decode()) == (code, said.format(program))
 
 
+@pytest.mark.parametrize("words", ["status --help", "clean --help", "completion bash", "man"])
+def test_a_command_does_not_load_what_a_station_is_made_of(words: str) -> None:
+    line = f"{sys.executable} -X importtime -m vpnws.client {words} 2>&1 >/dev/null"
+    done = subprocess.run(["sh", "-c", line], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert "vpnws.client.program.commands" in done.stdout
+    assert "vpnws.client.program.station" not in done.stdout
+
+
 class TestCompletionOfTheClient:
     def test_options_commands_and_their_words(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert offered(capsys, "--no-o") == ["--no-offload"]
