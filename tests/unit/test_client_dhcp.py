@@ -25,6 +25,7 @@ from vpnws.dhcp.grant import Grant, read_grant
 from vpnws.dhcp.server import MAC as SERVER_MAC
 from vpnws.dhcp.server import Server
 from vpnws.errors import ConnectError
+from vpnws.wire.announce import probe
 from vpnws.wire.dhcp import BOOTREPLY, Kind, Message, Option
 from vpnws.wire.dhcp_frame import unwrap
 from vpnws.wire.dhcp_routes import Route, encode_routes
@@ -226,6 +227,13 @@ class TestAStation:
         bed.packets._there.send(b"\0" * 60)
         bed.wait(1.0)
         assert bed.offers == []
+
+    def test_uses_its_address_in_time_though_others_ask_all_the_time(self, bed: Bed) -> None:
+        bed.connect()
+        for _ in range(60):
+            bed.packets._there.send(probe(OTHER, bytes((10, 8, 0, 99))))
+            bed.wait(0.02)
+        assert bed.address() == ("10.8.0.2/24",)
 
 
 def grant_of(options: dict[Option, bytes]) -> Grant:

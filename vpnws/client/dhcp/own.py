@@ -59,6 +59,8 @@ class OwnClient:
         self._client: Client | None = None
         self._mac = b""
         self._alarm: Alarm | None = None
+        self._due_s = 0.0
+        """What the alarm is for, as the state machine says it."""
         waiter.aside.watch(packets.fd, self._serve)
 
     def connected(self, mac: bytes) -> None:
@@ -97,6 +99,7 @@ class OwnClient:
             self._take(client.receive(received, now))
 
     def _ring(self, now: float) -> None:
+        self._alarm = None
         if self._client is not None:
             self._take(self._client.tick(now))
 
@@ -106,9 +109,16 @@ class OwnClient:
             return
         for frame in step.frames:
             self._packets.send(frame)
-        if self._alarm is not None:
-            self._alarm.cancel()
-        at_s = max(client.due_s, self._waiter.now() + MIN_ALARM_S)
-        self._alarm = self._waiter.aside.alarm(at_s, self._ring)
+        self._set_alarm(client.due_s)
         if step.change is not None:
             self._changed(step.change, client.grant if client.has_address else None)
+
+    def _set_alarm(self, due_s: float) -> None:
+        """Have the state machine called at `due_s`; other frames do not put that off."""
+        if self._alarm is not None:
+            if due_s == self._due_s:
+                return
+            self._alarm.cancel()
+        self._due_s = due_s
+        at_s = max(due_s, self._waiter.now() + MIN_ALARM_S)
+        self._alarm = self._waiter.aside.alarm(at_s, self._ring)
