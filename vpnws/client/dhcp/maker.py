@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from functools import partial
 from typing import TYPE_CHECKING
 
 from vpnws.client.dhcp.follower import Dhcp
@@ -28,19 +29,16 @@ class DhcpMaker:
     def __init__(self, settings: ClientSettings, device: str, waiter: Waiter) -> None:
         """Raises ConfigError, TapError or TapPermissionError if it cannot be had."""
         name = settings.network.dhcp_client
-        self._program = None if name == OWN else find(name)
-        self._packets = PacketSocket(device) if name == OWN else None
-        self._device = device
+        self._client: Callable[[Changed], DhcpClient]
+        if name == OWN:
+            packets = PacketSocket(device)
+            # Jitter must differ between stations; it need not be secret.
+            self._client = partial(OwnClient, packets, waiter, random.random, os.uname().nodename)
+        else:
+            self._client = partial(SystemClient, find(name), device, waiter)
         self._waiter = waiter
         self._accepted = accepted_by(settings)
 
     def make(self, apply: Callable[[str, Offer], None]) -> Dhcp:
         """Return the follower; `apply` has an offer applied. Raises TapError."""
         return Dhcp(self._client, self._waiter, apply, self._accepted)
-
-    def _client(self, changed: Changed) -> DhcpClient:
-        if self._program is not None:
-            return SystemClient(self._program, self._device, self._waiter, changed)
-        packets = self._packets or PacketSocket(self._device)
-        # Jitter must differ between stations; it need not be secret.
-        return OwnClient(packets, self._waiter, random.random, os.uname().nodename, changed)

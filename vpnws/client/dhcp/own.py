@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vpnws.client.aside import Alarm
+    from vpnws.client.dhcp.follower import Changed
     from vpnws.client.waiting import Waiter
-    from vpnws.dhcp.client import Change, Step
-    from vpnws.dhcp.grant import Grant
+    from vpnws.dhcp.client import Step
 
 MIN_ALARM_S: Final = 0.05
 """The state machine is not called more often than this, whatever it says."""
@@ -45,7 +45,7 @@ class OwnClient:
         waiter: Waiter,
         random: Callable[[], float],
         host_name: str,
-        changed: Callable[[Change, Grant | None], None],
+        changed: Changed,
     ) -> None:
         """`changed` is told what has become of the address, and what is granted now.
 

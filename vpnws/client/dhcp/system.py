@@ -14,8 +14,7 @@ from vpnws.dhcp.client import Change
 from vpnws.errors import TapError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from vpnws.client.dhcp.follower import Changed
     from vpnws.client.dhcp.programs import Program
     from vpnws.client.dhcp.report import Report
     from vpnws.client.waiting import Waiter
@@ -38,7 +37,7 @@ class SystemClient:
         program: Program,
         device: str,
         waiter: Waiter,
-        changed: Callable[[Change, Grant | None], None],
+        changed: Changed,
     ) -> None:
         """`changed` is told what has become of the address, and what is granted now.
 
