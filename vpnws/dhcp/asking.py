@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from vpnws.wire.announce import announcements, probe
-from vpnws.wire.dhcp import BOOTREQUEST, NO_IP, Kind, Message, Option, Way
+from vpnws.wire.dhcp import BOOTREQUEST, MAX_MESSAGE_BYTES, NO_IP, Kind, Message, Option, Way
 from vpnws.wire.dhcp_frame import Ends, wrap
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ _WANTED: Final = bytes(
         Option.REBINDING_S,
     )
 )
-_TAKES: Final = (1472).to_bytes(2)
-"""The longest message that we read (see wire/dhcp)."""
+_TAKES: Final = MAX_MESSAGE_BYTES.to_bytes(2)
 
 
 class Asking:

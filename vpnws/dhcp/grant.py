@@ -6,19 +6,16 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Final
 
-from vpnws.wire.dhcp import NO_IP, Message, Option
+from vpnws.wire.dhcp import FOREVER, REBIND_PART, RENEW_PART, Message, Option
 from vpnws.wire.dhcp_routes import Route, routes_of
+from vpnws.wire.told import is_hosts
 
-FOREVER: Final = 0xFFFFFFFF
-"""A lease of so many seconds has no end (RFC 2131 3.3)."""
 MIN_LEASE_S: Final = 10
 """A shorter lease counts as one of this length: its client would do nothing but renew it."""
 MAX_DNS: Final = 8
 """DNS servers that are read of one message; further ones are ignored."""
 _DEFAULT_PREFIX: Final = 24
 """For a server that tells no netmask, or one that is none."""
-_RENEW, _REBIND = 0.5, 0.875
-"""Parts of the lease's time (RFC 2131 4.4.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +33,6 @@ class Grant:
     """0 if the server says nothing of it."""
     dns: tuple[IPv4Address, ...] = ()
     routes: tuple[Route, ...] = ()
-
-
-def is_hosts(ip: bytes) -> bool:
-    """Return whether a host can have `ip`, 4 bytes: none, loopback, groups are nobody's."""
-    return ip != NO_IP and ip[0] not in (0, 127) and ip[0] < 0xE0
 
 
 def read_grant(message: Message, server_mac: bytes) -> Grant | None:
@@ -76,7 +68,7 @@ def _times(message: Message) -> tuple[float | None, float | None, float | None]:
     renew_s = message.number(Option.RENEWAL_S)
     rebind_s = message.number(Option.REBINDING_S)
     if renew_s is None or rebind_s is None or not 0 < renew_s < rebind_s < lease_s:
-        return lease_s, lease_s * _RENEW, lease_s * _REBIND
+        return lease_s, lease_s * RENEW_PART, lease_s * REBIND_PART
     return lease_s, renew_s, rebind_s
 
 

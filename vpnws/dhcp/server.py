@@ -7,6 +7,7 @@ address is nobody's who can be heard: from a host that has it the server stays a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 from typing import Final, NamedTuple, Protocol
 
 from vpnws.wire.announce import reply
@@ -14,8 +15,11 @@ from vpnws.wire.dhcp import (
     BOOTREPLY,
     BOOTREQUEST,
     DEFAULT_MAX_BYTES,
+    FOREVER,
     MAX_MESSAGE_BYTES,
     NO_IP,
+    REBIND_PART,
+    RENEW_PART,
     Kind,
     Message,
     Option,
@@ -33,8 +37,6 @@ long."""
 MAC: Final = bytes.fromhex("0276706e7773")
 """The server's MAC on every network: locally administered, and the letters vpnws."""
 _REQUEST: Final = 1
-_RENEW, _REBIND = 1 / 2, 7 / 8
-_INFINITE: Final = 0xFFFFFFFF
 
 
 class Told(NamedTuple):
@@ -133,11 +135,9 @@ class Server:
         if message.op != BOOTREQUEST or not is_own:
             return None
         said = self._say(message, book)
-        return (
-            None
-            if said is None
-            else wrap(said, Way.TO_CLIENT, _ends(self.ip, said), _takes(message))
-        )
+        if said is None:
+            return None
+        return wrap(said, Way.TO_CLIENT, _ends(self.ip, said), _takes(message))
 
     def _say(self, message: Message, book: Book) -> Message | None:
         mac, wanted = message.mac, message.ip(Option.REQUESTED_IP)
@@ -162,14 +162,13 @@ class Server:
         return None
 
     def _grant(self, kind: Kind, asked: Message, given: Given) -> Message:
-        lease_s = min(given.lease_s, _INFINITE - 1)
-        mask = ((_INFINITE << (32 - given.prefix)) & _INFINITE).to_bytes(4)
+        lease_s = min(given.lease_s, FOREVER - 1)
         options = {
             Option.SERVER_ID: self.ip,
             Option.LEASE_S: lease_s.to_bytes(4),
-            Option.SUBNET_MASK: mask,
-            Option.RENEWAL_S: int(lease_s * _RENEW).to_bytes(4),
-            Option.REBINDING_S: int(lease_s * _REBIND).to_bytes(4),
+            Option.SUBNET_MASK: IPv4Network((0, given.prefix)).netmask.packed,
+            Option.RENEWAL_S: int(lease_s * RENEW_PART).to_bytes(4),
+            Option.REBINDING_S: int(lease_s * REBIND_PART).to_bytes(4),
             **_options(given.told),
         }
         return self._reply(kind, asked, given.ip, options)

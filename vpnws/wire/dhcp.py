@@ -31,6 +31,10 @@ Options that find no room are left out."""
 MAX_ROUTES: Final = 64
 """Routes that are read of one message; further ones are ignored."""
 NO_IP: Final = bytes(4)
+FOREVER: Final = 0xFFFFFFFF
+"""A lease of so many seconds has no end (RFC 2131 3.3)."""
+RENEW_PART, REBIND_PART = 0.5, 0.875
+"""When a lease is to be renewed and rebound, in parts of its time (RFC 2131 4.4.5)."""
 
 BOOTREQUEST: Final = 1
 BOOTREPLY: Final = 2
@@ -84,7 +88,6 @@ class Option(IntEnum):
     DNS = 6
     HOST_NAME = 12
     MTU = 26
-    BROADCAST = 28
     STATIC_ROUTES = 33
     REQUESTED_IP = 50
     LEASE_S = 51
@@ -92,7 +95,6 @@ class Option(IntEnum):
     KIND = 53
     SERVER_ID = 54
     PARAMETERS = 55
-    TEXT = 56
     MAX_BYTES = 57
     RENEWAL_S = 58
     REBINDING_S = 59
@@ -134,11 +136,6 @@ class Message:
         """Return a number of 2 bytes; None if there is none."""
         value = self.options.get(option, b"")
         return int.from_bytes(value, "big") if len(value) == 2 else None
-
-    @property
-    def client_id(self) -> bytes:
-        """What tells this client from others on its network (RFC 2131 4.2)."""
-        return self.options.get(Option.CLIENT_ID) or bytes((_ETHERNET,)) + self.mac
 
 
 def way_of(headers: Headers) -> Way | None:

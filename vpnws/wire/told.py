@@ -142,11 +142,11 @@ def read_told(frame: bytes) -> Told | None:
 def _told(
     by: By, mac: bytes, ip: bytes, headers: Headers, lease_s: int | None = None
 ) -> Told | None:
-    is_good = is_station_address(mac) and _is_hosts(ip)
+    is_good = is_station_address(mac) and is_hosts(ip)
     return Told(by, mac, ip, headers.vlans, lease_s) if is_good else None
 
 
-def _is_hosts(ip: bytes) -> bool:
+def is_hosts(ip: bytes) -> bool:
     """Return whether one host may have `ip`: not a group's, nor everybody's, nor nobody's."""
     if not ip or ip in _NO_ADDRESS:
         return False
