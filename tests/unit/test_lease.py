@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.fakes.lease_table import MemoryTable
 from vpnws.errors import ConfigError
 from vpnws.lease import choice
 from vpnws.lease.answer import Holder, Lease, Refusal
@@ -14,7 +15,6 @@ from vpnws.lease.fixed import read_fixed
 from vpnws.lease.leases import FULL_S, Leases
 from vpnws.lease.plan import Plan
 from vpnws.lease.pool import parse_pools
-from vpnws.lease.table import MemoryTable
 from vpnws.lease.who import NOBODY, Who
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ class TestLeases:
         held = leases.free("default", lease.address)
         assert held is not None
         assert held.port == 1
-        leases.leave(Holder(0, 1), 0.0)
+        leases.leave_all([Holder(0, 1)], 0.0)
         refused(leases.lease("default", host(2), Holder(0, 2), 0.0))
         assert leases.free("default", lease.address) is not None
         assert leases.free("default", lease.address) is None
@@ -282,7 +282,7 @@ class TestLeases:
         given(leases.lease("default", host(2), Holder(0, 2), 0.0))
         told = refused(leases.lease("default", host(3), Holder(0, 3), 0.0))
         assert told == "the server has leased 2 addresses, which is the most"
-        leases.leave(Holder(0, 1), 0.0)
+        leases.leave_all([Holder(0, 1)], 0.0)
         given(leases.lease("default", host(3), Holder(0, 3), float(LEASE_S)))
         assert [row.network for row in leases.rows(None, 9)] == ["default", "default"]
 

@@ -14,13 +14,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
+from tests.fakes.lease_table import MemoryTable
 from vpnws.lease import choice
 from vpnws.lease.answer import Holder, Lease, Refusal
 from vpnws.lease.fixed import read_fixed
 from vpnws.lease.leases import Leases
 from vpnws.lease.plan import Plan
 from vpnws.lease.pool import parse_pools
-from vpnws.lease.table import LEFT, MemoryTable
+from vpnws.lease.table import LEFT
 from vpnws.lease.who import Who
 from vpnws.server.peers.leases import LeaseFile
 
@@ -107,7 +108,7 @@ class LeaseModel(RuleBasedStateMachine):
     def leave(self, port: Port) -> None:
         if self.here.pop(port.holder, None) is not None:
             self.note_left(port)
-            self.leases.leave(port.holder, self.now_s)
+            self.leases.leave_all([port.holder], self.now_s)
 
     @rule(slot=st.integers(0, 1))
     def die(self, slot: int) -> None:
@@ -171,7 +172,7 @@ class LeaseModel(RuleBasedStateMachine):
 
     @invariant()
     def nobody_holds_who_is_not_here(self) -> None:
-        for row in self.table.held():
+        for row in (*self.table.held(0), *self.table.held(1)):
             assert Holder(row.slot, row.port) in self.here
 
 
@@ -212,7 +213,7 @@ def test_a_pool_that_is_full_says_so_and_gives_again_what_was_freed() -> None:
     refused = leases.lease("default", late, Holder(0, 999), 0.0)
     assert isinstance(refused, Refusal)
     assert "all addresses of 10.8.0.1-10.8.0.254 are leased" in refused.sentence
-    leases.leave(Holder(0, 7), 0.0)
+    leases.leave_all([Holder(0, 7)], 0.0)
     assert isinstance(leases.lease("default", late, Holder(0, 999), LEASE_S - 1.0), Refusal)
     assert isinstance(leases.lease("default", late, Holder(0, 999), float(LEASE_S)), Lease)
 
@@ -222,11 +223,11 @@ def test_another_host_of_a_name_waits_for_the_address_of_one_that_may_come_back(
     laptop, phone = (Who(user="alice", mac=b"\2\0\0\0\0" + bytes([n])) for n in (1, 2))
     first = leases.lease("default", laptop, Holder(0, 1), 0.0)
     assert isinstance(first, Lease)
-    leases.leave(Holder(0, 1), 10.0)
+    leases.leave_all([Holder(0, 1)], 10.0)
     soon = leases.lease("default", phone, Holder(0, 2), 10.0 + choice.SIBLING_S - 1)
     assert isinstance(soon, Lease)
     assert soon.address != first.address
-    leases.leave(Holder(0, 2), 20.0)
+    leases.leave_all([Holder(0, 2)], 20.0)
     tablet = Who(user="alice", mac=b"\2\0\0\0\0\3")
     later = leases.lease("default", tablet, Holder(0, 3), 20.0 + choice.SIBLING_S)
     assert isinstance(later, Lease)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.fakes.lease_table import MemoryTable
 from tests.support.table_contract import TableContract, row
 from vpnws.errors import LeaseError
 from vpnws.lease.answer import Holder, Lease
 from vpnws.lease.leases import Leases
 from vpnws.lease.plan import Plan
 from vpnws.lease.pool import parse_pools
-from vpnws.lease.table import LEFT, MemoryTable
+from vpnws.lease.table import LEFT
 from vpnws.lease.who import Who
 from vpnws.server.peers.lease_file import put_aside_if_broken
 from vpnws.server.peers.leases import RETRY_S, LeaseFile

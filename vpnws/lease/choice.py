@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from vpnws.lease.answer import Full, Refusal
@@ -37,7 +37,7 @@ class Choice:
     now_s: float
     wanted: Address | None
     is_strict: bool
-    key: bytes = b""
+    key: bytes = field(init=False)
 
     def __post_init__(self) -> None:
         self.key = self.who.key()
@@ -45,12 +45,11 @@ class Choice:
     def kept(self) -> Address | None:
         """Return the address that this port holds for this host already, if that is to stay."""
         best = self._fixed()
-        for row in self._theirs():
-            is_here = (row.slot, row.port, row.mac) == (*self.holder[:2], self.who.mac)
-            is_good = self.plan.may_have(self.who, row.network, row.address)
-            is_it = not self.is_strict or row.address == self.wanted
-            if is_here and is_good and is_it and (row.address in best or not best):
-                return row.address
+        for address in self._here():
+            is_good = self.plan.may_have(self.who, self.pool.network, address)
+            is_it = not self.is_strict or address == self.wanted
+            if is_good and is_it and (address in best or not best):
+                return address
         return None
 
     def choose(self, *, is_searched: bool = False) -> Address | Refusal:
@@ -84,6 +83,14 @@ class Choice:
     def _theirs(self) -> list[Row]:
         return self.table.of(self.pool.network, self.pool.version, self.key)
 
+    def _here(self) -> list[Address]:
+        """Return the addresses that this port holds for this host."""
+        return [
+            row.address
+            for row in self._theirs()
+            if row.mac == self.who.mac and row.is_held_by(self.holder)
+        ]
+
     def _fixed(self) -> list[Address]:
         return self.plan.fixed_for(self.who, self.pool.network, self.pool.version)
 
@@ -100,8 +107,7 @@ class Choice:
 
         It would be given one after the other, and each be kept for it for a time.
         """
-        here = (*self.holder[:2], self.who.mac)
-        mine = [row.address for row in self._theirs() if (row.slot, row.port, row.mac) == here]
+        mine = self._here()
         return bool(mine) and wanted not in (*mine, *self._fixed())
 
     def _preference(self, row: Row) -> tuple[bool, bool, float]:
@@ -126,8 +132,7 @@ class Choice:
 
     def _is_same_host(self, row: Row) -> bool:
         """Return whether the row, which a port holds, is held for this very host."""
-        is_same_port = (row.slot, row.port) == self.holder[:2]
-        return row.mac == self.who.mac != b"" or (is_same_port and row.mac == b"")
+        return row.mac == self.who.mac != b"" or (row.mac == b"" and row.is_held_by(self.holder))
 
     def _with_room(self, address: Address) -> Address | Refusal:
         """Return `address` if there is room in the table for its row; make room if possible."""

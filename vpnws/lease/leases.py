@@ -101,12 +101,8 @@ class Leases:
         """
         return self._answer(network, who, holder, now_s, address.version, address, is_strict=True)
 
-    def leave(self, holder: Holder, now_s: float) -> None:
-        """Note that a port has gone: its addresses are kept for a time. Raises LeaseError."""
-        self.leave_all([holder], now_s)
-
     def leave_all(self, holders: Iterable[Holder], now_s: float) -> None:
-        """Do as `leave` for several ports, in one change. Raises LeaseError."""
+        """Note that ports have gone: their addresses are kept for a time. Raises LeaseError."""
         with self._table.change():
             for holder in holders:
                 self._let_go(self._table.held_by(holder.slot, holder.port), now_s)
@@ -244,4 +240,4 @@ class Leases:
 def _is_theirs(row: Row, who: Who, holder: Holder) -> bool:
     """Return whether a row is of the host `who`, and no port but `holder` has it."""
     is_host = row.key == who.key() and row.mac in (b"", who.mac)
-    return is_host and (row.port == LEFT or (row.slot, row.port) == holder[:2])
+    return is_host and (row.port == LEFT or row.is_held_by(holder))

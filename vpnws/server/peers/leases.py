@@ -125,10 +125,8 @@ class LeaseFile:
         where = "network = ? AND version = ?"
         return {row.address for row in self._select(where, (network, version))}
 
-    def held(self, slot: int | None = None) -> list[Row]:
-        """Return the rows that ports hold, those of one process if `slot` is given."""
-        if slot is None:
-            return self._select("port != 0", ())
+    def held(self, slot: int) -> list[Row]:
+        """Return the rows that the ports of a process hold."""
         return self._select("slot = ? AND port != 0", (slot,))
 
     def rows(self, after: tuple[str, int, Address] | None, most: int) -> list[Row]:
