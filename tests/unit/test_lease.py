@@ -163,8 +163,10 @@ class TestLeases:
         return Leases(MemoryTable(), Plan(parse_pools(pools)), LEASE_S)
 
     def test_say_what_a_station_may_use_and_for_how_long(self) -> None:
-        lease = given(self.make().lease("default", host(1), Holder(0, 1), 100.0))
-        assert (lease.prefix_length, lease.lease_s, lease.until_s) == (24, LEASE_S, 700.0)
+        leases = self.make()
+        lease = given(leases.lease("default", host(1), Holder(0, 1), 100.0))
+        assert (lease.prefix_length, lease.lease_s) == (24, LEASE_S)
+        assert [row.until_s for row in leases.rows(None, 100)] == [700.0]
 
     def test_are_the_same_if_the_table_was_lost(self) -> None:
         answers = {str(self.make().lease("default", host(5), Holder(0, n), 0.0)) for n in (1, 2)}
@@ -184,11 +186,11 @@ class TestLeases:
         bridge = Holder(0, 1, most=3)
         for number in range(5):
             given(leases.lease("default", host(number, "bridge"), bridge, float(number)))
-        held = [row.mac[-1] for row in leases.held_by(bridge)]
+        held = [row.mac[-1] for row in leases._table.held_by(0, 1)]
         assert held == [2, 3, 4]
         # And one address of the other version beside each.
         given(leases.lease("default", host(4, "bridge"), bridge, 9.0, version=6))
-        assert len(leases.held_by(bridge)) == 4
+        assert len(leases._table.held_by(0, 1)) == 4
 
     def test_a_host_that_asks_before_its_name_told_its_mac_keeps_what_its_port_got(self) -> None:
         leases = self.make()
@@ -214,7 +216,7 @@ class TestLeases:
         assert leases.release("default", lease.address, *other) is None
         leases.decline("default", lease.address, *other, 0.0)
         leases.decline("default", lease.address, host(1, "alice"), Holder(0, 2), 0.0)
-        assert [row.key for row in leases.held_by(Holder(0, 1))] == [host(1, "alice").key()]
+        assert [row.key for row in leases._table.held_by(0, 1)] == [host(1, "alice").key()]
 
     def test_a_full_pool_is_not_searched_again_and_again(self) -> None:
         table = CountingTable()
@@ -255,7 +257,7 @@ class TestLeases:
         leases = self.make()
         lease = given(leases.lease("default", host(1), Holder(0, 1), 0.0))
         renewed = given(leases.renew("default", host(1), Holder(0, 1), 50.0, lease.address))
-        assert (renewed.address, renewed.until_s) == (lease.address, 650.0)
+        assert (renewed.address, renewed.lease_s) == (lease.address, LEASE_S)
         for who, address in (
             (host(2), lease.address),
             (host(1), ip_address("10.8.1.1")),

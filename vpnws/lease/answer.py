@@ -29,8 +29,6 @@ class Lease:
     """That of the subnet."""
     lease_s: int
     """How long it may use the address if it hears no more."""
-    until_s: float
-    """The same as Unix time, counted from now."""
 
     def __str__(self) -> str:
         return f"{self.address}/{self.prefix_length}"

@@ -167,10 +167,6 @@ class Leases:
         """
         return self._table.rows(after, most)
 
-    def held_by(self, holder: Holder) -> list[Row]:
-        """Return what a port holds. Raises LeaseError."""
-        return self._table.held_by(holder.slot, holder.port)
-
     def _answer(
         self,
         network: str,
@@ -196,7 +192,7 @@ class Leases:
         try:
             kept = choice.kept()
             if kept is not None:
-                return self._lease_of(pool, kept, now_s)
+                return self._lease_of(pool, kept)
             with self._table.change():
                 return self._give(choice, pool)
         except LeaseError as error:
@@ -223,10 +219,10 @@ class Leases:
             now_s + self.lease_s,
         )
         self._table.put(row)
-        return self._lease_of(pool, found, now_s)
+        return self._lease_of(pool, found)
 
-    def _lease_of(self, pool: Pool, address: Address, now_s: float) -> Lease:
-        return Lease(address, pool.subnet.prefixlen, self.lease_s, now_s + self.lease_s)
+    def _lease_of(self, pool: Pool, address: Address) -> Lease:
+        return Lease(address, pool.subnet.prefixlen, self.lease_s)
 
     def _let_go(self, rows: Sequence[Row], now_s: float) -> int:
         for row in rows:

@@ -68,17 +68,13 @@ class StationLeases:
         self._ticker = loop.every(LOOK_EVERY_S, self._look)
         self._look()
 
-    def holder_of(self, port: AccessPort) -> Holder:
-        """Return what `port` is as a holder of leases."""
-        return Holder(self._slot, port.id, port.station_limit)
-
     def lease(
         self, link: Link, mac: bytes, version: int = 4, wanted: Address | None = None
     ) -> Answer:
         """Give the host `mac` at a station's port an address: see `Leases.lease`."""
         if not self._may_lease(link, (version, mac)):
             return Refusal(_TOO_MANY_NEW)
-        who, network, holder = who_at(link, mac), link.session.network, self.holder_of(link.port)
+        who, network, holder = who_at(link, mac), link.session.network, self._holder_of(link.port)
         answer = self.leases.lease(
             network, who, holder, self.now_s(), version=version, wanted=wanted
         )
@@ -87,7 +83,7 @@ class StationLeases:
     def lease_each(self, link: Link) -> list[Answer]:
         """Give a station an address of each pool of its network, for the MAC that it announced."""
         who, network = who_at(link, link.session.announced_mac or b""), link.session.network
-        answers = self.leases.lease_each(network, who, self.holder_of(link.port), self.now_s())
+        answers = self.leases.lease_each(network, who, self._holder_of(link.port), self.now_s())
         return [self._keep(link, who, answer) for answer in answers]
 
     def renew(self, link: Link, mac: bytes, address: Address) -> Answer:
@@ -97,7 +93,7 @@ class StationLeases:
         """
         if not self._may_lease(link, (address.version, mac)):
             return Refusal(_TOO_MANY_NEW)
-        who, network, holder = who_at(link, mac), link.session.network, self.holder_of(link.port)
+        who, network, holder = who_at(link, mac), link.session.network, self._holder_of(link.port)
         answer = self.leases.renew(network, who, holder, self.now_s(), address)
         return self._keep(link, who, answer) if isinstance(answer, Lease) else answer
 
@@ -106,7 +102,9 @@ class StationLeases:
         who = who_at(link, mac)
         held = self._held.get(link.port.id, {})
         try:
-            row = self.leases.release(link.session.network, address, who, self.holder_of(link.port))
+            row = self.leases.release(
+                link.session.network, address, who, self._holder_of(link.port)
+            )
         except LeaseError as error:
             self._refused.note(str(error))
             return
@@ -125,7 +123,7 @@ class StationLeases:
         """Give to nobody for a time what the host `mac` says that a stranger uses."""
         who = who_at(link, mac)
         try:
-            holder = self.holder_of(link.port)
+            holder = self._holder_of(link.port)
             self.leases.decline(link.session.network, address, who, holder, self.now_s())
         except LeaseError as error:
             self._refused.note(str(error))
@@ -139,7 +137,7 @@ class StationLeases:
         """
         self._new.pop(link.port.id, None)
         if self._held.pop(link.port.id, None) is not None:
-            self._gone.append(self.holder_of(link.port))
+            self._gone.append(self._holder_of(link.port))
 
     def leave_all(self) -> None:
         """Note that this process ends, with all of its ports: in one change, which is quick."""
@@ -152,6 +150,10 @@ class StationLeases:
         # It must not open the file again: the next server may have begun with it.
         self._ticker.close()
         self._table.close()
+
+    def _holder_of(self, port: AccessPort) -> Holder:
+        """Return what `port` is as a holder of leases."""
+        return Holder(self._slot, port.id, port.station_limit)
 
     def _may_lease(self, link: Link, place: tuple[int, bytes]) -> bool:
         """Return whether a port may get an address for a host; one it has counts as none."""
@@ -183,8 +185,7 @@ class StationLeases:
     def _look(self) -> None:
         try:
             if not self._table.see_that_it_is_there():
-                # This opens it. What is not in there any more is written again.
-                self.leases.held_by(Holder(self._slot, 0))
+                # What is not in there any more is written again.
                 self._lost = list(self._held)
             if self._is_behind:
                 self._catch_up()
@@ -211,7 +212,7 @@ class StationLeases:
             link = self._links.get(port)
             if link is not None:
                 for network, who, lease in self._held.get(port, {}).values():
-                    holder = self.holder_of(link.port)
+                    holder = self._holder_of(link.port)
                     self.leases.renew(network, who, holder, self.now_s(), lease.address)
         del self._lost[:MAX_WRITTEN]
 

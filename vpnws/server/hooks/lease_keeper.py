@@ -35,9 +35,7 @@ class LeaseKeeper:
 
     def _write_back(self) -> None:
         try:
-            # The first time, this opens the file.
-            if not self._table.see_that_it_is_there():
-                self._table.count()
+            self._table.see_that_it_is_there()
             self._table.checkpoint()
         except LeaseError as error:
             # The workers meet it too, and say it once.

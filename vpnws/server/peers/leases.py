@@ -138,14 +138,14 @@ class LeaseFile:
         return self._select(f"(network, version, address) > (?, ?, ?) {order}", (*place, most))
 
     def see_that_it_is_there(self) -> bool:
-        """Close the file if it was removed or replaced; return whether it is as it was.
+        """Open the file if it is not open, or was removed or replaced; return False then.
 
-        Raises LeaseError if another server has begun with it.
+        Raises LeaseError, also if another server has begun with the file.
         """
-        if self._connection is None:
-            return False
-        if id_of(self.path) != self._file_id:
+        if self._connection is not None and id_of(self.path) != self._file_id:
             self.close()
+        if self._connection is None:
+            self._open()
             return False
         if self._run("SELECT token FROM server") == [(self._token,)]:
             return True
