@@ -30,7 +30,8 @@ from tests.support.real_waiter import real_waiter
 from vpnws.client.carry.stream import Stream
 from vpnws.client.connect import dial, resolve, secure
 from vpnws.client.connect.dial import Dialer
-from vpnws.client.connect.handshake import MAX_HEAD_BYTES, Upgrade
+from vpnws.client.connect.handshake import Upgrade
+from vpnws.client.connect.heads import MAX_HEAD_BYTES
 from vpnws.client.connect.refusal import MAX_BODY_BYTES
 from vpnws.client.program.exits import Exit, ends_first_attempt, exit_code
 from vpnws.client.waiting import Stopped, Waiter

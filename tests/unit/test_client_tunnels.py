@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpnws.client.connect.exchange import read
-from vpnws.client.connect.http_tunnel import MAX_ANSWER_BYTES, MAX_INTERIM_ANSWERS, HttpTunnel
+from vpnws.client.connect.heads import MAX_HEAD_BYTES
+from vpnws.client.connect.http_tunnel import MAX_INTERIM_ANSWERS, HttpTunnel
 from vpnws.client.connect.proxy_url import parse_proxy
 from vpnws.client.connect.socks import SocksTunnel
 from vpnws.client.program.exits import Exit, ends_first_attempt, exit_code
@@ -118,7 +119,7 @@ class TestHttp:
             (b"\x15\x03\x01\x00\x02\x02\x46", "it speaks TLS: write https://"),
             (b"\x05\xff", "it speaks SOCKS: write socks5h://"),
             (b"HTTP/1.1 huh\r\n\r\n", "no proper HTTP status line"),
-            (b"HTTP/1.1 200 " + b"a" * MAX_ANSWER_BYTES, "a head of more than"),
+            (b"HTTP/1.1 200 " + b"a" * MAX_HEAD_BYTES, "a head of more than"),
         ],
     )
     def test_what_is_no_tunnel_is_told(self, reply: bytes, needle: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 from websockets.client import ClientProtocol
@@ -11,6 +10,13 @@ from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
 from vpnws.client.connect.asked import NOT_WEBSOCKET, Asked
+from vpnws.client.connect.heads import (
+    END_OF_HEAD,
+    MAX_HEAD_BYTES,
+    TLS_ALERT,
+    may_begin_head,
+    status_of,
+)
 from vpnws.client.connect.refusal import body_bytes, refusal
 from vpnws.errors import NotSwitchError, RefusedError
 from vpnws.text import one_line
@@ -21,13 +27,7 @@ from vpnws.wire.websocket import PONG_HEADER
 if TYPE_CHECKING:
     from vpnws.client.settings import ClientSettings
 
-MAX_HEAD_BYTES: Final = 16384
-"""A web server's answer with a longer head is refused; most have a few hundred bytes."""
 SWITCHING_PROTOCOLS: Final = 101
-_END_OF_HEAD: Final = b"\r\n\r\n"
-_STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: |\r)")
-_TLS_ALERT: Final = b"\x15\x03"
-"""How a TLS alert begins: many TLS servers answer plain HTTP with one."""
 
 
 class Upgrade:
@@ -59,17 +59,19 @@ class Upgrade:
         Raises RefusedError once a refusal is complete, NotSwitchError if the answer is neither.
         """
         self._received += data
-        head, end, rest = bytes(self._received).partition(_END_OF_HEAD)
-        if head.startswith(_TLS_ALERT):
+        head, end, rest = bytes(self._received).partition(END_OF_HEAD)
+        if head.startswith(TLS_ALERT):
             raise NotSwitchError("that port speaks TLS: use wss:// instead of ws://")
-        if not b"HTTP/1.".startswith(head[:7]):
+        if not may_begin_head(head):
             raise NotSwitchError("what answers there is not a web server: check host and port")
         if len(head) > MAX_HEAD_BYTES:
             raise NotSwitchError(f"the answer's head is longer than {MAX_HEAD_BYTES} bytes")
         if not end:
             return False
         head += end
-        status = _status_of(head)
+        status = status_of(head)
+        if status is None:
+            raise NotSwitchError("the answer has no proper HTTP status line: check host and port")
         if status != SWITCHING_PROTOCOLS:
             self.refused_with = status
             if len(rest) >= body_bytes(head):
@@ -81,7 +83,7 @@ class Upgrade:
 
     def refusal(self) -> RefusedError:
         """Return what to raise for a refusal, of which not all need have come."""
-        head, end, body = bytes(self._received).partition(_END_OF_HEAD)
+        head, end, body = bytes(self._received).partition(END_OF_HEAD)
         return refusal(self.refused_with, head + end, body, self._asked)
 
     def _build_request(self, settings: ClientSettings, mac: bytes) -> bytes:
@@ -120,13 +122,6 @@ def _asked(settings: ClientSettings) -> Asked:
         is_verified=settings.tls.verify,
         host=settings.url.host,
     )
-
-
-def _status_of(head: bytes) -> int:
-    line = _STATUS_LINE.match(head)
-    if line is None:
-        raise NotSwitchError("the answer has no proper HTTP status line: check host and port")
-    return int(line[1])
 
 
 def _library_url(settings: ClientSettings) -> WebSocketURI:

@@ -8,6 +8,15 @@ from typing import TYPE_CHECKING, Final
 from websockets.headers import build_authorization_basic
 
 from vpnws import __version__
+from vpnws.client.connect.heads import (
+    END_OF_HEAD,
+    MAX_HEAD_BYTES,
+    NETWORK_AUTHENTICATION_REQUIRED,
+    TLS_ALERT,
+    location_of,
+    may_begin_head,
+    status_of,
+)
 from vpnws.client.connect.tunnel import host_port
 from vpnws.errors import ConnectError, RefusedError
 from vpnws.text import one_line
@@ -15,17 +24,11 @@ from vpnws.text import one_line
 if TYPE_CHECKING:
     from vpnws.client.settings import Proxy
 
-MAX_ANSWER_BYTES: Final = 16384
-"""A proxy's answer with a longer head is refused."""
 MAX_INTERIM_ANSWERS: Final = 8
 """A proxy that sends more answers before the real one (100 to 199) is refused."""
 PROXY_AUTHENTICATION_REQUIRED: Final = 407
-NETWORK_AUTHENTICATION_REQUIRED: Final = 511
-_END_OF_HEAD: Final = b"\r\n\r\n"
-_STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: |\r)")
 _SCHEME: Final = re.compile(rb"\r\nproxy-authenticate:[ \t]*([!-~]{1,32})", re.IGNORECASE)
 _SQUID_ERROR: Final = re.compile(rb"\r\nx-squid-error:[ \t]*([A-Z_]{1,40})", re.IGNORECASE)
-_LOCATION: Final = re.compile(rb"\r\nlocation:[ \t]*([^\r\n?]*)", re.IGNORECASE)
 _SQUID_MEANS: Final = {
     "ERR_DNS_FAIL": "it cannot look up that name: is it right, and known outside of this network?",
     "ERR_CANNOT_FORWARD": "it finds no way there: can it look up that name, and reach it?",
@@ -85,25 +88,25 @@ class HttpTunnel:
 
     def _take_head(self) -> bytes:
         """Return the head of an answer once it is complete, else nothing."""
-        head, end, rest = bytes(self._received).partition(_END_OF_HEAD)
+        head, end, rest = bytes(self._received).partition(END_OF_HEAD)
         self._check_protocol(head)
-        if len(head) > MAX_ANSWER_BYTES:
-            raise self._strange(f"its answer has a head of more than {MAX_ANSWER_BYTES} bytes")
+        if len(head) > MAX_HEAD_BYTES:
+            raise self._strange(f"its answer has a head of more than {MAX_HEAD_BYTES} bytes")
         if not end:
             return b""
         self._received = bytearray(rest)
         return head + end
 
     def _status_of(self, head: bytes) -> int:
-        line = _STATUS_LINE.match(head)
-        if line is None:
+        status = status_of(head)
+        if status is None:
             raise self._strange("its answer has no proper HTTP status line")
-        return int(line[1])
+        return status
 
     def _check_protocol(self, head: bytes) -> None:
-        if b"HTTP/1.".startswith(head[:7]):
+        if may_begin_head(head):
             return
-        if head.startswith(b"\x15\x03"):
+        if head.startswith(TLS_ALERT):
             raise self._strange("it speaks TLS: write https:// in its URL")
         if head.startswith(b"\x05"):
             raise self._strange("it speaks SOCKS: write socks5h:// in its URL")
@@ -154,5 +157,5 @@ def _request(proxy: Proxy, target: str) -> bytes:
 
 
 def _place(head: bytes) -> str:
-    found = _LOCATION.search(head)
-    return f", at {one_line(found[1].decode('latin-1'))}" if found and found[1] else ""
+    place = location_of(head).partition("?")[0]
+    return f", at {one_line(place)}" if place else ""

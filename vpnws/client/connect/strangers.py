@@ -7,6 +7,7 @@ from html import unescape
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from vpnws.client.connect.heads import NETWORK_AUTHENTICATION_REQUIRED, location_of
 from vpnws.client.connect.url import hide_userinfo
 from vpnws.text import one_line
 
@@ -15,10 +16,7 @@ if TYPE_CHECKING:
 
 MAX_TITLE_CHARACTERS: Final = 60
 """A longer title of a web page is cut off here."""
-NETWORK_AUTHENTICATION_REQUIRED: Final = 511
-"""A network wants a login before it lets anything through (RFC 6585 section 6)."""
 UPGRADE_REQUIRED: Final = 426
-_LOCATION: Final = re.compile(rb"\r\nlocation:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _TITLE: Final = re.compile(r"<title[^>]*>([^<]*)<", re.IGNORECASE)
 _HTML: Final = re.compile(r"\s*<(!doctype html|html|head|body)\b", re.IGNORECASE)
 _HTML_TYPE: Final = re.compile(rb"\r\ncontent-type:[ \t]*text/html", re.IGNORECASE)
@@ -30,9 +28,9 @@ def reason(status: int, head: bytes, text: str, asked: Asked) -> str:
     `text` is the body as far as it is known.
     """
     if status == NETWORK_AUTHENTICATION_REQUIRED:
-        return f"this network wants a login first: {_open_in_a_browser(_target(head), asked)}"
+        return f"this network wants a login first: {_open_in_a_browser(location_of(head), asked)}"
     if 300 <= status < 400:
-        return _redirected(_target(head), asked)
+        return _redirected(location_of(head), asked)
     if status < 300 and (_HTML.match(text) or _HTML_TYPE.search(head)):
         return _a_page(text, asked)
     if status == UPGRADE_REQUIRED:
@@ -89,11 +87,6 @@ def _is_trusted(asked: Asked) -> bool:
 
 def _wants_tls(target: str, asked: Asked) -> bool:
     return not asked.secure and target.startswith("https:")
-
-
-def _target(head: bytes) -> str:
-    found = _LOCATION.search(head)
-    return found[1].decode("latin-1") if found else ""
 
 
 def _shown(target: str) -> str:
