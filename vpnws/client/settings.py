@@ -163,6 +163,11 @@ class ClientSettings:
         return any(name.lower() == "authorization" for name, _ in self.headers)
 
     @property
+    def certified_name(self) -> str:
+        """The name that the server's certificate must have."""
+        return self.tls.server_name or self.url.server_name
+
+    @property
     def for_each_server(self) -> tuple[ClientSettings, ...]:
         """These settings, once for each server alone, with the login that belongs there."""
         first = replace(self, others=())

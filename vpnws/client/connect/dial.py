@@ -7,11 +7,11 @@ import ssl
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from vpnws.client.carry.connection import Connection
-from vpnws.client.carry.nested import make_stream, make_tls_stream
+from vpnws.client.carry.nested import make_stream
 from vpnws.client.connect.exchange import read, write
 from vpnws.client.connect.handshake import Upgrade
 from vpnws.client.connect.reasons import TLS_ENDED, reason_of
-from vpnws.client.connect.secure import explain, shake_hands
+from vpnws.client.connect.secure import explain, secure
 from vpnws.client.connect.way import Ways
 from vpnws.errors import ConnectError, NetworkChangedError, RefusedError
 
@@ -55,50 +55,33 @@ class Dialer:
         until_s = self._waiter.now() + HANDSHAKE_TIMEOUT_S
         address = _peer_address(sock)
         try:
-            connection = self._upgrade(self._stream(sock, url, until_s), mac, until_s)
+            connection = self._upgrade(self._stream(sock, until_s), mac, until_s)
         except BaseException as error:
             sock.close()
             if _casts_doubt(error):
                 self._ways.doubt(address)
             if isinstance(error, ssl.SSLError) and not isinstance(error, TLS_ENDED):
-                raise self._explain(error, url) from error
+                raise self._explain(error) from error
             if isinstance(error, OSError):
                 raise _failure(error, url) from error
             raise
         self._ways.trust(address)
         return connection
 
-    def _stream(self, sock: StreamSocket, url: ServerUrl, until_s: float) -> Stream:
+    def _stream(self, sock: StreamSocket, until_s: float) -> Stream:
         """Return a stream over `sock`; for wss do the TLS handshake first."""
         if self._context is None:
             return make_stream(sock)
-        return self._secure(sock, url, self._context, until_s)
+        return secure(sock, self._settings, self._context, self._waiter, until_s)
 
-    def _secure(
-        self, sock: StreamSocket, url: ServerUrl, context: ssl.SSLContext, until_s: float
-    ) -> TlsStream:
-        stream = make_tls_stream(sock, context, self._certified_name)
-        shake_hands(stream, url.authority, self._waiter, until_s)
-        return stream
-
-    @property
-    def _certified_name(self) -> str:
-        """The name that the server's certificate must have."""
-        return self._settings.tls.server_name or self._settings.url.server_name
-
-    def _explain(self, error: ssl.SSLError, url: ServerUrl) -> ConnectError:
+    def _explain(self, error: ssl.SSLError) -> ConnectError:
         """Return what to raise when TLS failed with `error`."""
 
         def look(context: ssl.SSLContext) -> TlsStream:
-            sock = self._ways.open(url)
-            try:
-                until_s = self._waiter.now() + HANDSHAKE_TIMEOUT_S
-                return self._secure(sock, url, context, until_s)
-            except BaseException:
-                sock.close()
-                raise
+            return open_tls(self._ways, self._settings, context, self._waiter)
 
-        return explain(error, self._certified_name, self._settings.tls, self._context, look)
+        settings = self._settings
+        return explain(error, settings.certified_name, settings.tls, self._context, look)
 
     def _upgrade(self, stream: Stream, mac: bytes, until_s: float) -> Connection:
         """Send the request to upgrade; return the WebSocket that it becomes."""
@@ -129,6 +112,21 @@ class Dialer:
             while count := read(stream, buffer, self._waiter, until_s):
                 upgrade.feed(buffer[:count])
         raise upgrade.refusal()
+
+
+def open_tls(
+    ways: Ways, settings: ClientSettings, context: ssl.SSLContext, waiter: Waiter
+) -> TlsStream:
+    """Return TLS with the server of `settings`, to look at its certificate.
+
+    Raises ConnectError, RefusedError, OSError (ssl.SSLError among them), Stopped.
+    """
+    sock = ways.open(settings.url)
+    try:
+        return secure(sock, settings, context, waiter, waiter.now() + HANDSHAKE_TIMEOUT_S)
+    except BaseException:
+        sock.close()
+        raise
 
 
 def _peer_address(sock: StreamSocket) -> str:

@@ -7,6 +7,7 @@ import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from vpnws.client.carry.nested import make_tls_stream
 from vpnws.errors import ConnectError, NetworkChangedError
 from vpnws.https import tls
 from vpnws.https.issuer import issuer_of
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator, Mapping
 
-    from vpnws.client.carry.stream import TlsStream
+    from vpnws.client.carry.stream import StreamSocket, TlsStream
+    from vpnws.client.settings import ClientSettings
     from vpnws.client.waiting import Waiter
 
 TLS_TIMEOUT_S: Final = 5.0
@@ -41,6 +43,19 @@ def shake_hands(stream: TlsStream, authority: str, waiter: Waiter, until_s: floa
                 " or use ws:// if that port does not speak TLS"
             ) from error
         has_begun = has_begun or events == select.POLLIN
+
+
+def secure(
+    sock: StreamSocket,
+    settings: ClientSettings,
+    context: ssl.SSLContext,
+    waiter: Waiter,
+    until_s: float,
+) -> TlsStream:
+    """Return TLS over `sock` with the server of `settings`. Raises as `shake_hands` does."""
+    stream = make_tls_stream(sock, context, settings.certified_name)
+    shake_hands(stream, settings.url.authority, waiter, until_s)
+    return stream
 
 
 def explain(

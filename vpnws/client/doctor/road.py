@@ -8,11 +8,10 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
-from vpnws.client.carry.nested import make_tls_stream
-from vpnws.client.connect.dial import HANDSHAKE_TIMEOUT_S
+from vpnws.client.connect.dial import open_tls
 from vpnws.client.connect.reasons import TLS_ENDED, reason_of
 from vpnws.client.connect.resolve import Resolver
-from vpnws.client.connect.secure import explain, shake_hands
+from vpnws.client.connect.secure import explain
 from vpnws.client.connect.tcp import connect_first
 from vpnws.client.connect.way import Ways
 from vpnws.client.doctor.step import NoteError, SkippedError, Step
@@ -115,7 +114,7 @@ class Road:
         if self._context is None:
             raise SkippedError("ws:// is not encrypted: use wss:// outside of tests")
         try:
-            stream = self._shake_hands(self._context)
+            stream = self._look(self._context)
         except ssl.SSLError as error:
             raise self._explained(error) from error
         except OSError as error:
@@ -123,26 +122,14 @@ class Road:
         with closing(stream):
             return _certified(stream, time.time())
 
-    def _shake_hands(self, context: ssl.SSLContext) -> TlsStream:
-        sock = self._ways.open(self._url)
-        try:
-            stream = make_tls_stream(sock, context, self._certified_name)
-            until_s = self._waiter.now() + HANDSHAKE_TIMEOUT_S
-            shake_hands(stream, self._url.authority, self._waiter, until_s)
-        except BaseException:
-            sock.close()
-            raise
-        return stream
-
-    @property
-    def _certified_name(self) -> str:
-        return self._settings.tls.server_name or self._url.server_name
+    def _look(self, context: ssl.SSLContext) -> TlsStream:
+        return open_tls(self._ways, self._settings, context, self._waiter)
 
     def _explained(self, error: ssl.SSLError) -> ConnectError:
         if isinstance(error, TLS_ENDED):
             return ConnectError(f"{self._url.authority} hung up: {reason_of(error)}")
-        name, tls = self._certified_name, self._settings.tls
-        return explain(error, name, tls, self._context, self._shake_hands)
+        settings = self._settings
+        return explain(error, settings.certified_name, settings.tls, self._context, self._look)
 
 
 def _via(gateway: bytes) -> str:
