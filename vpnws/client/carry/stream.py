@@ -49,6 +49,15 @@ class StreamSocket(Protocol):
         """Close the connection."""
 
 
+def peer_address(sock: StreamSocket) -> str:
+    """Return the IP address of the other end of `sock`, empty if it has none or is gone."""
+    try:
+        name = sock.getpeername()
+    except OSError:
+        return ""
+    return str(name[0]) if isinstance(name, tuple) else ""
+
+
 class Stream:
     """A connected TCP socket, and the bytes that it has not taken yet."""
 
@@ -65,11 +74,7 @@ class Stream:
     @property
     def peer_address(self) -> str:
         """The IP address of the other end, empty if it has none or is gone."""
-        try:
-            name = self._socket.getpeername()
-        except OSError:
-            return ""
-        return str(name[0]) if isinstance(name, tuple) else ""
+        return peer_address(self._socket)
 
     @property
     def unsent_bytes(self) -> int:

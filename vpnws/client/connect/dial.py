@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from vpnws.client.carry.connection import Connection
 from vpnws.client.carry.nested import make_stream
+from vpnws.client.carry.stream import peer_address
 from vpnws.client.connect.exchange import read, write
 from vpnws.client.connect.handshake import Upgrade
 from vpnws.client.connect.reasons import TLS_ENDED, reason_of
@@ -53,7 +54,7 @@ class Dialer:
         url = self._settings.url
         sock = self._ways.open(url)
         until_s = self._waiter.now() + HANDSHAKE_TIMEOUT_S
-        address = _peer_address(sock)
+        address = peer_address(sock)
         try:
             connection = self._upgrade(self._stream(sock, until_s), mac, until_s)
         except BaseException as error:
@@ -127,14 +128,6 @@ def open_tls(
     except BaseException:
         sock.close()
         raise
-
-
-def _peer_address(sock: StreamSocket) -> str:
-    """Return the IP address that was connected to, empty if the connection is gone already."""
-    try:
-        return str(sock.getpeername()[0])
-    except OSError:
-        return ""
 
 
 def _casts_doubt(error: BaseException) -> bool:
