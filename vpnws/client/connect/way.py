@@ -98,7 +98,7 @@ class Ways:
         """Return what to ask the proxy for: the server's name, or its addresses."""
         if proxy.scheme is not ProxyScheme.SOCKS5:
             return [url.server_name]
-        addresses = interleave(self._resolver.addresses(url.server_name, url.port))
+        addresses = self._resolver.addresses(url.server_name, url.port)
         return [str(place[0]) for _, place in addresses[:MAX_TARGETS]]
 
     def _through(self, proxy: Proxy, host: str, port: int) -> StreamSocket:
