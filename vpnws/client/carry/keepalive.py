@@ -44,7 +44,7 @@ class Keepalive:
 
     The C vpn-ws server never answers a ping. A server that has never answered one also counts as
     alive while it takes what is written: the kernel ends a connection whose peer acknowledges
-    nothing (`dial.DEAD_AFTER_MS`).
+    nothing (`tcp.DEAD_AFTER_MS`).
     """
 
     def __init__(self, now: float, *, answers_pings: bool = False, sent: int = 0) -> None:
