@@ -7,22 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 from vpnws.wire.discovery import ARP, ARP_START, ND_HOP_LIMIT, NEIGHBOR_ADVERTISEMENT
 from vpnws.wire.ethernet import BROADCAST
-from vpnws.wire.headers import ICMPV6, TYPE_ARP, TYPE_IPV6
-from vpnws.wire.segment import complete_partial, sum_words
+from vpnws.wire.headers import TYPE_ARP
+from vpnws.wire.icmpv6 import to_all_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _ETHERNET: Final = Struct(">6s6sH")
-_ALL_NODES_MAC: Final = bytes.fromhex("333300000001")
-_ALL_NODES: Final = bytes.fromhex("ff02" + 13 * "00" + "01")
 _ARP_REQUEST, _ARP_REPLY = 1, 2
-_IPV6: Final = Struct(">IHBB16s16s")
-_VERSION_6: Final = 6 << 28
 _NA: Final = Struct(">BBHI16sBB6s")
-_CHECKSUM_AT: Final = 2
-_NA_AT: Final = _ETHERNET.size + _IPV6.size
-_PSEUDO: Final = Struct(">16s16sII")
 _OVERRIDE: Final = 1 << 29
 _ROUTER: Final = 1 << 31
 _TARGET_LINK_LAYER: Final = 2
@@ -63,9 +56,6 @@ def _gratuitous_arp(mac: bytes, address: bytes) -> bytes:
 def _unsolicited(mac: bytes, address: bytes, is_router: bool) -> bytes:
     """Return an unsolicited neighbor advertisement (RFC 4861 4.4 and 7.2.6)."""
     flags = _OVERRIDE | (_ROUTER if is_router else 0)
-    ethernet = _ETHERNET.pack(_ALL_NODES_MAC, mac, TYPE_IPV6)
-    head = _IPV6.pack(_VERSION_6, _NA.size, ICMPV6, ND_HOP_LIMIT, address, _ALL_NODES)
-    pseudo = sum_words(_PSEUDO.pack(address, _ALL_NODES, _NA.size, ICMPV6))
     rest = (flags, address, _TARGET_LINK_LAYER, 1, mac)
-    packet = head + _NA.pack(NEIGHBOR_ADVERTISEMENT, 0, pseudo, *rest)
-    return complete_partial(ethernet + packet, _NA_AT, _NA_AT + _CHECKSUM_AT)
+    message = _NA.pack(NEIGHBOR_ADVERTISEMENT, 0, 0, *rest)
+    return to_all_nodes(mac, address, ND_HOP_LIMIT, message)
