@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import time
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.real_waiter import real_waiter
 from vpnws.client.connect import race as race_module
 from vpnws.client.connect.race import ATTEMPT_DELAY_S, TCP_TIMEOUT_S, Race, interleave
 from vpnws.client.connect.tcp import connect_first
-from vpnws.client.waiting import Stopped, StopRequest, Waiter
+from vpnws.client.waiting import Stopped, Waiter
 from vpnws.errors import ConnectError
 
 if TYPE_CHECKING:
@@ -35,9 +35,8 @@ def v4(number: int, port: int = 443) -> Address:
 
 @pytest.fixture
 def waiter() -> Iterator[Waiter]:
-    stop = StopRequest()
-    yield Waiter(stop, time.monotonic)
-    stop.close()
+    with real_waiter() as made:
+        yield made
 
 
 @pytest.mark.parametrize(
