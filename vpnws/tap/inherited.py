@@ -49,10 +49,7 @@ def open_inherited(fd: int) -> LinuxTap:
         raise TapError(f"fd:{fd} puts packet information before each frame of {name}: {_HOW}")
     if flags & IFF_MULTI_QUEUE:
         raise TapError(f"fd:{fd} is one of several queues of {name}, so frames would be missing")
-    tap = adopt(OwnTunDevice(fd, name), has_vnet=bool(flags & IFF_VNET_HDR))
-    # The parent, or a program before this one, may have left it on.
-    tap.set_offload(on=False)
-    return tap
+    return adopt(OwnTunDevice(fd, name), has_vnet=bool(flags & IFF_VNET_HDR))
 
 
 def _is_without_information(name: str) -> bool:

@@ -170,7 +170,7 @@ def adopt(device: TunDevice, *, has_vnet: bool) -> LinuxTap:
     except OSError as error:
         device.close()
         raise explained(error, device.name, "open") from error
-    # A persistent device may still be as another program left it.
+    # A persistent device, or an inherited one, may still be as another program left it.
     tap.set_offload(on=False)
     return tap
 
