@@ -15,7 +15,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final, Protocol
 
 from vpnws.errors import TapBusyError, TapError, TapPermissionError
-from vpnws.tap.contract import DELETED_ERROR, READ_BYTES, DeviceState
+from vpnws.tap.contract import DELETED_ERROR, READ_BYTES, DeviceState, failure
 from vpnws.wire.ethernet import HEADER_BYTES
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class BsdTap:
         """Hand one complete frame to the kernel; raises as the contract says."""
         if len(frame) < HEADER_BYTES:
             # This kernel would drop it without a word.
-            raise _error(errno.EINVAL)
+            raise failure(errno.EINVAL)
         try:
             self._kernel.write(self.fd, frame)
         except OSError as error:
@@ -144,7 +144,7 @@ class BsdTap:
 
     def write_record(self, vnet_and_frame: Buffer) -> None:  # noqa: ARG002
         """Refuse: only a Tap with `has_vnet` takes records. Raises OSError."""
-        raise _error(errno.EINVAL)
+        raise failure(errno.EINVAL)
 
     def close(self) -> None:
         """Close the device; closing it again does nothing. The interface stays."""
@@ -199,15 +199,10 @@ def open_bsd(path: str, kernel: Kernel | None = None) -> BsdTap:
 def _as_linux(error: OSError, *, down: int) -> OSError:
     """Return `error` as the contract has it; `down` is the errno for a device that is down."""
     if error.errno == errno.EHOSTDOWN:
-        return _error(down)
+        return failure(down)
     if error.errno in _GONE:
-        return _error(DELETED_ERROR)
+        return failure(DELETED_ERROR)
     return error
-
-
-def _error(code: int) -> OSError:
-    """Return the error for an errno; for EAGAIN that is a BlockingIOError."""
-    return OSError(code, os.strerror(code))
 
 
 def _explained(error: OSError, name: str) -> TapError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -37,6 +38,11 @@ class DeviceState:
     def is_here(self) -> bool:
         """Whether the device is in this process's network namespace."""
         return self.mtu_bytes is not None
+
+
+def failure(code: int) -> OSError:
+    """Return the error that a call of a Tap fails with; for EAGAIN that is a BlockingIOError."""
+    return OSError(code, os.strerror(code))
 
 
 class DeviceEvents(Protocol):

@@ -7,9 +7,9 @@ crosses the network whole and is cut into packets here, and the server's texts r
 from __future__ import annotations
 
 import errno
-import os
 from typing import TYPE_CHECKING, Final
 
+from vpnws.tap.contract import failure
 from vpnws.wire.offload import plain_frames
 from vpnws.wire.records import NOTHING_TO_DO, VNET_BYTES
 
@@ -75,6 +75,6 @@ class HeadedTap:
         try:
             frames = plain_frames(bytes(whole[:VNET_BYTES]), bytes(whole[VNET_BYTES:]))
         except ValueError as error:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from error
+            raise failure(errno.EINVAL) from error
         for frame in frames:
             self.write(frame)

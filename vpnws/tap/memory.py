@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import socket
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from vpnws.errors import TapError
-from vpnws.tap.contract import DELETED_ERROR, DeviceState
+from vpnws.tap.contract import DELETED_ERROR, DeviceState, failure
 from vpnws.wire.ethernet import HEADER_BYTES
 from vpnws.wire.offload import GSO_ECN, GSO_NONE, NEEDS_CSUM, VNET, plain_frames
 from vpnws.wire.records import NOTHING_TO_DO, VNET_BYTES
@@ -222,7 +221,7 @@ class MemoryTap:
         with self._changed:
             self._check(self._read_error)
             if not self._to_read:
-                raise _error(errno.EAGAIN)
+                raise failure(errno.EAGAIN)
             data = self._to_read.popleft()
             self._show_ready(was_ready=True)
             return data
@@ -231,17 +230,17 @@ class MemoryTap:
         with self._changed:
             self._check(self._write_error or (0 if self.is_up else errno.EIO))
             if not _is_acceptable(data):
-                raise _error(errno.EINVAL)
+                raise failure(errno.EINVAL)
             if len(self._written) >= self._queue_frames:
-                raise _error(errno.EAGAIN)
+                raise failure(errno.EAGAIN)
             self._written.append(data)
             self._changed.notify_all()
 
     def _check(self, code: int) -> None:
         if self.fd < 0:
-            raise _error(errno.EBADF)
+            raise failure(errno.EBADF)
         if code:
-            raise _error(code)
+            raise failure(code)
 
     def _is_ready(self) -> bool:
         return bool(self._to_read or self._read_error)
@@ -253,11 +252,6 @@ class MemoryTap:
             self._far.send(b"\0")
         elif was_ready and not is_ready:
             self._near.recv(1)
-
-
-def _error(code: int) -> OSError:
-    """Return the error for an errno; for EAGAIN that is a BlockingIOError."""
-    return OSError(code, os.strerror(code))
 
 
 def _is_acceptable(data: bytes) -> bool:

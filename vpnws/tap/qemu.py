@@ -18,7 +18,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from vpnws.poller import READ, WRITE, make_poller
-from vpnws.tap.contract import DeviceState
+from vpnws.tap.contract import DeviceState, failure
 from vpnws.tap.flag import Flag
 from vpnws.tap.qemu_listener import QemuListener
 from vpnws.wire.ethernet import HEADER_BYTES, format_mac, is_station_address
@@ -93,10 +93,10 @@ class QemuTap:
     def write(self, frame: Buffer) -> None:
         """Hand one frame to the guest; raises as the contract says, EIO while there is no guest."""
         if len(frame) < HEADER_BYTES:
-            raise _error(errno.EINVAL)
+            raise failure(errno.EINVAL)
         guest = self._guest_or_error()
         if self._unsent and not self._flush():
-            raise _error(errno.EAGAIN)
+            raise failure(errno.EAGAIN)
         parts = (LENGTH.pack(len(frame)), frame)
         try:
             sent = guest.sendmsg(parts)
@@ -104,13 +104,13 @@ class QemuTap:
             raise
         except OSError as error:
             self._part(f"is gone ({error.strerror})")
-            raise _error(errno.EIO) from error
+            raise failure(errno.EIO) from error
         if sent < LENGTH_BYTES + len(frame):
             self._keep(b"".join(parts)[sent:])
 
     def write_record(self, vnet_and_frame: Buffer) -> None:  # noqa: ARG002
         """Refuse: only a Tap with `has_vnet` takes records. Raises OSError."""
-        raise _error(errno.EINVAL)
+        raise failure(errno.EINVAL)
 
     def close(self) -> None:
         """Close the device; closing it again does nothing."""
@@ -128,7 +128,7 @@ class QemuTap:
     def _next(self) -> memoryview:
         """Return the next frame. Raises BlockingIOError if none is whole."""
         if self.fd < 0:
-            raise _error(errno.EBADF)
+            raise failure(errno.EBADF)
         try:
             frame = self._reader.next()
             if frame is None:
@@ -138,7 +138,7 @@ class QemuTap:
             frame = None
         if frame is None:
             self._ready.lower()
-            raise _error(errno.EAGAIN)
+            raise failure(errno.EAGAIN)
         if self._reader.has_frame():
             self._ready.raise_()
         else:
@@ -218,12 +218,12 @@ class QemuTap:
 
     def _guest_or_error(self) -> socket.socket:
         if self.fd < 0:
-            raise _error(errno.EBADF)
+            raise failure(errno.EBADF)
         if self._guest is None:
             # One may have come since the last read.
             self._look_around()
         if self._guest is None:
-            raise _error(errno.EIO)
+            raise failure(errno.EIO)
         return self._guest
 
     def _keep(self, rest: bytes) -> None:
@@ -271,8 +271,3 @@ def _random_mac() -> bytes:
     """Return a locally administered MAC that is no group's (IEEE 802 8.4)."""
     first, *rest = os.urandom(6)
     return bytes((first & 0xFC | 0x02, *rest))
-
-
-def _error(code: int) -> OSError:
-    """Return the error for an errno; for EAGAIN that is a BlockingIOError."""
-    return OSError(code, os.strerror(code))
