@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from vpnws.errors import TapBusyError, TapError, TapPermissionError
 from vpnws.tap.contract import DELETED_ERROR, READ_BYTES, DeviceState, failure
-from vpnws.wire.ethernet import HEADER_BYTES
+from vpnws.wire.ethernet import HEADER_BYTES, MAC_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,6 @@ _FLAGS: Final = Struct("=H14x")
 _MTU: Final = Struct("=i12x")
 _LINK_ADDRESS: Final = Struct("=BB6s8x")
 _AF_LINK: Final = 18
-_MAC_BYTES: Final = 6
 _GONE: Final = (errno.ENXIO, errno.ENODEV)
 
 
@@ -84,7 +83,7 @@ class BsdTap:
         self._kernel = kernel or OwnKernel()
         os.set_blocking(fd, False)
         self._mac = self._told(lambda: self._kernel.ioctl(fd, SIOCGIFADDR, bytes(IFREQ.size)))[
-            :_MAC_BYTES
+            :MAC_BYTES
         ]
         self.name = self._real_name()
 
@@ -101,7 +100,7 @@ class BsdTap:
     def set_mac(self, mac: bytes) -> None:
         """Give the device the 6-byte `mac`. Raises TapError."""
         if mac != self._mac:
-            self._interface(SIOCSIFLLADDR, _LINK_ADDRESS.pack(_MAC_BYTES, _AF_LINK, mac))
+            self._interface(SIOCSIFLLADDR, _LINK_ADDRESS.pack(MAC_BYTES, _AF_LINK, mac))
             # The driver tells its own copy, which it takes when it is opened.
             self._mac = mac
 

@@ -21,7 +21,7 @@ from vpnws.poller import READ, WRITE, make_poller
 from vpnws.tap.contract import DeviceState, failure
 from vpnws.tap.flag import Flag
 from vpnws.tap.qemu_listener import QemuListener
-from vpnws.wire.ethernet import HEADER_BYTES, format_mac, is_station_address
+from vpnws.wire.ethernet import HEADER_BYTES, MAC_BYTES, format_mac, is_station_address, local_mac
 from vpnws.wire.qemu_stream import LENGTH, LENGTH_BYTES, BadLengthError, FrameReader
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class QemuTap:
     def __init__(self, path: str) -> None:
         """Listen at `path`. Raises TapError."""
         self.name = f"{PREFIX}{path}"
-        self.mac = _random_mac()
+        self.mac = local_mac(os.urandom(MAC_BYTES))
         self.mtu_bytes = DEFAULT_MTU_BYTES
         self.events = QemuEvents()
         """Tells that a guest has come or gone, or has another MAC."""
@@ -265,9 +265,3 @@ class QemuEvents:
     def close(self) -> None:
         """Close the descriptors."""
         self._flag.close()
-
-
-def _random_mac() -> bytes:
-    """Return a locally administered MAC that is no group's (IEEE 802 8.4)."""
-    first, *rest = os.urandom(6)
-    return bytes((first & 0xFC | 0x02, *rest))

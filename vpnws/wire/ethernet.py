@@ -29,6 +29,12 @@ def is_station_address(mac: bytes) -> bool:
     return not mac[0] & 1 and mac != ZERO
 
 
+def local_mac(content: bytes) -> bytes:
+    """Return 6 bytes as a MAC: locally administered, and no group's (IEEE 802 8.4)."""
+    first, *rest = content
+    return bytes((first & 0xFC | 0x02, *rest))
+
+
 def format_mac(mac: bytes) -> str:
     """Return 6 bytes as `aa:bb:cc:dd:ee:ff`."""
     return mac.hex(":")

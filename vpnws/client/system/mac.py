@@ -8,6 +8,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from vpnws.wire.ethernet import MAC_BYTES, local_mac
+
 if TYPE_CHECKING:
     from vpnws.client.settings import ClientSettings
 
@@ -43,9 +45,8 @@ def default_mac(settings: ClientSettings, device: str, machine: tuple[str, str])
     user = settings.login[0] if settings.login else ""
     parts = (name, device, settings.url.shown, user, str(settings.tls.certificate or ""))
     content = b"\0".join(os.fsencode(part) for part in parts)
-    first, *rest = blake2b(content, digest_size=6, key=identifier.encode(), person=_PERSON).digest()
-    # Locally administered, and no group's (IEEE 802 8.4).
-    return bytes((first & 0xFC | 0x02, *rest))
+    keyed = blake2b(content, digest_size=MAC_BYTES, key=identifier.encode(), person=_PERSON)
+    return local_mac(keyed.digest())
 
 
 def _namespace() -> str:
