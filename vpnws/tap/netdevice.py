@@ -14,11 +14,11 @@ from typing import Final
 
 from vpnws.tap.tun_numbers import TUNGETIFF
 
-SIOCGIFFLAGS: Final = 0x8913
+_SIOCGIFFLAGS: Final = 0x8913
 _SIOCGIFMTU: Final = 0x8921
 _SIOCGIFHWADDR: Final = 0x8927
 _SIOCGIFINDEX: Final = 0x8933
-_ASKED: Final = (_SIOCGIFINDEX, _SIOCGIFHWADDR, _SIOCGIFMTU, SIOCGIFFLAGS)
+_ASKED: Final = (_SIOCGIFINDEX, _SIOCGIFHWADDR, _SIOCGIFMTU, _SIOCGIFFLAGS)
 IFF_UP: Final = 1
 _IFF_RUNNING: Final = 0x40
 _NAME_BYTES: Final = 16
@@ -60,11 +60,16 @@ def ask(name: str) -> NetDevice | None:
 def is_running(name: str) -> bool:
     """Return whether the device `name` is up and its cable is in, or what is like a cable."""
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            flags = fcntl.ioctl(sock, SIOCGIFFLAGS, _request(name))
+        return bool(flags_of(name) & _IFF_RUNNING)
     except OSError:
         return False
-    return bool(_FLAGS.unpack_from(flags, _NAME_BYTES)[0] & _IFF_RUNNING)
+
+
+def flags_of(name: str) -> int:
+    """Return the flags of the device `name`, IFF_UP among them. Raises OSError."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        answer = fcntl.ioctl(sock, _SIOCGIFFLAGS, _request(name))
+    return int(_FLAGS.unpack_from(answer, _NAME_BYTES)[0])
 
 
 def ask_tap(fd: int) -> tuple[str, bytes]:

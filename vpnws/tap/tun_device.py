@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING, Final, Protocol
 
 from vpnws.tap.contract import DEVICE
-from vpnws.tap.netdevice import IFF_UP, IFREQ, SIOCGIFFLAGS, name_in
+from vpnws.tap.netdevice import IFF_UP, flags_of, name_in
 from vpnws.tap.tun_numbers import TUNSETIFF, TUNSETPERSIST
 
 if TYPE_CHECKING:
@@ -65,17 +65,16 @@ class OwnTunDevice:
 
     def up(self) -> None:
         """Set the device up. Raises OSError."""
-        answer = _ask(SIOCGIFFLAGS, IFREQ.pack(self.name.encode()))
-        _, flags = _FLAGS.unpack(answer)
-        _ask(_SIOCSIFFLAGS, _FLAGS.pack(self.name.encode(), flags | IFF_UP))
+        flags = flags_of(self.name) | IFF_UP
+        _tell(_SIOCSIFFLAGS, _FLAGS.pack(self.name.encode(), flags))
 
     def set_mac(self, mac: bytes) -> None:
         """Give the device the 6-byte `mac`. Raises OSError."""
-        _ask(_SIOCSIFHWADDR, _MAC.pack(self.name.encode(), _ARPHRD_ETHER, mac))
+        _tell(_SIOCSIFHWADDR, _MAC.pack(self.name.encode(), _ARPHRD_ETHER, mac))
 
     def set_mtu(self, mtu_bytes: int) -> None:
         """Set the device's MTU. Raises OSError."""
-        _ask(_SIOCSIFMTU, _MTU.pack(self.name.encode(), mtu_bytes))
+        _tell(_SIOCSIFMTU, _MTU.pack(self.name.encode(), mtu_bytes))
 
     def persist(self, flag: bool, /) -> None:
         """Have the device outlive its descriptors, or not. Raises OSError."""
@@ -88,10 +87,10 @@ class OwnTunDevice:
             self._fd = -1
 
 
-def _ask(code: int, request: bytes) -> bytes:
-    """Ask the kernel for, or tell it, something of a network device. Raises OSError."""
+def _tell(code: int, request: bytes) -> None:
+    """Tell the kernel something of a network device. Raises OSError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        return fcntl.ioctl(sock, code, request)
+        fcntl.ioctl(sock, code, request)
 
 
 def open_own(name: str, flags: int) -> OwnTunDevice:
