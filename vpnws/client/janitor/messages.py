@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from vpnws.client.janitor import changes
@@ -60,7 +60,7 @@ class Answer:
 
     number: int = 0
     failures: tuple[ChangeError, ...] = ()
-    said: tuple[str, ...] = field(default=())
+    said: tuple[str, ...] = ()
 
 
 def encode_request(number: int, request: Request) -> bytes:

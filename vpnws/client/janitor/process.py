@@ -6,7 +6,7 @@ import logging
 import select
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from vpnws.client.janitor import journal
@@ -52,7 +52,7 @@ class Powers:
     down: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
     """Files of the client that it may not remove itself once it has no privileges."""
-    directory: Path = field(default=DIRECTORY)
+    directory: Path = DIRECTORY
     """Where the journal is kept."""
 
 

@@ -42,14 +42,14 @@ class ResolvConfDeed:
     @classmethod
     def plan(cls, machine: Machine, servers: tuple[str, ...]) -> ResolvConfDeed:
         """Return what puts `servers` into the machine's file. Raises ChangeError."""
-        path = machine.resolv_conf
-        if _kept(path).is_symlink() or _kept(path).exists():
+        path, kept = machine.resolv_conf, _kept(machine.resolv_conf)
+        if _is_there(kept):
             raise ChangeError(
-                f"cannot set name servers: {_kept(path)} is there, so another vpnws-client has"
+                f"cannot set name servers: {kept} is there, so another vpnws-client has"
                 f" replaced {path}, or did not restore it: look at both, and delete the one that"
                 " is wrong"
             )
-        return cls(str(path), servers, _is_there(path), str(_kept(path)))
+        return cls(str(path), servers, _is_there(path), str(kept))
 
     def do(self, machine: Machine) -> None:
         """Keep the original, and put ours in its place."""
@@ -80,7 +80,7 @@ class ResolvConfDeed:
             )
         try:
             if self.was_there:
-                _restore(path, kept)
+                _rename(kept, path)
             else:
                 path.unlink(missing_ok=True)
         except OSError as error:
@@ -94,11 +94,11 @@ class ResolvConfDeed:
 def left_by_power_failure(path: Path) -> ResolvConfDeed | None:
     """Return the deed of a client that has left its file at `path` and no journal; else None."""
     text = _read(path) or ""
-    lines = text.splitlines()
-    if not lines or lines[0] != f"{_MARK}{_kept(path)}":
+    lines, kept = text.splitlines(), _kept(path)
+    if not lines or lines[0] != f"{_MARK}{kept}":
         return None
     servers = tuple(line.removeprefix("nameserver ") for line in lines[1:])
-    return ResolvConfDeed(str(path), servers, _is_there(_kept(path)), str(_kept(path)))
+    return ResolvConfDeed(str(path), servers, _is_there(kept), str(kept))
 
 
 def _kept(path: Path) -> Path:
@@ -137,10 +137,6 @@ def _put(path: Path, text: str) -> None:
     new = path.with_name(path.name + _NEW_SUFFIX)
     _write_beside(path, new, text.encode())
     _rename(new, path)
-
-
-def _restore(path: Path, kept: Path) -> None:
-    _rename(kept, path)
 
 
 def _rename(source: Path, path: Path) -> None:

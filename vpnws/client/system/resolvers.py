@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 from contextlib import suppress
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-RESOLV_CONF: Final = Path("/etc/resolv.conf")
+from vpnws.client.janitor.machine import RESOLV_CONF
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 MAX_FILE_BYTES: Final = 65_536
 """Of a longer /etc/resolv.conf the rest is not read."""
 
