@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from vpnws.client.janitor.machine import ChangeError
-from vpnws.client.janitor.programs import ask_ip
-from vpnws.client.janitor.roads import ROUTE_PROTOCOL, Road
+from vpnws.client.janitor.programs import ask_ip, show_device
+from vpnws.client.janitor.roads import ROUTE_PROTOCOL, Road, family_of, gateway_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +92,7 @@ class RouteDeed:
             way += ["src", self.source]
         if self.is_onlink:
             way.append("onlink")
-        return ("ip", self._family(), "route", verb, *way, "proto", ROUTE_PROTOCOL)
+        return ("ip", family_of(self.destination), "route", verb, *way, "proto", ROUTE_PROTOCOL)
 
     def _via(self) -> tuple[str, ...]:
         if not self.gateway:
@@ -101,20 +101,16 @@ class RouteDeed:
         crosses = ":" in self.gateway and ":" not in self.destination
         return ("via", "inet6", self.gateway) if crosses else ("via", self.gateway)
 
-    def _family(self) -> str:
-        return "-6" if ":" in self.destination else "-4"
-
     def _is_there(self, machine: Machine) -> bool:
-        shown = ask_ip(machine.runner, self._family(), "route", "show", "exact", self.destination)
-        return any(self._is(each) for each in shown or [])
+        words = (family_of(self.destination), "route", "show", "exact", self.destination)
+        return any(self._is(each) for each in ask_ip(machine.runner, *words) or [])
 
     def _is(self, route: dict[str, Any]) -> bool:
         if str(route.get("protocol")) != ROUTE_PROTOCOL:
             return False
         if not self.device:
             return route.get("type") == "unreachable"
-        gateway = route.get("gateway") or route.get("via", {}).get("host", "")
-        return (route.get("dev"), gateway) == (self.device, self.gateway)
+        return (route.get("dev"), gateway_of(route)) == (self.device, self.gateway)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +128,9 @@ class MtuDeed:
 
     def undo(self, machine: Machine) -> str:
         """Set the MTU of before, if the device still has ours."""
-        shown = ask_ip(machine.runner, "link", "show", "dev", self.device) or [{}]
+        shown = show_device(machine.runner, "link", self.device)
         is_ours = machine.index_of(self.device) == self.index
-        if is_ours and shown[0].get("mtu") == self.mtu_bytes:
+        if is_ours and shown.get("mtu") == self.mtu_bytes:
             with suppress(ChangeError):
                 self._set(machine, self.before_bytes)
         return ""

@@ -15,7 +15,7 @@ from vpnws.client.janitor.deeds import (
     SwitchDeed,
     path_of,
 )
-from vpnws.client.janitor.programs import ask_ip
+from vpnws.client.janitor.programs import show_device
 from vpnws.client.janitor.roads import road_without
 
 if TYPE_CHECKING:
@@ -45,10 +45,8 @@ def plan(machine: Machine, tap: str, change: Change) -> Deed | None:
 
 
 def _plan_address(machine: Machine, tap: str, change: Address) -> Deed | None:
-    shown = ask_ip(machine.runner, "address", "show", "dev", tap) or [{}]
-    there = {
-        f"{each.get('local')}/{each.get('prefixlen')}" for each in shown[0].get("addr_info", ())
-    }
+    shown = show_device(machine.runner, "address", tap)
+    there = {f"{each.get('local')}/{each.get('prefixlen')}" for each in shown.get("addr_info", ())}
     if change.cidr in there:
         return None
     return AddressDeed(tap, machine.index_of(tap), change.cidr)
@@ -61,8 +59,7 @@ def _plan_pin(machine: Machine, tap: str, change: Pin) -> Deed | None:
 
 
 def _plan_mtu(machine: Machine, tap: str, change: Mtu) -> Deed | None:
-    shown = ask_ip(machine.runner, "link", "show", "dev", tap) or [{}]
-    before = int(shown[0].get("mtu", change.mtu_bytes))
+    before = int(show_device(machine.runner, "link", tap).get("mtu", change.mtu_bytes))
     if before == change.mtu_bytes:
         return None
     return MtuDeed(tap, machine.index_of(tap), change.mtu_bytes, before)

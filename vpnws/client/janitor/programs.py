@@ -88,5 +88,10 @@ def ask_ip(runner: Runner, *words: str) -> list[dict[str, Any]] | None:
     return [entry for entry in found if entry] if isinstance(found, list) else None
 
 
+def show_device(runner: Runner, kind: str, device: str) -> dict[str, Any]:
+    """Return what `ip` shows of a device, its "link" or "address"; empty if it shows nothing."""
+    return (ask_ip(runner, kind, "show", "dev", device) or [{}])[0]
+
+
 def _find(program: str) -> str | None:
     return shutil.which(program, path=_SEARCH_PATH)

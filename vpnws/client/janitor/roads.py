@@ -37,7 +37,7 @@ def road_without(runner: Runner, address: str, tap: str) -> Road | None:
 
     None if there is nothing to decide: a route to exactly this address is there, or it is our own.
     """
-    family = "-6" if ":" in address else "-4"
+    family = family_of(address)
     asked = ask_ip(runner, family, "route", "get", "fibmatch", address)
     # The kernel's answer counts rules and all tables. One that is ours says nothing.
     if asked and not _is_ours(asked[0], tap):
@@ -45,6 +45,16 @@ def road_without(runner: Runner, address: str, tap: str) -> Road | None:
     routes = ask_ip(runner, family, "route", "show") or []
     best = _best((each for each in routes if not _is_ours(each, tap)), address)
     return Road() if best is None else _read(best, address)
+
+
+def family_of(address: str) -> str:
+    """Return the option by which `ip` is asked about the family of an address or network."""
+    return "-6" if ":" in address else "-4"
+
+
+def gateway_of(route: Mapping[str, Any]) -> str:
+    """Return the gateway that `ip` shows of a route, which may be of another family; or empty."""
+    return str(route.get("gateway") or route.get("via", {}).get("host", ""))
 
 
 def _is_ours(route: Mapping[str, Any], tap: str) -> bool:
@@ -81,8 +91,7 @@ def _read(route: Mapping[str, Any], address: str) -> Road | None:
         return Road()
     # Of several next hops any will do, and the first one is there.
     hop = {**route, **(route.get("nexthops") or [{}])[0]}
-    gateway = hop.get("gateway") or hop.get("via", {}).get("host", "")
     flags = hop.get("flags", ())
     return Road(
-        str(hop.get("dev", "")), str(gateway), str(hop.get("prefsrc", "")), "onlink" in flags
+        str(hop.get("dev", "")), gateway_of(hop), str(hop.get("prefsrc", "")), "onlink" in flags
     )

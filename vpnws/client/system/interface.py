@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from vpnws.client.janitor.machine import ChangeError, Machine
-from vpnws.client.janitor.programs import ask_ip
+from vpnws.client.janitor.programs import show_device
 from vpnws.client.system.bridge import join
 from vpnws.client.system.mac import MACHINE_ID, default_mac, machine_name
 from vpnws.errors import TapError, TapPermissionError
@@ -130,8 +130,7 @@ def _check_mtu(tap: Tap, settings: ClientSettings) -> None:
 
 def _shorten_queue(machine: Machine, tap: Tap) -> None:
     """Shorten the queue of `tap`; without privileges it stays as it is."""
-    shown = ask_ip(machine.runner, "link", "show", "dev", tap.name) or [{}]
-    if shown[0].get("txqlen") == TX_QUEUE_FRAMES:
+    if show_device(machine.runner, "link", tap.name).get("txqlen") == TX_QUEUE_FRAMES:
         # What is so already needs no privileges.
         return
     words = ("ip", "link", "set", "txqueuelen", str(TX_QUEUE_FRAMES), "dev", tap.name)
