@@ -24,6 +24,11 @@ def log_value(text: str, *, keep: str = "") -> str:
     return "".join(c if c.isprintable() and c not in replaced else "?" for c in shown)
 
 
+def log_words(**values: str) -> str:
+    """Return `name=value` for each value, as words of a log line; no text is '-'."""
+    return " ".join(f"{name}={log_value(value) or '-'}" for name, value in values.items())
+
+
 def log_pair(name: str, text: str) -> str:
     """Return `name=text` for a log line; text with spaces is in quotes, and no text is '-'."""
     value = log_value(text, keep=" ") or "-"

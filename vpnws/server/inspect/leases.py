@@ -12,7 +12,7 @@ from vpnws.control.paging import Rows, decode_cursor
 from vpnws.errors import LeaseError
 from vpnws.lease.table import LEFT
 from vpnws.server.naming import short_name
-from vpnws.text import log_value
+from vpnws.text import log_words
 from vpnws.wire.ethernet import format_mac
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ class LeaseViews:
             name = short_name(row.slot, row.port)
             raise AskError(f"port {name} has {ask.ip}: kick that station first, then release it")
         told = {"network": ask.network, "ip": ask.ip, "by": ask.by}
-        words = " ".join(f"{name}={log_value(word) or '-'}" for name, word in told.items())
-        self._node.journal.note(Event.RELEASE, f"released {words}", **told)
+        self._node.journal.note(Event.RELEASE, f"released {log_words(**told)}", **told)
         return Done(1)
 
     def _free(self, network: str, address: Address) -> Row | None:

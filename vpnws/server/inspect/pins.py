@@ -10,7 +10,7 @@ from vpnws.control.mac_asks import PinList
 from vpnws.server.web.identity import Identity
 from vpnws.switch import pinning
 from vpnws.switch.guard.claims import OWN
-from vpnws.text import log_value
+from vpnws.text import log_words
 from vpnws.wire.ethernet import parse_mac
 
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ class Pins:
             "dn": pin.dn,
             "by": by,
         }
-        text = " ".join(f"{name}={log_value(word) or '-'}" for name, word in words.items())
-        self._node.journal.note(event, f"{event.value} {text}", **words)
+        self._node.journal.note(event, f"{event.value} {log_words(**words)}", **words)
 
 
 def write_pins(fdb: SharedFdb, rules: SharedRules) -> None:

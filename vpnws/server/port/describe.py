@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vpnws.text import log_value
+from vpnws.text import log_value, log_words
 from vpnws.wire.ethernet import format_mac
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Subject:
 def describe(session: Session) -> str:
     """Return who and where a station is, in one line that a station cannot forge or break."""
     mac = format_mac(session.announced_mac) if session.announced_mac else ""
-    return _in_words(
+    return log_words(
         network=session.network,
         **_names(session.identity),
         mac=mac,
@@ -43,7 +43,7 @@ def describe_briefly(session: Session, stations: Iterable[bytes]) -> Subject:
     """Return who a station is, and its MAC or one of the `stations` learned on its port."""
     mac = session.announced_mac or min(stations, default=None)
     named = {**_names(session.identity), "mac": format_mac(mac) if mac else ""}
-    return Subject(_in_words(**named), {"network": session.network, **named})
+    return Subject(log_words(**named), {"network": session.network, **named})
 
 
 def describe_end(port: AccessPort, reason: str, age_s: float) -> str:
@@ -78,12 +78,8 @@ def describe_rights(session: Session) -> str:
 def describe_identity(identity: Identity) -> Subject:
     """Return who sent a request that did not become a station."""
     names = _names(identity)
-    return Subject(_in_words(**names), names)
+    return Subject(log_words(**names), names)
 
 
 def _names(identity: Identity) -> dict[str, str]:
     return {"user": identity.remote_user, "dn": identity.dn, "addr": identity.remote_addr}
-
-
-def _in_words(**values: str) -> str:
-    return " ".join(f"{key}={log_value(value) or '-'}" for key, value in values.items())
