@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from vpnws.dhcp.server import Server
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from vpnws.dhcp.server import Book
     from vpnws.server.dhcp_setup import Identifier
     from vpnws.server.node import Node
-    from vpnws.server.port.link import Link
     from vpnws.switch.port import Port
+
 MAX_QUESTIONS_PER_S: Final = 64
 """Questions of one port that are answered in a second, or fewer if its station limit is low: an
 answer may have to look for a free address, and change the table of leases."""
@@ -85,19 +86,13 @@ class DhcpResponder:
 
 def serve_dhcp(node: Node, identifiers: Mapping[str, Identifier]) -> None:
     """Have the stations of `node` answered in the networks of `identifiers`; it has leases."""
-    leasing = node.leasing
-    if leasing is None:
+    if node.leasing is None:
         return
-
-    def book_of(link: Link) -> LeaseBook:
-        """Return the book of one station."""
-        return LeaseBook(leasing, link, link.session.offer, node.settings.lease_time_s)
-
     responders = {
         network: DhcpResponder(
             Server(each.address.packed, answers_arp=each.is_switchs),
             node.links,
-            book_of,
+            partial(LeaseBook, node.leasing),
             serves_bridged=node.settings.dhcp == "all",
         )
         for network, each in identifiers.items()

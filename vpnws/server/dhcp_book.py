@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_address, ip_interface, ip_network
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from vpnws.dhcp.server import Given, Told
 from vpnws.lease.answer import Lease
@@ -11,7 +11,7 @@ from vpnws.wire.dhcp_routes import Route, is_default
 
 if TYPE_CHECKING:
     from vpnws.lease.answer import Answer
-    from vpnws.lease.pool import Address
+    from vpnws.server.leasing import StationLeases
     from vpnws.server.port.link import Link
     from vpnws.wire.offer import Offer
 
@@ -19,37 +19,16 @@ _ON_LINK = IPv4Address(0)
 """The router of a network that is on the link itself (RFC 3442)."""
 
 
-class Leasing(Protocol):
-    """The leases of one process's stations (see server/leasing)."""
-
-    def lease(
-        self, link: Link, mac: bytes, version: int = 4, wanted: Address | None = None
-    ) -> Answer:
-        """Give the host `mac` at a station's port an address."""
-
-    def renew(self, link: Link, mac: bytes, address: Address) -> Answer:
-        """Give it just this address."""
-
-    def release(self, link: Link, mac: bytes, address: Address) -> None:
-        """Free an address that it gives up."""
-
-    def decline(self, link: Link, mac: bytes, address: Address) -> None:
-        """Give an address to nobody for a time: a stranger has it."""
-
-
 class LeaseBook:
     """The book of one station's port."""
 
-    def __init__(self, leasing: Leasing, link: Link, offer: Offer, lease_s: int) -> None:
-        """`offer` is what the web server wants the station to be told (VPNWS_CLIENT_*).
-
-        An address in it counts for the MAC that the station has announced, before any lease;
-        `lease_s` is for how long.
+    def __init__(self, leasing: StationLeases, link: Link) -> None:
+        """An address that the web server has for the station (VPNWS_CLIENT_ADDRESS) counts for the
+        MAC that it has announced, before any lease.
         """
         self._leasing = leasing
         self._link = link
-        self._offer = offer
-        self._lease_s = lease_s
+        self._offer = link.session.offer
 
     def offer(self, mac: bytes, wanted: bytes) -> Given | None:
         """Choose an address for the client `mac`, if possible `wanted`."""
@@ -89,7 +68,7 @@ class LeaseBook:
             interface = ip_interface(text)
             if isinstance(interface, IPv4Interface):
                 prefix = interface.network.prefixlen
-                return Given(interface.packed, prefix, self._lease_s, self.told())
+                return Given(interface.packed, prefix, self._leasing.leases.lease_s, self.told())
         return None
 
     def _given(self, answer: Answer) -> Given | None:
