@@ -7,8 +7,8 @@ from textwrap import dedent
 
 import pytest
 
-from tests.support.prerequisites import require, require_tap
-from tests.support.systemd import can_boot, run_in_systemd
+from tests.support.prerequisites import require
+from tests.support.systemd import require_systemd, run_in_systemd
 
 pytestmark = pytest.mark.netns
 
@@ -51,10 +51,7 @@ until_log() { for i in $(seq 100); do grep -q "$1" /var/log/client.log && return
 
 @pytest.fixture(scope="module", autouse=True)
 def prerequisites() -> None:
-    require_tap()
-    require("systemctl", "unshare")
-    if not can_boot():
-        pytest.skip("the kernel has no overlay or cgroup2, or there is no systemd")
+    require_systemd()
 
 
 def part(said: str, name: str) -> list[str]:

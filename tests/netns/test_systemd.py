@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.markdown import blocks, commands
-from tests.support.prerequisites import require, require_tap
-from tests.support.systemd import can_boot, run_in_systemd
+from tests.support.systemd import require_systemd, run_in_systemd
 from tests.support.uwsgi import REPOSITORY
 
 pytestmark = pytest.mark.netns
@@ -56,10 +55,7 @@ MAIN_PID = "$(systemctl show -p MainPID --value vpnws.service)"
 
 @pytest.fixture(scope="module", autouse=True)
 def prerequisites() -> None:
-    require_tap()
-    require("systemctl", "unshare")
-    if not can_boot():
-        pytest.skip("the kernel has no overlay or cgroup2, or there is no systemd")
+    require_systemd()
 
 
 def test_the_service_runs_without_a_capability_and_only_nginx_reaches_its_socket() -> None:

@@ -14,7 +14,10 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
+import pytest
+
 from . import processes
+from .prerequisites import require, require_tap
 from .uwsgi import REPOSITORY
 
 if TYPE_CHECKING:
@@ -87,10 +90,13 @@ UNIT
 """
 
 
-def can_boot() -> bool:
-    """Return whether the kernel has what the container needs."""
+def require_systemd() -> None:
+    """Require what the container and the TAPs in it need."""
+    require_tap()
+    require("systemctl", "unshare")
     kinds = Path("/proc/filesystems").read_text().split()
-    return {"overlay", "cgroup2"} <= set(kinds) and Path("/lib/systemd/systemd").exists()
+    if not ({"overlay", "cgroup2"} <= set(kinds) and Path("/lib/systemd/systemd").exists()):
+        pytest.skip("the kernel has no overlay or cgroup2, or there is no systemd")
 
 
 def run_in_systemd(script: str) -> str:
