@@ -19,7 +19,7 @@ from tests.support.service import Service
 from tests.support.vpn import JOIN_S, LOGIN, TAP, Client, Vpn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from tests.support.ca import CertificateAuthority
@@ -155,7 +155,7 @@ class Patient:
         *options: str,
         host: str = SERVER_ADDRESS,
         login: str = LOGIN,
-        wrapper: tuple[str, ...] = (),
+        wrapper: Sequence[str] = (),
     ) -> None:
         """Start the client, and do not wait for anything; `host` may have a port."""
         address = f"{self.bed.address(self.index)}/24"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.outages.bed import EXPIRED, NAME, PASSES_ON, Dnsmasq, Patient
+from tests.support.mounts import own_mounts
 from tests.support.netns import SERVER_ADDRESS
 from tests.support.vpn import LOGIN
 from vpnws.client.program.exits import Exit
@@ -150,8 +151,7 @@ def no_dns(bed: Bed, index: int, away_s: float) -> Seen:
     resolv = bed.directory / "resolv.conf"
     resolv.write_text(f"nameserver {SERVER_ADDRESS}\noptions timeout:1 attempts:1\n")
     script = f'mount --bind {resolv} /etc/resolv.conf && exec "$@"'
-    enter = ("unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh")
-    patient.start(host=NAME, wrapper=enter)
+    patient.start(host=NAME, wrapper=own_mounts(script))
     patient.client.wait_for_log("cannot look up", within_s=30.0)
     time.sleep(away_s)
     with Dnsmasq(bed.lan.server):

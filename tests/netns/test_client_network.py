@@ -14,6 +14,7 @@ import websockets
 
 from tests.support.client_bed import MAC, WAIT_S, ProgramBed, on_the_tap
 from tests.support.frames import mac, router_advertisement
+from tests.support.mounts import own_mounts
 from tests.support.prerequisites import require, require_tap
 from tests.support.roaming import URL, URL_6, RoamingSite, janitor_of, wait_for_end
 from tests.support.site import INTERNET_ADDRESS, INTERNET_ADDRESS_6, url_of
@@ -186,7 +187,7 @@ def test_without_a_journal_it_says_so_and_undoes_everything_all_the_same(
         f"mkdir -p /run/vpnws-client; mount -t tmpfs -o {mount} tmpfs /run/vpnws-client;"
         ' head -c 8192 /dev/zero 2>/dev/null >/run/vpnws-client/fill || true; exec "$@"'
     )
-    wrapper = ["unshare", "--mount", "--propagation", "private", "sh", "-c", inside, "sh"]
+    wrapper = own_mounts(inside)
     client = site.start(*ADDRESSES, *EVERYTHING, *NAMES, TAP, URL, wrapper=wrapper)
     client.wait_until_connected()
     wait_for_internet(site)
@@ -202,21 +203,13 @@ def test_it_needs_no_file_of_its_own_once_it_has_given_up_its_privileges(
     """The project may lie where only root can read it."""
     library = Path(websockets.__file__).parent
     lines = (
+        "set -e",
         f"mount -t tmpfs -o mode=700 tmpfs {tmp_path}",
         f"cp -r vpnws {library} {tmp_path}",
         f"cd {tmp_path}",
         'exec "$@"',
     )
-    wrapper = [
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-ec",
-        "; ".join(lines),
-        "sh",
-    ]
+    wrapper = own_mounts("; ".join(lines))
     url = bed.url.replace("127.0.0.1", "localhost")
     client = bed.parts.enter_context(Client(bed.namespace, TAP, url, wrapper=wrapper))
     client.wait_until_connected()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import processes
 from .ca import password_line
+from .mounts import own_file, own_mounts
 from .service import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from .netns import Namespace
 
@@ -62,23 +63,18 @@ socks pass {{
 """
 # Dante asks this machine for users and names: it gets files of its own.
 _WITH_OWN_FILES = """
+set -e
 for file in passwd shadow hosts; do mount --bind "$1/$file" "/etc/$file"; done
 exec danted -f "$1/danted.conf" -p "$1/danted.pid"
 """
 
 
-@contextmanager
-def own_hosts(namespace: Namespace, names: Mapping[str, Sequence[str]]) -> Iterator[None]:
+def own_hosts(
+    namespace: Namespace, names: Mapping[str, Sequence[str]]
+) -> AbstractContextManager[None]:
     """Have the programs that are started in `namespace` know these names and their addresses."""
-    # `ip netns exec` puts the files in here in the place of those in /etc.
-    place = Path("/etc/netns") / namespace.name
-    place.mkdir(parents=True)
-    try:
-        lines = [f"{address} {name}\n" for name, found in names.items() for address in found]
-        (place / "hosts").write_text(HOSTS + "".join(lines))
-        yield
-    finally:
-        shutil.rmtree(place)
+    lines = [f"{address} {name}\n" for name, found in names.items() for address in found]
+    return own_file(namespace, "hosts", HOSTS + "".join(lines))
 
 
 class ForwardProxy(Service):
@@ -151,8 +147,7 @@ class Dante(ForwardProxy):
 
     def command(self) -> list[str]:
         """Return the command line, in a mount namespace with files of its own."""
-        enter = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", _WITH_OWN_FILES]
-        return [*enter, "sh", str(self.directory)]
+        return [*own_mounts(_WITH_OWN_FILES), str(self.directory)]
 
     def logs(self) -> list[Path]:
         """Return its output and its log."""

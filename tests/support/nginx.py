@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .ca import password_line
+from .mounts import own_mounts
 from .tools import tool_path
 from .uwsgi import REPOSITORY
 from .web_server import SERVER_NAMES, WebServer
@@ -116,11 +117,10 @@ class Nginx(WebServer):
 
     def command(self) -> list[str]:
         """Return the command line: nginx in a mount namespace with its own /run and logs."""
-        enter = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _ENTER, "sh"]
         binds = [str(self.directory / "run"), str(self.directory / "log")]
         files = ["-c", str(self.directory / "nginx.conf"), "-e", str(self.directory / "error.log")]
         nginx = tool_path("nginx") or "nginx"
-        return [*enter, *binds, nginx, "-p", f"{self.directory}/", *files]
+        return [*own_mounts(_ENTER), *binds, nginx, "-p", f"{self.directory}/", *files]
 
 
 def password_files(config: str) -> set[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from . import processes
 from .ca import password_line
 from .markdown import blocks, commands
+from .mounts import own_mounts
 from .uwsgi import BINARY, REPOSITORY
 from .web_server import SERVER_NAMES, WebServer
 
@@ -133,8 +134,7 @@ class Proxy(WebServer):
 
     def command(self) -> list[str]:
         """Return the command line: the page's commands in a mount namespace with its own /etc."""
-        enter = ["unshare", "--mount", "--propagation", "private", "sh", "-c", self._script()]
-        return [*enter, "sh", str(self.directory)]
+        return [*own_mounts(self._script()), str(self.directory)]
 
     def environment(self) -> Mapping[str, str]:
         """Return a PATH that includes uWSGI."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import processes
 from .assembly import Assembly
+from .mounts import own_mounts
 from .prerequisites import lacking
 from .waiting import wait_for
 
@@ -74,9 +75,8 @@ class Resolver(Assembly):
         """Start it, and wait until it has charge."""
         if not (UNPACKED / "all").exists():
             lacking(f"no {self._kind} is unpacked (run tests/install-tools.sh)")
-        enter = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _ENTER, "sh"]
         self._process = self._namespace.popen(
-            [*enter, str(UNPACKED), self._kind, str(self._directory)],
+            [*own_mounts(_ENTER), str(UNPACKED), self._kind, str(self._directory)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={"PATH": self._path},

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .mounts import own_file
 from .netns import Namespace
 from .processes import is_alive, status_field
 from .site import ROUTER_SIDE, ROUTER_SIDE_6, RouterSite, location
@@ -49,7 +50,7 @@ class RoamingSite(RouterSite):
         super().prepare()
         self.behind.ip(f"route add 10.8.0.0/24 via {ROUTER_SIDE}")
         self.behind.ip(f"-6 route add fd08::/64 via {ROUTER_SIDE_6}")
-        self._lay_resolv_conf()
+        self.parts.enter_context(own_file(self.laptop, "resolv.conf", RESOLV_CONF))
         self.parts.enter_context(self.laptop)
         for index, (prefix, prefix_6) in enumerate((("192.168.50", "fd50"), ("172.20.0", "fd72"))):
             self._join(index, prefix, prefix_6)
@@ -116,15 +117,6 @@ class RoamingSite(RouterSite):
             gateway.run(["sysctl", "-qw", f"net.{name}=1"])
         self.lan.server.ip(f"route add {prefix}.0/24 via {self.lan.address(index)}")
         self.lan.server.ip(f"-6 route add {prefix_6}::/64 via {self.lan.address_6(index)}")
-
-    def _lay_resolv_conf(self) -> None:
-        """Give the laptop an /etc/resolv.conf of its own, as `ip netns exec` mounts it."""
-        place = Path("/etc/netns") / self.laptop.name
-        place.mkdir(parents=True)
-        self.parts.callback(place.rmdir)
-        file = place / "resolv.conf"
-        file.write_text(RESOLV_CONF)
-        self.parts.callback(file.unlink)
 
 
 def janitor_of(client: Client) -> int:

@@ -11,6 +11,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from . import processes
+from .mounts import own_mounts
 from .uwsgi import REPOSITORY, Uwsgi
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def as_seen_by_users(stage: Path, tun_mode: str = "666") -> list[str]:
     script = "\n".join(
         ["set -e", *_opening_tun(stage, tun_mode), *_opening_places(stage), 'exec "$@"']
     )
-    return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
+    return own_mounts(script)
 
 
 def _opening_tun(stage: Path, mode: str) -> list[str]:
