@@ -95,7 +95,7 @@ def test_a_switch_gives_addresses_to_every_kind_of_client(tmp_path: Path) -> Non
 
 
 def test_beside_a_lan_with_a_dhcp_server_each_serves_its_own(tmp_path: Path) -> None:
-    wanted = settings(tmp_path, "10.8.0.50-10.8.0.60/24")
+    wanted = settings(tmp_path, "10.8.0.50-10.8.0.59/24")
     given = {name.replace("-", "_"): value for name, value in wanted.items()}
     with BridgeSite(2, **given) as site, ExitStack() as stack:
         site.wait_for_uplink()
