@@ -26,6 +26,8 @@ from vpnws.tap.memory import MemoryTap
 from vpnws.wire.records import NOTHING_TO_DO
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vpnws.wire.offer import Offer
 
 WAIT_S = 5.0
@@ -87,7 +89,9 @@ class Bed:
         self.told: list[Offer] = []
         """What the server has said in texts."""
         parts = self.tap, self.connection, self.waiter, self.counters, self.watch
-        self.pump = Pump(*parts, told=self.told.append)
+        self.pump = Pump(*parts, told=self._hear)
+        self.on_told: Callable[[Offer], None] = lambda _: None
+        """Called with each of them, in the pump's thread."""
         self.error: Exception | None = None
         self._thread = threading.Thread(target=self._run)
 
@@ -126,6 +130,10 @@ class Bed:
             self.ended()
         for end in (self.connection, self.tap, self.waiter, self.stop):
             end.close()
+
+    def _hear(self, offer: Offer) -> None:
+        self.told.append(offer)
+        self.on_told(offer)
 
     def _run(self) -> None:
         try:

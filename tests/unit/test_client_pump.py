@@ -504,3 +504,21 @@ def test_a_changed_network_ends_the_connection_without_waiting_for_the_server(be
     assert isinstance(bed.ended(), NetworkChangedError)
     (close,) = bed.far.frames(1)
     assert close.opcode is Opcode.CLOSE
+
+
+def test_an_alarm_that_is_set_when_a_text_is_heard_rings_in_time() -> None:
+    bed = Bed(has_offload=True)
+    rung = threading.Event()
+
+    def set_alarm(_: Offer) -> None:
+        bed.waiter.aside.alarm(bed.waiter.now() + 0.01, lambda _: rung.set())
+
+    bed.on_told = set_alarm
+    bed.start()
+    # From now on nothing is due for a second, and nothing wakes the pump for 20.
+    bed.tap.host_send(frame(1))
+    bed.far.frames(1)
+    bed.far.protocol.send_text(b'{"mtu": 1400}')
+    bed.far.flush()
+    assert rung.wait(WAIT_S)
+    bed.close()

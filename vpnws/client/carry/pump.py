@@ -201,6 +201,8 @@ class Pump:
         connection.answer_ping()
         if texts := connection.take_texts():
             self._texts.take(texts)
+            # Who is told may set an alarm.
+            self._look_at_s = 0.0
         return bool(messages)
 
     def _keep_alive(self, now: float) -> None:
